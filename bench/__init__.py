@@ -1,0 +1,36 @@
+"""maml-bench: is second-order MAML worth its price, on images and on students?
+
+The names below are loaded when first used, so that ``maml-bench --help`` is immediate.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "FOMAML": "bench.algorithms.fomaml",
+    "ItemMean": "bench.algorithms.item_mean",
+    "MAML": "bench.algorithms.maml",
+    "NoAdaptation": "bench.algorithms.no_adaptation",
+    "RandomInit": "bench.algorithms.random_init",
+    "BenchError": "bench.errors",
+    "Conv4": "bench.models.conv4",
+    "MLP": "bench.models.mlp",
+    "Episode": "bench.episode",
+    "TaskSpec": "bench.episode",
+    "EpisodeDataModule": "bench.data_module",
+    "GlyphsDataModule": "bench.data.glyphs",
+    "MetaLearner": "bench.learner",
+    "MiniImageNetDataModule": "bench.data.mini_imagenet",
+    "OmniglotDataModule": "bench.data.omniglot",
+    "SinusoidDataModule": "bench.data.sinusoid",
+    "StudentDataModule": "bench.data.student",
+    "TexturesDataModule": "bench.data.textures",
+}
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

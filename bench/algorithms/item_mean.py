@@ -1,0 +1,56 @@
+"""The floor of student tasks: how often each item is answered right, whoever answers."""
+
+import torch
+from torch import Tensor, nn
+
+from bench.episode import Episode
+from bench.errors import BenchError
+from bench.learner import MetaLearner
+
+
+class ItemMean(MetaLearner):
+    """One log-odds per item, fitted to all answers of the training students; never adapted.
+
+    Args:
+        outer_lr: Adam's learning rate for the log-odds.
+        outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run, so that the
+            log-odds settle on the mean.
+        **kwargs: see :class:`bench.learner.MetaLearner`.
+    """
+
+    def __init__(self, outer_lr: float = 0.1, outer_schedule: str = "cosine", **kwargs):
+        super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
+
+    def configure_model(self) -> None:
+        """Builds the table of log-odds."""
+        if not self.spec.items:
+            raise BenchError("item_mean needs tasks whose inputs are item numbers (students)")
+        self._given_model = (Table(self.spec.items),)
+        super().configure_model()
+
+    def loss(self, episode: Episode) -> Tensor:
+        """Mean loss over all answers of each student, ``[tasks]``."""
+        support = self.mean_loss(self.net(episode.support_x), episode.support_y, episode.support_w)
+        query = self.mean_loss(self.net(episode.query_x), episode.query_y, episode.query_w)
+        rows = episode.support_y.shape[1], episode.query_y.shape[1]
+        return (rows[0] * support + rows[1] * query) / sum(rows)
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Log-odds of each query item, ``[tasks, 1, query, 1]``."""
+        return self.net(episode.query_x)[:, None]
+
+
+class Table(nn.Module):
+    """One number per item.
+
+    Args:
+        items: how many items there are.
+    """
+
+    def __init__(self, items: int):
+        super().__init__()
+        self.log_odds = nn.Parameter(torch.zeros(items, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps item numbers ``[...]`` to log-odds ``[..., 1]``."""
+        return self.log_odds[x]

@@ -1,0 +1,28 @@
+"""A floor: the network trained on all tasks together and never adapted."""
+
+from torch import Tensor
+
+from bench.episode import Episode
+from bench.learner import MetaLearner
+
+
+class NoAdaptation(MetaLearner):
+    """Joint training on the query of every task; the support set is never looked at.
+
+    What a method must beat to show that it adapts at all. On few-shot classification, where
+    labels are drawn anew in each episode, it is chance.
+
+    Args:
+        **kwargs: see :class:`bench.learner.MetaLearner`.
+    """
+
+    def loss(self, episode: Episode) -> Tensor:
+        """Loss on the query, ``[tasks]``."""
+        return self.mean_loss(self.predict(episode)[:, 0], episode.query_y, episode.query_w)
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Outputs of the one shared network, ``[tasks, 1, query, outputs]``."""
+        shared = {
+            n: p.expand(len(episode.query_y), *p.shape) for n, p in self.net.named_parameters()
+        }
+        return self.query_outputs(shared, episode)[:, None]

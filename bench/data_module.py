@@ -1,0 +1,174 @@
+"""The LightningDataModule that every data set is: one method turns episode numbers to episodes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from bench.episode import Episode, TaskSpec
+from bench.errors import BenchError
+
+SPLITS = ("train", "val", "test")
+
+
+class EpisodeDataModule(LightningDataModule):
+    """Serves batches of episodes; works under an unmodified Trainer.
+
+    Episode *i* of a split is a pure function of the arguments and *i*. Training episodes are
+    numbered on for ever and never repeat; validation and test episodes are fixed lists, which do
+    not depend on ``seed``. An epoch is ``iterations_per_epoch`` meta-batches.
+
+    Args:
+        tasks_per_batch: tasks in one meta-batch, over all devices together.
+        iterations_per_epoch: meta-batches after which Lightning's epoch ends (and it validates).
+        val_episodes: length of the validation list.
+        test_episodes: length of the test list.
+        seed: which training episodes are drawn.
+        num_workers: processes that draw episodes; 0 is usually fastest, because a whole batch is
+            drawn in a few vectorised calls.
+    """
+
+    synthetic = False  # whether tables must say that this data is made up
+
+    def __init__(
+        self,
+        tasks_per_batch: int = 8,
+        iterations_per_epoch: int = 500,
+        val_episodes: int = 200,
+        test_episodes: int = 600,
+        seed: int = 0,
+        num_workers: int = 0,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        for name in ("tasks_per_batch", "iterations_per_epoch", "val_episodes", "test_episodes"):
+            self.require_at_least(name, 1)
+        self.require_at_least("num_workers", 0)
+
+    def require_at_least(self, name: str, least: int) -> None:
+        """Refuses an argument below its least value.
+
+        Raises:
+            BenchError: names the argument.
+        """
+        value = self.hparams[name]
+        if not isinstance(value, int) or value < least:
+            raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
+
+    # What a data set is ---------------------------------------------------------------------
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What the tasks look like, known before any data is read."""
+        raise NotImplementedError
+
+    def episodes(self, split: str, index: np.ndarray) -> Episode:
+        """Draws a batch of episodes.
+
+        Args:
+            split: ``"train"``, ``"val"`` or ``"test"``.
+            index: ``[tasks]`` int64 episode numbers.
+
+        Returns:
+            The episodes, each of which depends on its own number alone.
+        """
+        raise NotImplementedError
+
+    def stream_names(self, split: str) -> tuple:
+        """What the random numbers of a split's episodes are keyed by."""
+        return type(self).__name__, split, self.hparams["seed"] if split == "train" else 0
+
+    # Lightning ------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> DataLoader:
+        """Fresh episodes, ``tasks_per_batch`` at a time."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        """The fixed list of validation episodes."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """The fixed list of test episodes."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        """The same list as for testing."""
+        return self._loader("test")
+
+    def _loader(self, split: str) -> DataLoader:
+        workers = self.hparams["num_workers"]
+        return DataLoader(
+            EpisodeBatches(self, split),
+            sampler=EpisodeSampler(self, split),
+            batch_size=None,  # the sampler gives the numbers of a whole batch
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
+
+class EpisodeBatches(Dataset):
+    """Maps the episode numbers of a batch to the batch.
+
+    Args:
+        data: where episodes come from.
+        split: which split.
+    """
+
+    def __init__(self, data: EpisodeDataModule, split: str):
+        self.data, self.split = data, split
+
+    def __getitem__(self, index: np.ndarray) -> Episode:
+        return self.data.episodes(self.split, index)
+
+
+class EpisodeSampler(DistributedSampler):
+    """Deals out episode numbers to devices, a batch at a time.
+
+    A ``DistributedSampler`` so that Lightning does not replace it. Training goes on where the
+    trainer's count of meta-batches stands, so a resumed run sees the episodes that come next. Test
+    episodes are dealt without padding: each is seen by one device once.
+
+    Args:
+        data: the data module, whose trainer tells rank and position.
+        split: which split.
+    """
+
+    def __init__(self, data: EpisodeDataModule, split: str):
+        trainer = data.trainer
+        self.data, self.split = data, split
+        self.rank = trainer.global_rank if trainer else 0
+        self.devices = trainer.world_size if trainer else 1
+        tasks = data.hparams["tasks_per_batch"]
+        if split == "train" and tasks % self.devices:
+            raise BenchError(
+                f"tasks_per_batch={tasks} cannot be shared evenly by {self.devices} devices: "
+                f"choose a multiple of {self.devices}"
+            )
+        self.tasks = max(tasks // self.devices, 1)
+
+    def __len__(self) -> int:
+        if self.split == "train":
+            return self.data.hparams["iterations_per_epoch"]
+        return -(-len(self._own()) // self.tasks)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self.split != "train":
+            own = self._own()
+            yield from (own[i : i + self.tasks] for i in range(0, len(own), self.tasks))
+            return
+        start, first = self._consumed(), self.rank * self.tasks
+        for batch in range(start, start + len(self)):
+            yield batch * self.tasks * self.devices + first + np.arange(self.tasks)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Ignored: the position comes from the number of meta-batches consumed."""
+
+    def _own(self) -> np.ndarray:
+        return np.arange(self.rank, self.data.hparams[f"{self.split}_episodes"], self.devices)
+
+    def _consumed(self) -> int:
+        trainer = self.data.trainer
+        return trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0

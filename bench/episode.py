@@ -1,0 +1,58 @@
+"""What a task is: the episode, and what a network must know about episodes to fit them.
+
+Axis names used in every docstring of the suite: tasks, support (rows to adapt on), query (rows to
+predict), steps (inner steps, counted from 0 = before adaptation), ways, shots, queries (query rows
+of a class, or of a student), channels, height, width, outputs.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Episode(NamedTuple):
+    """A batch of tasks, each with rows to adapt on (support) and rows to predict (query).
+
+    Always batched: the first axis of every field is ``tasks``. A named tuple, so that Lightning
+    can move it between devices.
+
+    Attributes:
+        support_x: ``[tasks, support, *input_shape]``: inputs to adapt on.
+        support_y: ``[tasks, support]`` class numbers or 0/1 answers, or
+            ``[tasks, support, outputs]`` regression targets.
+        query_x: ``[tasks, query, *input_shape]``: inputs to predict.
+        query_y: targets of the query, shaped like ``support_y``.
+        support_w: ``[tasks, support]`` weights, 1 for a row that counts and 0 for padding;
+            None where every row counts.
+        query_w: ``[tasks, query]``, likewise.
+        index: ``[tasks]`` int64, the episode's number in its split: what results are gathered,
+            paired and resumed by. None for episodes made by hand.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+    support_w: Tensor | None = None
+    query_w: Tensor | None = None
+    index: Tensor | None = None
+
+
+class TaskSpec(NamedTuple):
+    """What a data module says about its tasks, from which the network is built.
+
+    Plain data, so that it can be saved with a checkpoint.
+
+    Attributes:
+        kind: ``"classification"``, ``"answers"`` (0/1 answers of a student) or ``"regression"``:
+            a key of :data:`bench.objectives.OBJECTIVES`.
+        input_shape: shape of one input row: ``(channels, height, width)`` of an image,
+            ``(features,)`` of a vector, ``()`` of an item number.
+        outputs: numbers that the network gives for one row: ways, or 1.
+        items: how many different items there are where a row is an item number, otherwise 0.
+    """
+
+    kind: str
+    input_shape: tuple[int, ...]
+    outputs: int
+    items: int = 0

@@ -1,0 +1,164 @@
+"""Few-shot image episodes from classes of images packed in memory."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from bench import counter_random
+from bench.data_module import EpisodeDataModule
+from bench.episode import Episode, TaskSpec
+from bench.errors import BenchError
+
+
+class ImageClasses(NamedTuple):
+    """The classes of one split, packed.
+
+    Attributes:
+        images: ``[images, height, width, channels]`` uint8, the images of a class side by side.
+        start: ``[classes]`` where each class begins in ``images``.
+        count: ``[classes]`` how many images each class has.
+        names: the class names, unique.
+    """
+
+    images: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    names: list[str]
+
+    @classmethod
+    def pack(cls, images: np.ndarray, names: list[str]) -> "ImageClasses":
+        """Classes of equally many images, from ``[classes, images, height, width, channels]``."""
+        classes, count = images.shape[:2]
+        return cls(
+            images.reshape(-1, *images.shape[2:]),
+            np.arange(classes) * count,
+            np.full(classes, count),
+            names,
+        )
+
+
+class ImageEpisodeDataModule(EpisodeDataModule):
+    """N-way K-shot episodes of images.
+
+    An episode draws ``ways`` classes, then ``shots + queries`` different images of each; classes
+    are numbered in the order in which they were drawn. A subclass sets :attr:`image_shape` and
+    implements :meth:`load`.
+
+    Args:
+        ways: classes in an episode.
+        shots: support images of a class.
+        queries: query images of a class.
+        rotations: which splits also use each class turned by 90, 180 and 270 degrees, as classes
+            of their own: ``"none"``, ``"train"`` or ``"all"``.
+        **kwargs: see :class:`bench.data_module.EpisodeDataModule`.
+    """
+
+    image_shape: tuple[int, int, int]  # (channels, height, width)
+
+    def __init__(
+        self,
+        ways: int = 5,
+        shots: int = 1,
+        queries: int = 15,
+        rotations: str = "none",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if rotations not in ("none", "train", "all"):
+            raise BenchError(f"rotations={rotations!r}: choose none, train or all")
+        self.require_at_least("ways", 2)
+        self.require_at_least("shots", 1)
+        self.require_at_least("queries", 1)
+        self._classes: dict[str, ImageClasses] = {}
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Classification of images into ``ways`` classes."""
+        return TaskSpec("classification", self.image_shape, self.hparams["ways"])
+
+    def load(self, split: str) -> ImageClasses:
+        """Reads or draws the classes of one split.
+
+        Raises:
+            BenchError: if the data is not there, or not whole.
+        """
+        raise NotImplementedError
+
+    def classes(self, split: str) -> ImageClasses:
+        """The classes of a split, loaded once and checked against ways, shots and queries.
+
+        Raises:
+            BenchError: more ways than classes, or more shots + queries than a class has images.
+        """
+        if split not in self._classes:
+            classes = self.load(split)
+            ways, available = self.hparams["ways"], len(classes.start) * self._turns(split)
+            if ways > available:
+                raise BenchError(
+                    f"ways={ways}: the {split} split of {self.name} has {available} classes only"
+                )
+            rows, smallest = self.hparams["shots"] + self.hparams["queries"], classes.count.argmin()
+            if rows > classes.count[smallest]:
+                raise BenchError(
+                    f"shots={self.hparams['shots']} + queries={self.hparams['queries']}: class "
+                    f"{classes.names[smallest]!r} in the {split} split of {self.name} has "
+                    f"{classes.count[smallest]} images only"
+                )
+            self._classes[split] = classes
+        return self._classes[split]
+
+    @property
+    def name(self) -> str:
+        """The data set's name on the command line."""
+        return type(self).__module__.rsplit(".", 1)[-1]
+
+    def setup(self, stage: str) -> None:
+        """Loads the splits that a stage needs, so that what is wrong is said before it starts."""
+        splits = {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",))
+        for split in splits:
+            self.classes(split)
+
+    def episodes(self, split: str, index: np.ndarray) -> Episode:
+        """Draws episodes.
+
+        Returns:
+            ``support_x: [tasks, ways * shots, channels, height, width]`` float32 in 0..1,
+            ``query_x: [tasks, ways * queries, ...]``; rows are ordered by class.
+        """
+        classes, hparams = self.classes(split), self.hparams
+        ways, shots, rows = hparams["ways"], hparams["shots"], hparams["shots"] + hparams["queries"]
+        key = counter_random.stream(*self.stream_names(split))
+        u = counter_random.uniform(key, index, 2 * ways * (1 + rows))
+        picked = counter_random.choose(u[:, : 2 * ways], len(classes.start) * self._turns(split))
+        picked, turns = picked % len(classes.start), picked // len(classes.start)
+        u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
+        image = classes.start[picked][..., None] + counter_random.choose(u, classes.count[picked])
+        x = torch.from_numpy(turn(classes.images[image], turns))
+        x = x.movedim(-1, 3).to(torch.get_default_dtype()).div_(255)  # [tasks, ways, rows, C, H, W]
+        y = torch.arange(ways).expand(len(index), ways)
+        return Episode(
+            support_x=x[:, :, :shots].flatten(1, 2).contiguous(),
+            support_y=y.repeat_interleave(shots, 1),
+            query_x=x[:, :, shots:].flatten(1, 2).contiguous(),
+            query_y=y.repeat_interleave(rows - shots, 1),
+            index=torch.from_numpy(np.asarray(index, np.int64)),
+        )
+
+    def _turns(self, split: str) -> int:
+        rotations = self.hparams["rotations"]
+        return 4 if rotations == "all" or (rotations == "train" and split == "train") else 1
+
+
+def turn(images: np.ndarray, quarters: np.ndarray) -> np.ndarray:
+    """Turns images counter-clockwise by quarters of a circle.
+
+    Args:
+        images: ``[tasks, ways, rows, height, width, channels]``, a fresh array; changed in place.
+        quarters: ``[tasks, ways]``, 0 to 3.
+    """
+    for k in range(1, 4):
+        chosen = quarters == k
+        if chosen.any():
+            images[chosen] = np.rot90(images[chosen], k, axes=(2, 3))
+    return images

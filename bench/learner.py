@@ -1,0 +1,231 @@
+"""The LightningModule that every algorithm is: two methods to write, everything else is here."""
+
+import warnings
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from bench import batch_norm as batch_norms
+from bench.engine import TaskForward, check_adaptable
+from bench.episode import Episode, TaskSpec
+from bench.errors import BenchError, nearest
+from bench.evaluation import EpisodeScores
+from bench.inner_loop import Fast
+from bench.models import build_model
+from bench.objectives import OBJECTIVES, weighted_mean
+
+
+class MetaLearner(LightningModule):
+    """What all algorithms share: the network, the outer optimiser, evaluation and logging.
+
+    A subclass implements :meth:`loss` and :meth:`predict`; works under an unmodified Trainer.
+    The network is built from what the data module says about its tasks.
+
+    Args:
+        model: name of a model of the suite, or a user's own ``nn.Module`` that maps
+            ``[rows, *input_shape]`` to ``[rows, outputs]``. None: the MAML paper's convolutional
+            network for images, otherwise the MLP. A module of your own is not stored in
+            checkpoints: pass it again to ``load_from_checkpoint``.
+        model_options: keyword arguments of a model given by name, such as ``{"filters": 32}``.
+        outer_lr: Adam's learning rate.
+        outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
+        batch_norm: which rows normalise the query: ``"transductive"`` (the query set by itself,
+            as in the MAML paper) or ``"support"`` (the support rows alone, so that the
+            prediction of one query does not depend on the others).
+        seed: seed of the initial weights.
+        spec: what the tasks look like; taken from the data module when there is one.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module | None = None,
+        model_options: dict[str, Any] | None = None,
+        outer_lr: float = 1e-3,
+        outer_schedule: Literal["constant", "cosine"] = "constant",
+        batch_norm: Literal["transductive", "support"] = "transductive",
+        seed: int = 0,
+        spec: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
+        if batch_norm not in batch_norms.MODES:
+            raise BenchError(f"batch_norm={batch_norm!r}: {nearest(batch_norm, batch_norms.MODES)}")
+        if outer_schedule not in ("constant", "cosine"):
+            raise BenchError(
+                f"outer_schedule={outer_schedule!r}: "
+                f"{nearest(outer_schedule, ['constant', 'cosine'])}"
+            )
+        self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
+        self.net: nn.Module | None = None
+        self.scores: EpisodeScores | None = None
+        self.test_episodes: dict[str, Any] | None = None
+
+    # What an algorithm is -------------------------------------------------------------------
+
+    def loss(self, episode: Episode) -> Tensor:
+        """The meta-objective of each task, ``[tasks]``; its mean is minimised."""
+        raise NotImplementedError
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Outputs for the query after 0, 1, ... inner steps, ``[tasks, steps, query, outputs]``.
+
+        An algorithm that does not adapt in steps returns one.
+        """
+        raise NotImplementedError
+
+    # The network ----------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What the tasks look like.
+
+        Raises:
+            BenchError: if neither a data module nor ``spec=`` has said so.
+        """
+        if self.hparams["spec"] is None:
+            data = getattr(self._trainer, "datamodule", None)
+            if not hasattr(data, "spec"):
+                raise BenchError(
+                    f"{type(self).__name__} does not know what its tasks look like: fit it with a "
+                    "data module of the suite, or pass spec={'kind': 'classification', "
+                    "'input_shape': [1, 28, 28], 'outputs': 5}"
+                )
+            plain = {
+                k: list(v) if k == "input_shape" else v for k, v in data.spec._asdict().items()
+            }
+            self.hparams["spec"] = plain
+        spec = TaskSpec(**self.hparams["spec"])
+        return spec._replace(input_shape=tuple(spec.input_shape))
+
+    def configure_model(self) -> None:
+        """Builds the network from the spec; doing so twice changes nothing."""
+        if self.net is not None:
+            return
+        spec, model = self.spec, self._given_model[0]
+        if isinstance(model, nn.Module):
+            net = model
+        else:  # initial weights come from the global generator: leave it as it was
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.hparams["seed"])
+                net = build_model(model, spec, self.hparams["model_options"] or {})
+        check_adaptable(net)
+        if self.hparams["batch_norm"] == "support":
+            net = batch_norms.convert(net)
+        self.net = net.to(self.device)
+        self.objective = OBJECTIVES[spec.kind]
+        self.forward_tasks = TaskForward(self.net)
+
+    def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
+        """Outputs for the query rows, ``[tasks, query, outputs]``."""
+        if self.hparams["batch_norm"] != "support":
+            return self.forward_tasks(fast, episode.query_x)
+        rows = episode.support_x.shape[1]
+        with batch_norms.statistics_from(self.net, rows):
+            both = torch.cat([episode.support_x, episode.query_x], 1)
+            return self.forward_tasks(fast, both)[:, rows:]
+
+    def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
+        """Mean loss over the rows of each task, ``[tasks]``."""
+        return weighted_mean(self.objective.loss(outputs, y), w)
+
+    # Lightning ------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Refuses precisions whose meta-gradients have not been shown to be right."""
+        if self.trainer.precision not in ("32-true", "64-true"):
+            raise BenchError(
+                f"precision={self.trainer.precision!r}: meta-gradients are checked in 32-true and "
+                "64-true only; use one of these"
+            )
+
+    def training_step(self, episode: Episode, batch_idx: int) -> Tensor:
+        """The mean meta-objective over the tasks of this device."""
+        loss = self.loss(episode).mean()
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # logging costs milliseconds
+            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(episode.query_y))
+        return loss
+
+    def validation_step(self, episode: Episode, batch_idx: int) -> None:
+        """Adapts and scores a batch of validation episodes."""
+        self._score(episode)
+
+    def test_step(self, episode: Episode, batch_idx: int) -> None:
+        """Adapts and scores a batch of test episodes."""
+        self._score(episode)
+
+    def predict_step(self, episode: Episode, batch_idx: int) -> Tensor:
+        """Adapted probabilities of every query, ``[tasks, query, outputs]``."""
+        return self.objective.probabilities(self.evaluate(episode)[:, -1])
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts an empty table of scores."""
+        self.scores = EpisodeScores(self.spec.kind).to(self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs ``val/accuracy`` and its like."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs ``test/accuracy`` with its interval and per inner step; keeps every episode.
+
+        ``self.test_episodes`` then holds ``index``, ``[episodes]``, and each metric,
+        ``[episodes, steps]``.
+        """
+        self._report("test")
+
+    def evaluate(self, episode: Episode) -> Tensor:
+        """:meth:`predict` where gradients are switched off, as inside ``Trainer.test``.
+
+        Lightning evaluates in inference mode, in which nothing can adapt: this leaves it, on
+        copies of the episode's tensors.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
+            return self.predict(Episode(*copies)).detach()
+
+    def _score(self, episode: Episode) -> None:
+        if episode.index is None:
+            raise BenchError("Episode.index is None: evaluation needs the number of each episode")
+        outputs = self.evaluate(episode)
+        self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
+
+    def _report(self, split: str) -> None:
+        from bench.statistics import interval
+
+        index, metrics = self.scores.compute()
+        self.scores = None
+        if split == "test":
+            self.test_episodes = {"index": index, **metrics}
+        log = {}
+        for name, values in metrics.items():
+            mean, half_width = interval(values[:, -1])
+            log[f"{split}/{name}"] = mean
+            if split == "test":
+                log[f"{split}/{name}_ci95"] = half_width
+                if values.shape[1] > 1:
+                    log |= {f"{split}/{name}_step{k}": v for k, v in enumerate(values.mean(0))}
+        headline = f"{split}/{self.objective.headline}"
+        with warnings.catch_warnings():
+            # The scores were gathered over devices already.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+            self.log(headline, log.pop(headline), prog_bar=True)
+            self.log_dict({k: float(v) for k, v in log.items()})
+
+    def configure_optimizers(self):
+        """Adam on every parameter that requires a gradient."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(parameters, lr=self.hparams["outer_lr"])
+        if self.hparams["outer_schedule"] == "constant":
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise BenchError("outer_schedule='cosine' needs an end: give the Trainer max_steps")
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, int(steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

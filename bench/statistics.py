@@ -1,0 +1,87 @@
+"""Intervals over episodes, paired differences, and AUC that can be paired."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """A mean and the half-width of its 95 % interval."""
+
+    mean: float
+    half_width: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside the interval."""
+        return abs(self.mean) > self.half_width
+
+
+def interval(values) -> Interval:
+    """Mean over episodes and 1.96 standard errors (ddof 1), the field's 95 % interval.
+
+    NaN as half-width where there is one episode only.
+
+    >>> mean, half_width = interval([0.0, 1.0, 1.0, 0.0])
+    >>> f"{mean} +- {half_width:.4f}"
+    '0.5 +- 0.5658'
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    return Interval(
+        float(values.mean()),
+        float(1.96 * values.std(ddof=1) / n**0.5) if n > 1 else float("nan"),
+    )
+
+
+def paired_difference(a, b) -> Interval:
+    """Mean of ``a - b`` over episodes, with the interval of the differences themselves.
+
+    Far narrower than two separate intervals, because the difficulty of an episode cancels.
+
+    Args:
+        a: ``[episodes]``, values of one algorithm.
+        b: ``[episodes]``, values of the other on the same episodes in the same order.
+    """
+    return interval(np.asarray(a, float) - np.asarray(b, float))
+
+
+def auc_placements(scores, answers, weights=None) -> np.ndarray:
+    """One value per episode whose mean is exactly the AUC pooled over all answers.
+
+    A single student's few answers have no useful AUC, so it is pooled; to give it an interval and
+    to pair it, each episode gets ``AUC + n/P * sum over its positives (F_neg(s) - AUC) + n/N * sum
+    over its negatives (1 - F_pos(s) - AUC)``: its contribution to the two-sample placement values
+    (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988), clustered by episode. F is the share
+    of the other class scored below, ties counting half; P and N are the positives and negatives
+    in all, n the number of episodes.
+
+    Args:
+        scores: ``[episodes, answers]``, higher means more likely right.
+        answers: ``[episodes, answers]``, 0 or 1.
+        weights: ``[episodes, answers]``, 0 leaves an answer out; None: all count.
+
+    Returns:
+        ``[episodes]`` float64; NaN throughout if all answers are alike.
+    """
+    scores, answers = np.asarray(scores, float), np.asarray(answers)
+    used = np.ones(answers.shape, bool) if weights is None else np.asarray(weights) > 0
+    positive, negative = used & (answers > 0.5), used & (answers <= 0.5)
+    above, below = np.sort(scores[positive]), np.sort(scores[negative])
+    if not len(above) or not len(below):
+        return np.full(len(scores), np.nan)
+
+    def share_below(reference, values):
+        left = np.searchsorted(reference, values, "left")
+        right = np.searchsorted(reference, values, "right")
+        return (left + right) / (2 * len(reference))
+
+    wins = share_below(below, scores)  # of a positive over the negatives
+    losses = 1 - share_below(above, scores)  # of a negative under the positives
+    auc = wins[positive].mean()
+    episodes = len(scores)
+    return (
+        auc
+        + episodes / len(above) * np.where(positive, wins - auc, 0).sum(1)
+        + episodes / len(below) * np.where(negative, losses - auc, 0).sum(1)
+    )
