@@ -1,0 +1,302 @@
+"""One finished run is one JSON file: written whole or not at all, and checked when read back.
+
+A record is a plain dict. :data:`FIELDS` lists what it must hold. Files are data from elsewhere:
+nothing in them is executed, and names that become paths or reach a terminal are checked.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import bench
+from bench.errors import BenchError
+
+SCHEMA = 1
+
+OPTIONAL = (int, float, type(None))
+FIELDS = {
+    "schema": int,
+    "experiment.suite": str,
+    "experiment.dataset": str,
+    "experiment.algorithm": str,
+    "experiment.ways": (int, type(None)),
+    "experiment.shots": int,
+    "experiment.queries": int,
+    "experiment.seed": int,
+    "experiment.iterations": int,
+    "experiment.data": dict,
+    "experiment.learner": dict,
+    "experiment.key": str,
+    "synthetic": bool,
+    "chosen": str,
+    "metrics.headline": str,
+    "metrics.higher_is_better": bool,
+    "evaluation.episodes": int,
+    "evaluation.split": str,
+    "evaluation.index": list,
+    "evaluation.per_episode": dict,
+    "training.iterations": int,
+    "training.seconds": OPTIONAL,
+    "training.best_iteration": (int, type(None)),
+    "training.validation": list,
+    "cost": (dict, type(None)),
+    "provenance": dict,
+}
+COST_FIELDS = ("ms_per_iteration", "ms_low", "ms_high", "peak_memory_mib", "parameters")
+NAMES = ("suite", "dataset", "algorithm", "key")  # become paths and labels
+
+
+def path_of(out: Path, experiment: dict) -> Path:
+    """Where the record of an experiment lies: ``out/runs/<suite>/<key>.json``."""
+    for name in ("suite", "key"):
+        if not _is_name(experiment[name]):
+            raise BenchError(f"experiment.{name}={experiment[name]!r} cannot be a file name")
+    return Path(out) / "runs" / experiment["suite"] / f"{experiment['key']}.json"
+
+
+def write(path: Path, record: dict) -> None:
+    """Checks a record and writes it; a file that is there is a finished run.
+
+    Raises:
+        BenchError: if the record is not whole, or the folder cannot be written to.
+    """
+    record = _plain(record)
+    check(record, path)
+    rounded = {k: v if k in ("experiment", "schema") else _rounded(v) for k, v in record.items()}
+    write_text(path, _text(rounded) + "\n")
+
+
+def read(path: Path) -> dict:
+    """Reads a record and checks it. What was NaN is None.
+
+    Raises:
+        BenchError: names the file and the field that is wrong.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{path} is not a JSON file ({error}): delete it and run again") from None
+    check(record, path)
+    return record
+
+
+def read_all(out: Path, suite: str | None = None) -> list[dict]:
+    """All records under ``out/runs``, or those of one suite, in the order of their paths.
+
+    Raises:
+        BenchError: if a record is broken, or does not lie where its content says.
+    """
+    records = []
+    for path in sorted(Path(out).glob(f"runs/{suite or '*'}/*.json")):
+        record = read(path)
+        if path_of(out, record["experiment"]) != path:
+            raise BenchError(
+                f"{path}: experiment.suite and experiment.key say that this file belongs at "
+                f"{path_of(out, record['experiment'])}"
+            )
+        records.append(record)
+    return records
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file through a temporary name in the same folder, so never half of it.
+
+    Raises:
+        BenchError: if the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+
+
+# Checking ---------------------------------------------------------------------------------------
+
+
+def check(record: dict, path: Path) -> None:
+    """Checks the fields of a record, and that their numbers fit together.
+
+    Raises:
+        BenchError: names the file and the field.
+    """
+
+    def wrong(field: str, why: str) -> BenchError:
+        return BenchError(f"{path}: {field} {why}")
+
+    def get(field: str, kind: type | tuple):
+        value = record
+        for part in field.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise wrong(field, "is missing")
+            value = value[part]
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if type(value) not in kinds:  # not isinstance, to which True is an int
+            raise wrong(field, f"is {type(value).__name__}, not {kinds[0].__name__}")
+        if kind is OPTIONAL and not _numbers([value]):
+            raise wrong(field, "is not a finite number")
+        if isinstance(value, str) and not value.isprintable():
+            raise wrong(field, "holds control characters")
+        return value
+
+    if get("schema", int) != SCHEMA:
+        raise wrong("schema", f"is {record['schema']}; this version reads {SCHEMA}")
+    for field, kind in FIELDS.items():
+        get(field, kind)
+    for name in NAMES:
+        if not _is_name(record["experiment"][name]):
+            raise wrong(f"experiment.{name}", "must be letters, digits and . _ - only")
+    if record["cost"] is not None:
+        for name in COST_FIELDS:
+            get(f"cost.{name}", OPTIONAL)
+    for value in record["provenance"].values():
+        if not isinstance(value, str | int | None) or not str(value).isprintable():
+            raise wrong("provenance", "must hold plain words and numbers")
+
+    evaluation, headline = record["evaluation"], record["metrics"]["headline"]
+    index, episodes = evaluation["index"], evaluation["episodes"]
+    if not all(type(i) is int for i in index) or len(set(index)) != len(index):
+        raise wrong("evaluation.index", "must hold different whole numbers")
+    if not index or len(index) != episodes:
+        raise wrong("evaluation.index", f"has {len(index)} entries for {episodes} episodes")
+    if headline not in evaluation["per_episode"]:
+        raise wrong(f"evaluation.per_episode.{headline}", "is missing, and it is the headline")
+    for name, values in evaluation["per_episode"].items():
+        field = f"evaluation.per_episode.{name}"
+        if not _is_name(name) or not _numbers(values) or len(values) != episodes:
+            raise wrong(field, f"must be a list of {episodes} numbers")
+        if all(v is None for v in values):
+            raise wrong(field, "holds no number at all (only NaN): the run diverged")
+        get(f"metrics.{name}.mean", OPTIONAL)
+        get(f"metrics.{name}.ci95", OPTIONAL)
+        steps = get(f"metrics.{name}.per_step", list)
+        if not steps or not _numbers(steps):
+            raise wrong(f"metrics.{name}.per_step", "must be a list of numbers")
+    for point in record["training"]["validation"]:
+        if not isinstance(point, list) or len(point) != 2 or not _numbers(point):
+            raise wrong("training.validation", "must hold [iteration, value] pairs")
+
+
+def _is_name(text) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text) is not None
+
+
+def _numbers(values) -> bool:
+    """Whether all are finite numbers or None; 1e999 is JSON too, and read as infinity."""
+    return isinstance(values, list) and all(
+        v is None or (type(v) in (int, float) and -1e300 < v < 1e300) for v in values
+    )
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+# Formatting -------------------------------------------------------------------------------------
+
+
+def _plain(value):
+    """Tuples to lists, numpy's arrays and numbers to Python's, what is not finite to None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rounded(value):
+    """Seven significant digits are more than a float32 result has."""
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _text(value, indent: str = "") -> str:
+    """JSON with sorted keys and each list on one line, so that a diff stays readable."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    deeper = indent + "  "
+    lines = [f"{deeper}{json.dumps(k)}: {_text(value[k], deeper)}" for k in sorted(value)]
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+# Provenance -------------------------------------------------------------------------------------
+
+
+def provenance(device: str | None = None) -> dict:
+    """Versions, commit and device of this process; no host, no user, no path.
+
+    Args:
+        device: what the run was trained on; None: this machine's processor.
+    """
+    commit, dirty = _checkout()
+    torch = sys.modules.get("torch")  # not imported for this alone
+    return {
+        "bench": bench.__version__,
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "lightning": _version("lightning"),
+        "device": device or _processor(),
+        "threads": torch.get_num_threads() if torch else os.cpu_count(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _checkout() -> tuple[str | None, bool | None]:
+    """Commit of the package's own checkout, and whether what decides a result was changed."""
+    folder = Path(__file__).resolve().parent.parent
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        options = {"capture_output": True, "text": True, "env": environment, "timeout": 20}
+        return subprocess.run(command, check=True, **options).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder:
+            return None, None  # installed somewhere inside another project's checkout
+        changed = git("status", "--porcelain", "--", "bench", "datasets", "pyproject.toml")
+        return git("rev-parse", "HEAD"), bool(changed)
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return (found.group(1) if found else platform.processor() or platform.machine()).strip()
