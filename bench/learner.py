@@ -38,6 +38,8 @@ class MetaLearner(LightningModule):
         spec: what the tasks look like; taken from the data module when there is one.
     """
 
+    trains = True  # whether there is anything to train
+
     def __init__(
         self,
         model: str | nn.Module | None = None,
@@ -60,7 +62,7 @@ class MetaLearner(LightningModule):
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
         self.scores: EpisodeScores | None = None
-        self.test_episodes: dict[str, Any] | None = None
+        self.episode_scores: dict[str, Any] | None = None
 
     # What an algorithm is -------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class MetaLearner(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Logs ``test/accuracy`` with its interval and per inner step; keeps every episode.
 
-        ``self.test_episodes`` then holds ``index``, ``[episodes]``, and each metric,
+        ``self.episode_scores`` then holds ``index``, ``[episodes]``, and each metric,
         ``[episodes, steps]``.
         """
         self._report("test")
@@ -198,8 +200,7 @@ class MetaLearner(LightningModule):
 
         index, metrics = self.scores.compute()
         self.scores = None
-        if split == "test":
-            self.test_episodes = {"index": index, **metrics}
+        self.episode_scores = {"index": index, **metrics}
         log = {}
         for name, values in metrics.items():
             mean, half_width = interval(values[:, -1])

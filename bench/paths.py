@@ -1,6 +1,7 @@
 """Where things lie: the facts about data that travel with the package, and the data cache."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -25,3 +26,20 @@ def data_root(given: str | os.PathLike | None = None) -> Path:
     return Path(
         given or os.environ.get("MAML_BENCH_DATA") or platformdirs.user_cache_dir("maml-bench")
     ).expanduser()
+
+
+def writable(folder: Path) -> Path:
+    """Makes a folder if need be and makes sure that files can be written to it.
+
+    Raises:
+        BenchError: if they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BenchError(
+            f"cannot write to {folder} ({error.strerror}): choose another folder with --out"
+        ) from error
+    return folder

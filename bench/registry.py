@@ -9,6 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError, nearest
 
@@ -49,24 +50,40 @@ def create(kind: str, name: str, *args, **options):
         BenchError: for an unknown name or option.
     """
     cls = load(kind, name)
-    known = option_names(cls)
     for option in options:
-        if option not in known:
-            raise BenchError(f"{name} has no option {option!r}: {nearest(option, known)}")
+        if option not in _defaults(cls):
+            known = nearest(option, _defaults(cls))
+            raise BenchError(f"{name} has no argument {option!r}: {known}")
     return cls(*args, **options)
 
 
 def option_names(cls: type) -> list[str]:
     """Keyword arguments of a constructor, those passed on to base classes included."""
-    found: list[str] = []
+    return list(_defaults(cls))
+
+
+def arguments(kind: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a plug-in: those given, and the defaults of the others.
+
+    Raises:
+        BenchError: for an unknown name or argument.
+    """
+    defaults = _defaults(load(kind, name))
+    for option in given:
+        if option not in defaults:
+            raise BenchError(f"{name} has no argument {option!r}: {nearest(option, defaults)}")
+    return defaults | given
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Constructor arguments and their defaults; ``**kwargs`` stands for the base class's."""
+    found: dict[str, Any] = {}
     for base in cls.__mro__:
-        if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()
-            found += [
-                p.name
-                for p in parameters
-                if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-            ]
-            if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-                break
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        found = {p.name: p.default for p in named} | found
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
     return found

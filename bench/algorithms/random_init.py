@@ -16,6 +16,8 @@ class RandomInit(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    trains = False
+
     def loss(self, episode: Episode) -> Tensor:
         """Zero for every task, so that no weight ever moves."""
         still = sum(p.sum() for p in self.net.parameters()) * 0

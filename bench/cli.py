@@ -1,0 +1,218 @@
+"""The command line: parses, then calls; no logic of its own.
+
+Heavy imports stay inside the commands, so that ``--help`` and mistakes are answered at once.
+"""
+
+import argparse
+import ast
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import __version__, registry
+from bench.errors import BenchError
+
+LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code: 0, or 2 with one message on standard error for what the user can mend.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
+    try:
+        if argv and argv[0] in LIGHTNING_COMMANDS:
+            from bench.lightning_cli import run_lightning
+
+            run_lightning(argv)
+            return 0
+        options = parser().parse_args(argv)
+        options.command(options, console)
+    except BenchError as error:
+        print(f"maml-bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("maml-bench: interrupted", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their flags."""
+    top = argparse.ArgumentParser(
+        prog="maml-bench",
+        description="First- against second-order MAML on images and on students.",
+        epilog="fit, validate, test and predict are Lightning's own command line: "
+        "maml-bench fit --help",
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a suite and print its table")
+    run.set_defaults(command=run_command)
+    _add_grid_flags(run)
+    run.add_argument("--ways", nargs="+", type=int, help="instead of the suite's")
+    run.add_argument("--shots", nargs="+", type=int, help="instead of the suite's")
+    run.add_argument("--seeds", nargs="+", type=int, help="instead of the suite's")
+    run.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of the data set or the algorithms, or iterations; "
+        "ALGORITHM.NAME=VALUE for one algorithm only",
+    )
+    run.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+    tune = commands.add_parser("tune", help="choose a suite's settings on validation episodes")
+    tune.set_defaults(command=tune_command)
+    _add_grid_flags(tune)
+
+    table = commands.add_parser("table", help="make the table again from the records")
+    table.set_defaults(command=table_command)
+    table.add_argument("suite", nargs="?", metavar="SUITE", help="only this suite")
+    table.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
+    table.add_argument(
+        "--format", choices=("terminal", "markdown", "csv", "latex"), default="terminal"
+    )
+
+    prepare = commands.add_parser("prepare", help="make a data set ready for use")
+    prepare.set_defaults(command=prepare_command)
+    prepare.add_argument("dataset", metavar="DATASET")
+    prepare.add_argument("--source", type=Path, help="folder or archive; without it: download")
+    prepare.add_argument("--data-root", type=Path, help="folder of prepared data")
+
+    listing = commands.add_parser("list", help="show algorithms, data sets, models and suites")
+    listing.set_defaults(command=list_command)
+    listing.add_argument("kind", nargs="?", choices=registry.KINDS)
+
+    for name in LIGHTNING_COMMANDS:
+        commands.add_parser(name, help=f"Lightning's own command line: {name}", add_help=False)
+    return top
+
+
+def _add_grid_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("suite", metavar="SUITE", help="see maml-bench list suites")
+    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="only these")
+    command.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
+    )
+    command.add_argument("--data-root", type=Path, help="folder of prepared data")
+    command.add_argument("--devices", default="auto", help="how many devices, as in Lightning")
+    command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+
+
+def run_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench run``."""
+    from bench import paths, runner
+
+    suite = registry.load("suites", options.suite)
+    experiments = suite.experiments(
+        options.algorithms,
+        options.datasets,
+        options.ways,
+        options.shots,
+        options.seeds,
+        dict(setting(text) for text in options.set),
+    )
+    if options.dry_run:
+        runner.plan(experiments, options.out, console)
+        return
+    runner.run(experiments, paths.writable(options.out), console, **_machine(options))
+
+
+def tune_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench tune``."""
+    from bench import paths, tuning
+
+    tuning.tune(
+        registry.load("suites", options.suite),
+        paths.writable(options.out),
+        console,
+        options.algorithms,
+        options.datasets,
+        **_machine(options),
+    )
+
+
+def table_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench table``."""
+    from bench import records, runner, tables
+
+    found = records.read_all(options.out, options.suite)
+    suites = sorted(
+        s for s in {r["experiment"]["suite"] for r in found} if not s.endswith("-tuning")
+    )
+    if not suites:
+        raise BenchError(f"no records under {options.out}: make some with maml-bench run SUITE")
+    for suite in suites:
+        part = [r for r in found if r["experiment"]["suite"] == suite]
+        if options.format == "terminal":
+            runner.report(suite, options.out, console)
+        else:
+            print(getattr(tables, f"to_{options.format}")(part))
+
+
+def prepare_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench prepare``."""
+    import importlib
+
+    from bench import paths
+
+    name = options.dataset.replace("-", "_")
+    registry.load("data", name)
+    module = importlib.import_module(f"bench.data.{name}")
+    if not hasattr(module, "prepare"):
+        console.print(f"{name} is built in: there is nothing to prepare")
+        return
+    console.print(module.prepare(options.source, paths.data_root(options.data_root)))
+
+
+def list_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench list``."""
+    from rich.table import Table
+
+    for kind in [options.kind] if options.kind else registry.KINDS:
+        table = Table(title=kind, title_justify="left", box=None, show_header=False)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column()
+        for name in registry.names(kind):
+            thing = registry.load(kind, name)
+            about = thing.description if kind == "suites" else thing.__doc__.split("\n")[0]
+            table.add_row(name, about)
+        console.print(table)
+
+
+def setting(text: str) -> tuple[str, object]:
+    """Reads ``name=value``; a value that is no Python literal is a word.
+
+    >>> setting("maml.inner_lr=0.5"), setting("batch_norm=support")
+    (('maml.inner_lr', 0.5), ('batch_norm', 'support'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BenchError(f"--set {text}: write NAME=VALUE, such as --set inner_lr=0.5")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _machine(options: argparse.Namespace) -> dict:
+    """Where to run: the flags that change speed, not results."""
+    devices = int(options.devices) if options.devices.isdigit() else options.devices
+    return {
+        "data_root": options.data_root,
+        "devices": devices,
+        "accelerator": options.accelerator,
+    }

@@ -1,0 +1,90 @@
+"""One cell of a grid: everything that its result depends on, and the name that follows from it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from bench import registry
+
+# Arguments that say where and how fast, not what: they are no part of a run's identity.
+NOT_IDENTITY = ("data_root", "num_workers")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An algorithm on a data set with one seed.
+
+    Attributes:
+        suite: the suite it belongs to.
+        dataset: file name of a data set in ``bench/data``.
+        algorithm: file name of an algorithm in ``bench/algorithms``.
+        iterations: meta-iterations to train for.
+        validations: how often to validate; the best weights of these are tested.
+        seed: of the initial weights and of the training episodes.
+        data: arguments of the data module that differ from its defaults.
+        learner: arguments of the algorithm that differ from its defaults.
+        chosen: how the hyper-parameters were chosen, in words.
+    """
+
+    suite: str
+    dataset: str
+    algorithm: str
+    iterations: int
+    validations: int = 5
+    seed: int = 0
+    data: dict[str, Any] = field(default_factory=dict)
+    learner: dict[str, Any] = field(default_factory=dict)
+    chosen: str = "suite defaults"
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Meta-iterations between two validations."""
+        return max(self.iterations // self.validations, 1)
+
+    @cached_property
+    def data_arguments(self) -> dict[str, Any]:
+        """All arguments of the data module, defaults filled in.
+
+        Raises:
+            BenchError: for an unknown data set or argument.
+        """
+        own = {"seed": self.seed, "iterations_per_epoch": self.iterations_per_epoch}
+        return registry.arguments("data", self.dataset, own | self.data)
+
+    @cached_property
+    def learner_arguments(self) -> dict[str, Any]:
+        """All arguments of the algorithm, defaults filled in.
+
+        Raises:
+            BenchError: for an unknown algorithm or argument.
+        """
+        return registry.arguments("algorithms", self.algorithm, {"seed": self.seed} | self.learner)
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The record's ``experiment``: everything the result depends on, and its key."""
+        fields = asdict(self) | {"data": self.data_arguments, "learner": self.learner_arguments}
+        for name in NOT_IDENTITY:
+            fields["data"] = {k: v for k, v in fields["data"].items() if k != name}
+        del fields["chosen"]
+        text = json.dumps(fields, sort_keys=True, default=list)
+        sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}
+        stem = [self.dataset, self.setting, self.algorithm, f"s{self.seed}"]
+        key = "-".join([*stem, hashlib.sha256(text.encode()).hexdigest()[:8]])
+        return json.loads(text) | sizes | {"key": key}
+
+    @property
+    def key(self) -> str:
+        """A readable name that is unique to the fields, such as ``glyphs-5way-1shot-maml-...``."""
+        return self.fields["key"]
+
+    @property
+    def setting(self) -> str:
+        """Ways and shots, such as ``5way-1shot``."""
+        ways, shots = self.data_arguments.get("ways"), self.data_arguments.get("shots")
+        return (f"{ways}way-" if ways else "") + f"{shots}shot"
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"

@@ -1,0 +1,33 @@
+"""Omniglot, 5-way 1-shot, sized for two cores."""
+
+from bench.suite import Study, Suite
+
+SUITE = Suite(
+    name="omniglot-small",
+    description="Omniglot 5-way 1-shot with 32 filters: under 20 minutes on two cores",
+    studies=(
+        Study(
+            dataset="omniglot",
+            ways=(5,),
+            shots=(1,),
+            iterations=8000,
+            validations=8,
+            data={"queries": 5, "rotations": "all", "val_episodes": 200},
+            learner={
+                "model_options": {"filters": 32},
+                "outer_lr": 2e-3,
+                "outer_schedule": "cosine",
+                "inner_steps": 1,
+                "test_steps": 3,
+            },
+            algorithms={
+                "maml": {"inner_lr": 2.0},
+                "fomaml": {"inner_lr": 0.5},
+                "no_adaptation": {"iterations": 500},
+                "random_init": {"inner_lr": 0.5},
+            },
+            sweep={"inner_lr": (0.25, 0.5, 1.0, 2.0, 4.0)},
+            sweep_iterations=1000,
+        ),
+    ),
+)

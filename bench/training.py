@@ -1,0 +1,166 @@
+"""Trains one experiment, evaluates it, and returns its record."""
+
+import logging
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+
+from bench import records, registry
+from bench.errors import BenchError
+from bench.experiment import Experiment
+from bench.objectives import OBJECTIVES
+from bench.statistics import interval
+
+
+class ValidationHistory(Callback):
+    """Keeps the headline metric of every validation.
+
+    Args:
+        metric: name of the logged metric.
+    """
+
+    def __init__(self, metric: str):
+        self.metric = metric
+        self.values: list[list[float]] = []
+
+    def on_validation_end(self, trainer: Trainer, learner) -> None:
+        """Appends ``[iteration, value]``."""
+        value = trainer.callback_metrics.get(self.metric)
+        if value is not None and not trainer.sanity_checking:
+            self.values.append([trainer.global_step, float(value)])
+
+
+def train(
+    experiment: Experiment,
+    out: Path,
+    split: str = "test",
+    data_root: Path | None = None,
+    devices: int | str = "auto",
+    accelerator: str = "auto",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Trains, picks the weights that validate best, and evaluates them.
+
+    Args:
+        experiment: what to run.
+        out: the results folder; the best weights go to its ``checkpoints``.
+        split: ``"test"``, or ``"val"`` when hyper-parameters are being chosen.
+        data_root: folder of prepared data.
+        devices: as Lightning's Trainer takes it.
+        accelerator: as Lightning's Trainer takes it.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The record (see :mod:`bench.records`), without its cost.
+
+    Raises:
+        BenchError: what is wrong with the data or the settings, or that the run was interrupted.
+    """
+    data_arguments = dict(experiment.data_arguments)
+    if "data_root" in data_arguments and data_root is not None:
+        data_arguments["data_root"] = data_root
+    data = registry.create("data", experiment.dataset, **data_arguments)
+    learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    objective = OBJECTIVES[data.spec.kind]
+    monitor = f"val/{objective.headline}"
+    history = ValidationHistory(monitor)
+    best = ModelCheckpoint(
+        out / "checkpoints" / experiment.key,
+        filename="best",
+        monitor=monitor,
+        mode="max" if objective.higher_is_better else "min",
+        enable_version_counter=False,
+    )
+    trainer = Trainer(
+        max_steps=experiment.iterations,
+        accelerator=accelerator,
+        devices=devices,
+        logger=False,
+        callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    started = time.monotonic()
+    weights = None
+    with quiet():
+        if learner.trains:
+            interruptible(trainer, trainer.fit, learner, datamodule=data)
+            weights = best.best_model_path or None
+        seconds = time.monotonic() - started
+        evaluate = trainer.test if split == "test" else trainer.validate
+        evaluate_with = {"ckpt_path": weights, "weights_only": True} if weights else {}
+        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **evaluate_with)
+    scores = dict(learner.episode_scores)
+    index = scores.pop("index")
+    metrics = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in scores.items()
+    }
+    best_first = sorted(history.values, key=lambda v: v[1], reverse=objective.higher_is_better)
+    return {
+        "schema": records.SCHEMA,
+        "experiment": experiment.fields,
+        "synthetic": data.synthetic,
+        "chosen": experiment.chosen,
+        "metrics": {
+            "headline": objective.headline,
+            "higher_is_better": objective.higher_is_better,
+            **metrics,
+        },
+        "evaluation": {
+            "episodes": len(index),
+            "split": split,
+            "index": index.tolist(),
+            "per_episode": {name: values[:, -1].tolist() for name, values in scores.items()},
+        },
+        "training": {
+            "iterations": trainer.global_step,
+            "seconds": round(seconds, 1),
+            "best_iteration": best_first[0][0] if best_first else 0,
+            "validation": history.values,
+        },
+        "cost": None,
+        "provenance": records.provenance(),
+    }
+
+
+def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:
+    """Calls a method of the Trainer, which turns Ctrl-C into an exit: a message instead.
+
+    Raises:
+        BenchError: if the run was interrupted.
+    """
+    try:
+        call(*args, **kwargs)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+    if trainer.interrupted:
+        raise BenchError("interrupted; run the same command again to go on with the rest")
+
+
+@contextmanager
+def quiet():
+    """Within this context, Lightning keeps its advice to itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning|torch")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)
