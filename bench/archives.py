@@ -1,0 +1,166 @@
+"""Reads the files of a folder, a zip or a tar as one thing, without unpacking anything to disk."""
+
+import io
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from bench.errors import BenchError
+
+ZIP_SUFFIXES = (".zip",)
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
+MOST_FILES = 1_000_000
+MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+_UNREADABLE = (NotImplementedError, RuntimeError)  # a zip's unknown compression, or a password
+
+
+class Tree(NamedTuple):
+    """The files of a folder or an archive.
+
+    Attributes:
+        where: the folder or archive.
+        names: paths inside it, with ``/``; hidden files and what macOS adds are left out.
+        stream: takes some of the names and gives (name, content) of each, in the order in which
+            they are stored, which need not be the order asked for: one pass over the archive.
+    """
+
+    where: Path
+    names: list[str]
+    stream: Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
+
+
+@contextmanager
+def opened(source: Path, content: bytes | None = None) -> Iterator[Tree]:
+    """Opens a folder, a zip or a tar (plain or compressed).
+
+    Args:
+        source: the folder or archive.
+        content: of an archive that lies inside another one.
+
+    Raises:
+        BenchError: names the source, if it is missing, damaged, unsafe or none of these; also
+            later, from ``stream``.
+    """
+    source = Path(source).expanduser()
+    file = source if content is None else io.BytesIO(content)
+    if source.is_dir():
+        yield _folder(source)
+    elif content is None and not source.exists():
+        raise BenchError(f"{source}: there is no such file or folder: check --source")
+    elif source.name.lower().endswith(ZIP_SUFFIXES):
+        with _damage_named(source):
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield _zip(source, archive)
+    elif source.name.lower().endswith(TAR_SUFFIXES):
+        with _damage_named(source):
+            archive = tarfile.open(**{"name" if content is None else "fileobj": file})  # noqa: SIM115
+        with archive:
+            yield _tar(source, archive)
+    else:
+        raise BenchError(f"{source}: neither a folder nor an archive ({', '.join(SUFFIXES)})")
+
+
+@contextmanager
+def _damage_named(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise BenchError(f"{source}: may not be read: {error.strerror}") from error
+    except _DAMAGE as error:
+        raise BenchError(f"{source}: damaged ({error}): get it again") from error
+    except _UNREADABLE as error:
+        raise BenchError(f"{source}: cannot be read ({error}): unpack it first") from error
+
+
+def _folder(source: Path) -> Tree:
+    names = []
+    for folder, inner, files in os.walk(source, followlinks=True):
+        inner[:] = sorted(name for name in inner if not _hidden(name))
+        inside = Path(folder).relative_to(source)
+        names += [(inside / name).as_posix() for name in sorted(files) if not _hidden(name)]
+        _check_size(source, len(names), 0)
+
+    def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for name in wanted:
+            try:
+                yield name, (source / name).read_bytes()
+            except OSError as error:
+                raise BenchError(f"{source / name}: cannot be read: {error.strerror}") from error
+
+    return Tree(source, names, stream)
+
+
+def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:
+    members = archive.infolist()
+    _check_size(source, len(members), sum(m.file_size for m in members))
+    for member in members:
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise BenchError(f"{source}: holds a link, {member.filename!r}: unpack it first")
+    files = _by_name(source, ((m.filename, m) for m in members if not m.is_dir()))
+
+    def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for name in sorted(wanted, key=lambda name: files[name].header_offset):
+            with _damage_named(source):
+                content = archive.read(files[name])  # checks the CRC
+            yield name, content
+
+    return Tree(source, list(files), stream)
+
+
+def _tar(source: Path, archive: tarfile.TarFile) -> Tree:
+    members, size = [], 0
+    with _damage_named(source):
+        for member in archive:
+            size += member.size
+            _check_size(source, len(members), size)
+            if not (member.isfile() or member.isdir()):
+                raise BenchError(
+                    f"{source}: holds a link or a device, {member.name!r}: unpack it first"
+                )
+            members.append(member)
+        # tarfile takes a broken header for the end; the true end is a block of zeros.
+        archive.fileobj.seek(archive.offset)
+        if archive.fileobj.read(512).strip(b"\0") or archive.fileobj.tell() != archive.offset + 512:
+            raise tarfile.ReadError("it ends too early")
+    files = _by_name(source, ((m.name, m) for m in members if m.isfile()))
+
+    def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for name in sorted(wanted, key=lambda name: files[name].offset):
+            with _damage_named(source):
+                content = archive.extractfile(files[name]).read()
+            yield name, content
+
+    return Tree(source, list(files), stream)
+
+
+def _by_name(source: Path, members: Iterable[tuple[str, object]]) -> dict:
+    files = {}
+    for name, member in members:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or (path.parts[:1] and ":" in path.parts[0]):
+            raise BenchError(f"{source}: {name!r} points out of the archive: do not trust it")
+        if not any(map(_hidden, path.parts)):
+            files[path.as_posix()] = member
+    return files
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _check_size(source: Path, files: int, size: int) -> None:
+    if files > MOST_FILES or size > MOST_BYTES:
+        raise BenchError(
+            f"{source}: more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB unpacked: "
+            "this is not the data set, or not it alone"
+        )

@@ -1,0 +1,212 @@
+"""Omniglot: 1,623 handwritten characters of 50 alphabets, each drawn by 20 people."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from bench import archives, packed, paths
+from bench.errors import BenchError
+from bench.image_episodes import ImageClasses, ImageEpisodeDataModule
+
+HALVES = ("images_background", "images_evaluation")
+SIDE, DRAWINGS = 28, 20
+PREPARE = "maml-bench prepare omniglot --source PATH"
+UNDERSTOOD = (
+    "PATH may be the folder with images_background/<Alphabet>/characterNN/NNNN_MM.png and "
+    "images_evaluation/..., the official images_background.zip with images_evaluation.zip beside "
+    "it, the folder with both zips, or a tar of these folders"
+)
+_DRAWING = re.compile(rf"(?:.*/)?({'|'.join(HALVES)})/([^/]+/character\d+)/(\d+_\d+\.png)")
+
+
+class OmniglotDataModule(ImageEpisodeDataModule):
+    """Episodes of handwritten characters: 28x28, bright ink on black, in 0..1.
+
+    Args:
+        split: which characters are for training, validation and test: ``"vinyals"`` (1028/172/423
+            characters, Vinyals et al. 2016 as torchmeta froze it) or ``"lake"`` (the background
+            alphabets, five of them for validation, against the evaluation alphabets: 883/81/659).
+        rotations: which splits also use each character turned by 90, 180 and 270 degrees, as
+            classes of their own. ``"train"`` follows Santoro et al. 2016 and Vinyals et al. 2016;
+            the code of the MAML paper turns characters at test too, which is ``"all"``.
+        data_root: folder of prepared data; see :func:`bench.paths.data_root`.
+        **kwargs: see :class:`bench.image_episodes.ImageEpisodeDataModule`.
+    """
+
+    image_shape = (1, SIDE, SIDE)
+
+    def __init__(
+        self,
+        split: str = "vinyals",
+        rotations: str = "train",
+        data_root: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(rotations=rotations, **kwargs)
+        known = sorted(file.stem for file in _splits().glob("*.json"))
+        if split not in known:
+            raise BenchError(f"split={split!r}: choose {' or '.join(known)}")
+
+    def load(self, split: str) -> ImageClasses:
+        """Reads the characters of one split from the packed cache."""
+        classes = packed.read(_cache(self.hparams["data_root"]), f"run `{PREPARE}`; {UNDERSTOOD}")
+        return packed.select(classes, _characters(self.hparams["split"])[split])
+
+
+def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
+    """Shrinks all drawings to 28x28, inverts them and writes the packed cache.
+
+    Args:
+        source: what the user has (see :data:`UNDERSTOOD`); None downloads the official zips.
+        data_root: where to write; see :func:`bench.paths.data_root`.
+
+    Returns:
+        What was found and written, in sentences.
+
+    Raises:
+        BenchError: if a drawing is missing or damaged; nothing is written then.
+    """
+    with ExitStack() as stack:
+        if source is None:
+            source = _download(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        trees, notes = _open(Path(source).expanduser(), stack)
+        drawings, extra = _find(trees)
+        classes, odd = _pack(trees, drawings)
+    if extra:
+        notes.append(f"Left out {len(extra)} characters that Omniglot lacks, such as {extra[0]}.")
+    if odd:
+        notes.append(f"{odd:,} drawings were not 105x105, as the original ones are.")
+    packed.write(_cache(data_root), classes)
+    found = f"Found {len(classes.names):,} characters of {DRAWINGS} drawings in {source}."
+    wrote = f"Wrote {len(classes.images):,} images of {SIDE}x{SIDE} to {_cache(data_root)}."
+    return " ".join([found, *notes, wrote])
+
+
+def _cache(data_root: Path | None) -> Path:
+    return paths.data_root(data_root) / "omniglot.packed"
+
+
+def _splits() -> Path:
+    return paths.facts("omniglot") / "splits"
+
+
+def _characters(split: str) -> dict[str, list[str]]:
+    return json.loads((_splits() / f"{split}.json").read_text("utf-8"))
+
+
+def _download(folder: Path) -> Path:
+    from torchvision.datasets import Omniglot  # slow to import
+    from torchvision.datasets.utils import download_url
+
+    for name, md5 in _checksums().items():
+        url = f"{Omniglot.download_url_prefix}/{name}"
+        try:
+            download_url(url, folder, md5=md5)
+        except (OSError, RuntimeError) as error:  # no network, or another MD5
+            raise BenchError(
+                f"{url}: download failed ({error}): get both zips by other means and run "
+                f"`{PREPARE}`; {UNDERSTOOD}"
+            ) from error
+    return folder
+
+
+def _open(source: Path, stack: ExitStack) -> tuple[list[archives.Tree], list[str]]:
+    """Opens what a path stands for, and the official zips inside it.
+
+    Returns:
+        Folders and archives, and notes on the zips' MD5.
+    """
+    given = source.name.split(".")[0]
+    pair = [source.with_name(source.name.replace(given, half)) for half in HALVES]
+    if given not in HALVES or not all(path.exists() for path in pair):
+        pair = [source]
+    trees = [stack.enter_context(archives.opened(path)) for path in pair]
+    unpacked = {m[1] for tree in trees for m in map(_DRAWING.fullmatch, _names(tree)) if m}
+    checksums = _checksums()
+    zips = {path.name: path.read_bytes() for path in pair if path.name in checksums}
+    for tree in trees[:]:
+        for name in tree.names:
+            zipped = name.rsplit("/", 1)[-1]
+            if zipped in checksums and zipped.removesuffix(".zip") not in unpacked:
+                [(_, zips[zipped])] = tree.stream([name])
+                inner = archives.opened(tree.where / name, zips[zipped])
+                trees.append(stack.enter_context(inner))
+    same = {name: hashlib.md5(zips[name]).hexdigest() == checksums[name] for name in sorted(zips)}
+    return trees, [
+        f"{name} {'has' if same[name] else 'does not have'} the official MD5." for name in same
+    ]
+
+
+def _names(tree: archives.Tree) -> list[str]:
+    return [f"{tree.where.name}/{name}" for name in tree.names]
+
+
+def _find(trees: list[archives.Tree]) -> tuple[dict, list[str]]:
+    """Looks for 20 drawings of every character.
+
+    Returns:
+        ``{character: [(number of the tree, name in it) of each drawing]}``, sorted, and the names
+        of characters that do not belong to Omniglot.
+    """
+    found: dict[str, dict[str, tuple[int, str]]] = defaultdict(dict)
+    for number, tree in enumerate(trees):
+        for name, full_name in zip(tree.names, _names(tree)):
+            if match := _DRAWING.fullmatch(full_name):
+                _, character, file = match.groups()
+                if file in found[character]:
+                    raise BenchError(
+                        f"{tree.where}: holds {character}/{file} twice: give one copy as --source"
+                    )
+                found[character][file] = number, name
+    if not found:
+        raise BenchError(f"{trees[0].where}: no drawings of Omniglot in it; {UNDERSTOOD}")
+    lake = _characters("lake")
+    halves, broken = [], []
+    for half, wanted in zip(HALVES, (lake["train"] + lake["val"], lake["test"])):
+        wrong = [name for name in sorted(wanted) if len(found.get(name, ())) != DRAWINGS]
+        halves.append(f"{len(wanted) - len(wrong)} of {len(wanted)} characters of {half}")
+        broken += wrong
+    if broken:
+        raise BenchError(
+            f"{trees[0].where}: not the whole of Omniglot: {' and '.join(halves)} are complete; "
+            f"{broken[0]} has {len(found.get(broken[0], ()))} drawings instead of {DRAWINGS}: "
+            f"unpack both halves again; {UNDERSTOOD}"
+        )
+    names = sorted(lake["train"] + lake["val"] + lake["test"])
+    extra = sorted(set(found) - set(names))
+    return {name: [found[name][file] for file in sorted(found[name])] for name in names}, extra
+
+
+def _pack(trees: list[archives.Tree], drawings: dict) -> tuple[ImageClasses, int]:
+    """Reads the drawings in the order in which they are stored.
+
+    Returns:
+        The characters, and how many drawings are of another size than 105x105.
+    """
+    place = [{} for _ in trees]  # where each file's image goes
+    for row, files in enumerate(drawings.values()):
+        for column, (number, name) in enumerate(files):
+            place[number][name] = row, column
+    images, odd = np.empty((len(drawings), DRAWINGS, SIDE, SIDE, 1), np.uint8), 0
+    stored = ((tree, *file, at) for tree, at in zip(trees, place) for file in tree.stream(at))
+    progress = track(stored, "Omniglot", len(drawings) * DRAWINGS, console=Console(stderr=True))
+    for tree, name, content, at in progress:
+        image = packed.decode(content, f"{tree.where}: {name}").convert("L")
+        odd += image.size != (105, 105)
+        small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        images[at[name]] = 255 - small[..., None]  # paper becomes 0
+    return ImageClasses.pack(images, list(drawings)), odd
+
+
+def _checksums() -> dict[str, str]:
+    lines = (paths.facts("omniglot") / "checksums.txt").read_text("utf-8").splitlines()
+    return {name: md5 for md5, name in map(str.split, lines)}
