@@ -1,0 +1,233 @@
+"""Tables from records: Markdown, CSV, LaTeX and the terminal, all from one summary in numbers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench import records as record_files
+from bench.errors import BenchError
+from bench.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, frame, summary
+
+__all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
+
+# of the columns of a printed table: 100 columns leave room for the algorithm's name
+WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "seeds": 5}
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "%&#_${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+# decimals, factor and unit of each headline metric
+FORMATS = {"accuracy": (1, 100, " %"), "auc": (3, 1, ""), "mse": (2, 1, "")}
+
+
+def figure(metric: str, mean: float, half_width: float | None = None, sign: bool = False) -> str:
+    """A number as the field writes it, with as many decimals as its interval needs.
+
+    >>> figure("accuracy", 0.9614, 0.0041)
+    '96.1 ± 0.4 %'
+    >>> figure("auc", 0.7831, 0.0021)
+    '.783 ± .002'
+    >>> figure("mse", -0.021, 0.0012, sign=True)
+    '-0.021 ± 0.001'
+    """
+    decimals, factor, unit = FORMATS.get(metric, (3, 1, ""))
+    if np.isnan(mean):
+        return "diverged"
+    if half_width and half_width > 0:  # at least one digit of the interval
+        decimals = min(max(decimals, -int(np.floor(np.log10(half_width * factor)))), 6)
+    numbers = [f"{factor * mean:{'+' if sign else ''}z.{decimals}f}"]
+    if half_width is not None and not np.isnan(half_width):
+        numbers.append(f"{factor * half_width:.{decimals}f}")
+    text = " ± ".join(numbers) + unit
+    return re.sub(r"(?<!\d)0\.", ".", text) if metric == "auc" else text
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The summary in words, one column a heading of the printed table."""
+    rows = []
+    for row in table.itertuples():
+        rows.append(
+            {
+                "Data": row.dataset + (" (synthetic)" if row.synthetic else ""),
+                "Setting": row.setting,
+                "Algorithm": row.label,
+                "Batch norm": row.batch_norm or "-",
+                "Metric": row.metric,
+                "Test": figure(row.metric, row.mean, row.half_width),
+                "Before → after": _before_after(row),
+                "Second − first order": _difference(row),
+                "Verdict": row.verdict or "-",
+                "ms": _short(row.ms_per_iteration),
+                "MiB": _short(row.peak_memory_mib),
+                "Seeds": str(row.seeds),
+            }
+        )
+    shown = pd.DataFrame(rows)
+    return shown if table["batch_norm"].any() else shown.drop(columns="Batch norm")
+
+
+def caption(table: pd.DataFrame) -> list[str]:
+    """What a reader must know, one sentence an entry."""
+    over = set(table["interval_over"])
+    low, high = table["episodes"].min(), table["episodes"].max()
+    episodes = f"{low}" if low == high else f"{low} to {high}"
+    lines = {
+        "episodes": f"± is a 95 % interval over {episodes} test episodes, for the models trained "
+        "here: it does not cover other seeds",
+        "seeds": "± is a 95 % interval over seeds (Student t)",
+        "both": "± is a 95 % interval: over seeds (Student t) where there are three or more, "
+        f"otherwise over {episodes} test episodes",
+    }
+    text = [lines["both" if len(over) > 1 else over.pop()] + "."]
+    if table["verdict"].any():
+        text.append(
+            "Second − first order is paired by test episode and has an interval of its own; "
+            f'"{NO_DIFFERENCE}" means that it holds zero.'
+        )
+    text.append("Before → after: before the first and after the last inner step at test.")
+    text.append(
+        "ms and MiB: median time of one meta-iteration, and the memory it needs above what the "
+        "process holds before it."
+    )
+    if table["synthetic"].any():
+        text.append("Synthetic data is drawn by a program: nobody collected it.")
+    chosen = "; ".join(dict.fromkeys(table["chosen"]))
+    return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The summary itself, one column a figure."""
+    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """A GitHub table and its caption."""
+    shown = display(table).map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
+    text = " ".join(caption(table)).replace("<", "&lt;")
+    return shown.to_markdown(index=False, disable_numparse=True) + f"\n\n{text}\n"
+
+
+def to_latex(table: pd.DataFrame) -> str:
+    """A booktabs table."""
+    shown = display(table)
+    again = shown[["Data", "Setting"]].duplicated()
+    shown.loc[again, ["Data", "Setting"]] = ""
+    text = (
+        shown.style.hide(axis="index")
+        .format(escape="latex")
+        .format_index(escape="latex", axis="columns")
+        .to_latex(
+            hrules=True,
+            column_format="l" * len(shown.columns),
+            caption=" ".join(caption(table)).translate(LATEX),
+            position_float="centering",
+        )
+    )
+    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$"}.items():
+        text = text.replace(symbol, command)
+    return text
+
+
+def print_rich(table: pd.DataFrame, console: Console, out: Path | None = None) -> None:
+    """Prints the table for a terminal of 100 columns or more; bold is the order shown ahead.
+
+    Args:
+        table: from :func:`summary`.
+        console: where to print.
+        out: the folder in which the same table lies as files, to be named below it.
+    """
+    shown, width = display(table), min(console.width, 116)
+    ahead = {SECOND_AHEAD: "maml", FIRST_AHEAD: "fomaml"}
+    for _, rows in table.groupby(["suite", "dataset", "setting"], sort=False):
+        grid = Table(
+            title=Text(_heading(rows), style="bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            width=width,
+        )
+        grid.add_column("", ratio=1)
+        for heading, columns in WIDTHS.items():
+            grid.add_column(heading, width=columns, justify="right")
+        best = {(ahead.get(v), variant) for v, variant in zip(rows["verdict"], rows["variant"])}
+        for index, row in rows.iterrows():
+            text = shown.loc[index]
+            verdict = f"\n{row['verdict']}" if row["verdict"] else ""
+            grid.add_row(
+                Text(row["label"]),
+                Text(text["Test"], "bold" if (row["algorithm"], row["variant"]) in best else ""),
+                text["Before → after"],
+                text["Second − first order"] + verdict,
+                *text[["ms", "MiB", "Seeds"]],
+            )
+        console.print(grid)
+    notes = caption(table)
+    if table["verdict"].isin(list(ahead)).any():
+        notes.append("Bold: the order shown ahead.")
+    if out is not None:
+        notes.append(f"Files: {Path(out) / 'tables'}, {Path(out) / 'runs'}.")
+    console.print(Text(" ".join(notes), style="dim"), width=width)
+
+
+def _heading(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    words = [row["dataset"] + (" (synthetic)" if row["synthetic"] else ""), row["setting"]]
+    words += [f"batch norm {mode}" for mode in rows["batch_norm"].unique() if mode]
+    return ", ".join(words) + f": {row['metric']}"
+
+
+def _before_after(row) -> str:
+    if row.test_steps == 0:
+        return "-"
+    before, after = (figure(row.metric, v) for v in (row.before, row.after))
+    return f"{before.removesuffix(' %')} → {after}"
+
+
+def _difference(row) -> str:
+    if not row.verdict:
+        return "-"
+    return figure(row.metric, row.difference, row.difference_half_width, sign=True)
+
+
+def _short(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def write_all(out: Path, records: list[dict]) -> list[Path]:
+    """Writes ``out/tables/<suite>.csv``, ``.md`` and ``.tex`` of every suite in the records."""
+    paths = []
+    for suite, rows in summary(records).groupby("suite", sort=True):
+        rows = rows.reset_index(drop=True)
+        for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
+            paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
+            record_files.write_text(paths[-1], form(rows))
+    return paths
+
+
+def refresh_readme(path: Path, suite: str, markdown: str) -> None:
+    """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
+
+    Raises:
+        BenchError: unless the file has that pair of marks once.
+    """
+    start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror}") from None
+    before, *after = text.split(start)
+    if len(after) != 1 or end not in after[0]:
+        raise BenchError(
+            f"{path} must hold the lines {start} and {end} once for the table to go in"
+        )
+    rest = after[0].split(end, 1)[1]
+    record_files.write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")
