@@ -114,8 +114,6 @@ def _add_grid_flags(command: argparse.ArgumentParser) -> None:
 
 def run_command(options: argparse.Namespace, console: Console) -> None:
     """``maml-bench run``."""
-    from bench import paths, runner
-
     suite = registry.load("suites", options.suite)
     experiments = suite.experiments(
         options.algorithms,
@@ -125,6 +123,8 @@ def run_command(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         dict(setting(text) for text in options.set),
     )
+    from bench import paths, runner
+
     if options.dry_run:
         runner.plan(experiments, options.out, console)
         return

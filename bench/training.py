@@ -76,26 +76,25 @@ def train(
         mode="max" if objective.higher_is_better else "min",
         enable_version_counter=False,
     )
-    trainer = Trainer(
-        max_steps=experiment.iterations,
-        accelerator=accelerator,
-        devices=devices,
-        logger=False,
-        callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
     started = time.monotonic()
-    weights = None
     with quiet():
+        trainer = Trainer(
+            max_steps=experiment.iterations,
+            accelerator=accelerator,
+            devices=devices,
+            logger=False,
+            callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
         if learner.trains:
             interruptible(trainer, trainer.fit, learner, datamodule=data)
-            weights = best.best_model_path or None
         seconds = time.monotonic() - started
+        weights = best.best_model_path
+        chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
-        evaluate_with = {"ckpt_path": weights, "weights_only": True} if weights else {}
-        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **evaluate_with)
+        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **chosen)
     scores = dict(learner.episode_scores)
     index = scores.pop("index")
     metrics = {

@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import pytest
+
+from bench import cli
+
+
+def test_help_and_a_mistake_are_answered_without_loading_torch():
+    code = (
+        "import sys; from bench import cli\n"
+        "assert cli.main(['run', 'quikc']) == 2\n"
+        "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "unknown suite 'quikc': did you mean quick?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["run", "nothing-like-it"], "unknown suite"),
+        (["run", "quick", "--algorithms", "mamml"], "did you mean maml"),
+        (["run", "quick", "--datasets", "glyph"], "did you mean glyphs"),
+        (["run", "quick", "--set", "inner_lr"], "write NAME=VALUE"),
+        (["run", "quick", "--set", "inner_lrr=1"], "did you mean inner_lr"),
+        (["prepare", "omniglott"], "did you mean omniglot"),
+        (["table", "--out", "{tmp}/none"], "no records"),
+        (["run", "quick", "--out", "{tmp}/file/x", "--datasets", "sinusoid"], "cannot write to"),
+        (
+            ["run", "quick", "--datasets", "glyphs", "--ways", "5000", "--out", "{tmp}/a"],
+            "ways=5000",
+        ),
+        (
+            ["run", "quick", "--datasets", "glyphs", "--shots", "90", "--out", "{tmp}/a"],
+            "shots=90 + queries=5",
+        ),
+        (["run", "omniglot-small", "--data-root", "{tmp}", "--out", "{tmp}/a"], "prepare omniglot"),
+    ],
+)
+def test_a_mistake_is_one_clear_message_and_exit_code_2(argv, message, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert cli.main([a.replace("{tmp}", str(tmp_path)) for a in argv]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("maml-bench: ")
+    assert "Traceback" not in error
+
+
+def test_wrong_flags_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run", "quick", "--seed", "one"])
+    assert stop.value.code == 2
+
+
+def test_list_shows_everything_with_one_line_each(capsys):
+    assert cli.main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("maml", "fomaml", "omniglot", "student", "conv4", "mlp", "quick"):
+        assert any(line.strip().startswith(name) for line in text.splitlines()), name
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys):
+    assert cli.main(["run", "quick", "--dry-run", "--out", str(tmp_path / "out")]) == 0
+    assert "to do" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_version():
+    done = subprocess.run([sys.executable, "-m", "bench", "--version"], capture_output=True)
+    assert done.returncode == 0

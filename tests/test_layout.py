@@ -1,0 +1,32 @@
+"""What the layout of the repository promises."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_no_python_under_datasets():
+    """A package there would shadow HuggingFace's ``datasets``."""
+    assert not list((ROOT / "datasets").rglob("*.py"))
+
+
+def test_every_data_set_has_a_card():
+    for path in (ROOT / "bench" / "data").glob("[!_]*.py"):
+        card = (ROOT / "datasets" / path.stem / "README.md").read_text().lower()
+        assert "licence" in card, path.stem
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").rglob("*.py")), ids=lambda p: p.name)
+def test_files_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    block = re.search(r"<!-- test command -->\n```bash\n(.+)\n```", readme)
+    assert block
+    assert "pytest" in block[1]
+    assert "<!-- test command -->" in script
