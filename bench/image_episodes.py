@@ -135,12 +135,11 @@ class ImageEpisodeDataModule(EpisodeDataModule):
         u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
         image = classes.start[picked][..., None] + counter_random.choose(u, classes.count[picked])
         x = torch.from_numpy(turn(classes.images[image], turns))
-        x = x.movedim(-1, 3).to(torch.get_default_dtype()).div_(255)  # [tasks, ways, rows, C, H, W]
         y = torch.arange(ways).expand(len(index), ways)
         return Episode(
-            support_x=x[:, :, :shots].flatten(1, 2).contiguous(),
+            support_x=scaled(x[:, :, :shots]),
             support_y=y.repeat_interleave(shots, 1),
-            query_x=x[:, :, shots:].flatten(1, 2).contiguous(),
+            query_x=scaled(x[:, :, shots:]),
             query_y=y.repeat_interleave(rows - shots, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
         )
@@ -162,3 +161,17 @@ def turn(images: np.ndarray, quarters: np.ndarray) -> np.ndarray:
         if chosen.any():
             images[chosen] = np.rot90(images[chosen], k, axes=(2, 3))
     return images
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """Bytes to numbers in 0..1, as a network takes them.
+
+    Args:
+        images: ``[tasks, ways, rows, height, width, channels]`` uint8.
+
+    Returns:
+        ``[tasks, ways * rows, channels, height, width]`` of the default floating type.
+    """
+    images = images.flatten(1, 2).movedim(-1, 2)  # rows are brought together while still bytes
+    kind = torch.get_default_dtype()
+    return images.to(kind, memory_format=torch.contiguous_format).div_(255)
