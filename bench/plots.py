@@ -1,0 +1,182 @@
+"""Figures from records: adaptation step by step, price against gain, and validation curves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.errors import BenchError
+from bench.summary import LAST, cells, label, setting, summary
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; shapes and dashes say it again
+STYLES = {
+    "maml": ("#0072B2", "o", "-"),
+    "fomaml": ("#D55E00", "s", "--"),
+    "no_adaptation": ("#009E73", "^", "-."),
+    "item_mean": ("#CC79A7", "D", ":"),
+    "random_init": ("#7F7F7F", "v", ":"),
+}
+OTHERS = [("#56B4E9", "P", "-"), ("#E69F00", "X", "--"), ("#000000", "*", "-.")]
+NAMES = {"auc": "AUC", "mse": "MSE"}
+
+
+def write_all(out: Path, records: list[dict]) -> list[Path]:
+    """Writes ``out/figures/<suite>-{steps,price,validation}.png`` of every suite.
+
+    A figure for which no record has numbers is left out.
+
+    Raises:
+        BenchError: if there are no records, or the folder cannot be written to.
+    """
+    table, paths = summary(records), []
+    for suite, rows in table.groupby("suite", sort=True):
+        own = cells([r for r in records if r["experiment"]["suite"] == suite])
+        for name, draw in (("steps", steps), ("price", price), ("validation", validation)):
+            figure = draw(own, rows)
+            if figure is not None:
+                paths.append(Path(out) / "figures" / f"{suite}-{name}.png")
+                _save(figure, paths[-1])
+    return paths
+
+
+def steps(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric at test after each inner step; a line across for what never adapts.
+
+    Args:
+        members_of: from :func:`bench.summary.cells`, of one suite.
+        table: from :func:`bench.summary.summary`, of the same suite.
+    """
+    if not table["test_steps"].any():
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        metrics = [m["metrics"] for m in members_of[key]]
+        values = np.array([m[m["headline"]]["per_step"] for m in metrics], float).mean(0)
+        if len(values) > 1:
+            axes.plot(values, **style)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            axes.axhline(values[0], **style | {"marker": ""})
+
+    title = "Test episodes, before adaptation (0) and after each inner step"
+    return _panels(members_of, draw, title, "inner steps")
+
+
+def price(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric with its interval against the time of one meta-iteration.
+
+    Without the floors: beside them the intervals could not be seen. Arguments as for
+    :func:`steps`.
+    """
+    rows = {
+        key: row
+        for key, row in zip(members_of, table.itertuples())
+        if row.algorithm not in LAST and row.ms_per_iteration > 0
+    }
+    if not rows:
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        row, style = rows[key], style | {"linestyle": "", "capsize": 4}
+        axes.errorbar(row.ms_per_iteration, row.mean, row.half_width, **style)
+        slowest = max(r.ms_per_iteration for k, r in rows.items() if k[1:4] == key[1:4])
+        axes.set_xlim(0, 1.15 * slowest)
+        axes.margins(y=0.2)
+
+    title = "Price against gain: test result with its 95 % interval"
+    members = {key: members_of[key] for key in rows}
+    return _panels(members, draw, title, "ms per meta-iteration")
+
+
+def validation(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric on validation episodes over meta-iterations, one line a seed.
+
+    Arguments as for :func:`steps`.
+    """
+    if not any(m["training"]["validation"] for ms in members_of.values() for m in ms):
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        for i, member in enumerate(members_of[key]):
+            curve = np.array(member["training"]["validation"], float).reshape(-1, 2)
+            if len(curve):
+                style |= {"label": f"_{i}" if i else style["label"]}  # _: not in the legend
+                every = -(-len(curve) // 12)  # more marks would hide the line
+                axes.plot(*curve.T, **style | {"markersize": 3, "linewidth": 1}, markevery=every)
+
+    return _panels(members_of, draw, "Validation episodes while training", "meta-iterations")
+
+
+def _panels(
+    members_of: dict, draw: Callable[[Axes, tuple, dict], None], title: str, x: str
+) -> Figure:
+    """One panel a data set and setting, one style an algorithm, one legend for all."""
+    panels = list(dict.fromkeys(key[1:4] for key in members_of))
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.6 * rows + 1), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    suite = next(iter(members_of))[0]
+    others = sorted({key[4] for key in members_of} - set(STYLES))
+    figure.suptitle(f"{title}\nsuite {suite}", fontsize=10)
+    for axes, panel in zip(grid, panels):
+        keys = [key for key in members_of if key[1:4] == panel]
+        for key in keys:
+            variants = [k for k in keys if k[4] == key[4]]
+            draw(axes, key, _style(key, others, hollow=variants.index(key) > 0))
+        first = members_of[keys[0]][0]
+        synthetic = " (synthetic)" if first["synthetic"] else ""
+        axes.set_title(f"{panel[0]}{synthetic}, {setting(*panel[1:])}", fontsize=9)
+        axes.set_xlabel(x, fontsize=8)
+        metric, better = first["metrics"]["headline"], first["metrics"]["higher_is_better"]
+        direction = "higher" if better else "lower"
+        axes.set_ylabel(f"{NAMES.get(metric, metric)}, {direction} is better", fontsize=8)
+        if metric == "accuracy":
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+        axes.tick_params(labelsize=8)
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+    handles = {name: h for hs, names in drawn for h, name in zip(hs, names)}
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(len(handles), columns),
+        fontsize=8,
+        frameon=False,
+    )
+    return figure
+
+
+def _style(key: tuple, others: list[str], hollow: bool) -> dict:
+    """Colour, shape and dashes of an algorithm; its second and further variants are hollow."""
+    algorithm = key[4]
+    style = STYLES.get(algorithm) or OTHERS[others.index(algorithm) % len(OTHERS)]
+    return {
+        "color": style[0],
+        "marker": style[1],
+        "linestyle": style[2],
+        "markersize": 4.5,
+        "linewidth": 1.5,
+        "markerfacecolor": "white" if hollow else style[0],
+        "label": label(algorithm, key[5]),
+    }
+
+
+def _save(figure: Figure, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # without matplotlib's version in it, the same records give the same file
+        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+        temporary.replace(path)
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}") from None
