@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench.errors import BenchError
+
 MODES = ("transductive", "support")
 
 
@@ -19,7 +21,7 @@ class SupportBatchNorm(nn.Module):
         layer: the batch-norm layer to stand in for; its weight and bias are shared.
     """
 
-    rows: int | None = None  # how many rows, from the front, give the statistics; None: all
+    rows: tuple[int, int] | None = None  # how many, from the front, of how many; None: all
 
     def __init__(self, layer: _BatchNorm):
         super().__init__()
@@ -27,8 +29,17 @@ class SupportBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises ``[rows, channels, ...]``."""
+        given = x
+        if self.rows is not None:
+            rows, total = self.rows
+            if len(x) != total:
+                raise BenchError(
+                    "batch_norm='support' needs layers that see one row per example, not "
+                    f"{len(x)} rows for {total} examples; use batch_norm='transductive'"
+                )
+            given = x[:rows]
         axes = [0, *range(2, x.dim())]
-        variance, mean = torch.var_mean(x[: self.rows], axes, correction=0, keepdim=True)
+        variance, mean = torch.var_mean(given, axes, correction=0, keepdim=True)
         x = (x - mean) * torch.rsqrt(variance + self.eps)
         if self.weight is None:
             return x
@@ -40,17 +51,18 @@ def convert(net: nn.Module) -> nn.Module:
     """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
     if isinstance(net, _BatchNorm):
         return SupportBatchNorm(net)
-    for name, child in net.named_children():
-        setattr(net, name, convert(child))
+    for name, child in net._modules.items():  # a layer used under two names is converted in both
+        if child is not None:
+            setattr(net, name, convert(child))
     return net
 
 
 @contextmanager
-def statistics_from(net: nn.Module, rows: int):
-    """Within this context, batch norm takes its statistics from the first ``rows`` rows."""
+def statistics_from(net: nn.Module, rows: int, total: int):
+    """Within this context, batch norm takes its statistics from the first rows of ``total``."""
     layers = [m for m in net.modules() if isinstance(m, SupportBatchNorm)]
     for layer in layers:
-        layer.rows = rows
+        layer.rows = rows, total
     try:
         yield
     finally:

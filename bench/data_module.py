@@ -1,9 +1,12 @@
 """The LightningDataModule that every data set is: one method turns episode numbers to episodes."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from lightning import LightningDataModule
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -57,6 +60,11 @@ class EpisodeDataModule(LightningDataModule):
         if not isinstance(value, int) or value < least:
             raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
 
+    @property
+    def hparams_initial(self) -> dict:
+        """What loggers write of the arguments: under ``data``, as the learner has a seed too."""
+        return {"data": dict(super().hparams_initial)}
+
     # What a data set is ---------------------------------------------------------------------
 
     @property
@@ -100,12 +108,15 @@ class EpisodeDataModule(LightningDataModule):
 
     def _loader(self, split: str) -> DataLoader:
         workers = self.hparams["num_workers"]
+        if not workers:  # which is fastest here
+            warnings.filterwarnings("ignore", ".*does not have many workers", PossibleUserWarning)
         return DataLoader(
             EpisodeBatches(self, split),
             sampler=EpisodeSampler(self, split),
             batch_size=None,  # the sampler gives the numbers of a whole batch
             num_workers=workers,
             persistent_workers=workers > 0,
+            generator=torch.Generator(),  # not the global one, which the user may have seeded
         )
 
 

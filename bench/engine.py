@@ -1,10 +1,12 @@
 """How a network is evaluated for many tasks at once, each with parameters of its own."""
 
 import warnings
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.modules.dropout import _DropoutNd
 
 from bench.errors import BenchError
 from bench.inner_loop import Fast
@@ -24,6 +26,7 @@ class TaskForward:
     def __init__(self, net: nn.Module):
         self.net = net
         self.vectorised = True
+        self._probed = False
 
     def __call__(self, fast: Fast, x: Tensor) -> Tensor:
         """Outputs of every task's own network.
@@ -37,26 +40,22 @@ class TaskForward:
             ``[tasks, rows, outputs]``.
 
         Raises:
-            BenchError: if the network draws random numbers or changes its own buffers.
+            BenchError: if the network is not a fixed function of its parameters and inputs.
         """
-        if not self.vectorised:
-            return self._loop(fast, x)
-        try:
-            return vmap(self._one, randomness="error")(fast, x)
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0]
-        if "random" in reason:
-            raise BenchError(
-                f"{type(self.net).__name__} draws random numbers in its forward pass ({reason}); "
-                "an adapted network must be a fixed function of its parameters: remove the dropout"
-            )
-        before = [b._version for b in self.net.buffers()]
-        outputs = self._loop(fast, x)  # the module's own mistakes surface here, unchanged
-        if before != [b._version for b in self.net.buffers()]:
-            raise BenchError(
-                f"{type(self.net).__name__} changes its buffers in its forward pass, so that one "
-                "task's data would leak into the next; use layers without running statistics"
-            )
+        with self._unchanged_buffers():
+            if not self._probed:
+                self._probe(x[0])
+            if not self.vectorised:
+                return self._loop(fast, x)
+            try:
+                return vmap(self._one, randomness="error")(fast, x)
+            except (BenchError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                reason = str(error).strip().split("\n")[0]
+            if "randomness error mode" in reason:
+                raise self._random()
+            outputs = self._loop(fast, x)  # the module's own mistakes surface here, unchanged
         self.vectorised = False
         warnings.warn(
             f"{type(self.net).__name__} cannot be vectorised over tasks ({reason}); "
@@ -70,7 +69,54 @@ class TaskForward:
 
     def _loop(self, fast: Fast, x: Tensor) -> Tensor:
         tasks = range(len(x))
-        return torch.stack([self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks])
+        before = _random_state(x.device)
+        outputs = [self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks]
+        if not torch.equal(before, _random_state(x.device)):
+            raise self._random()
+        return torch.stack(outputs)
+
+    def _probe(self, x: Tensor) -> None:
+        """Evaluates one task with constant parameters, which must leave no way to the real ones."""
+        constant = {n: p.detach() for n, p in self.net.named_parameters()}
+        with torch.enable_grad():
+            outputs = self._one(constant, x)
+        name = type(self.net).__name__
+        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(x):
+            shape = tuple(getattr(outputs, "shape", ())) or type(outputs).__name__
+            raise BenchError(
+                f"{name} maps inputs {tuple(x.shape)} to {shape}; it must return a tensor "
+                "[rows, outputs]"
+            )
+        if outputs.requires_grad:
+            raise BenchError(
+                f"{name} reads some of its parameters from elsewhere than the attributes they are "
+                "registered as (a list, a closure), where adapted ones cannot be put; use "
+                "nn.ParameterList or self.<name>"
+            )
+        self._probed = True
+
+    @contextmanager
+    def _unchanged_buffers(self):
+        before = [(b, b._version) for b in self.net.buffers()]
+        yield
+        after = list(self.net.buffers())
+        if len(before) != len(after) or any(
+            a is not b or a._version != version for a, (b, version) in zip(after, before)
+        ):
+            raise BenchError(
+                f"{type(self.net).__name__} changes its buffers in its forward pass, so that one "
+                "task's data would leak into the next; use layers without running statistics"
+            )
+
+    def _random(self) -> BenchError:
+        return BenchError(
+            f"{type(self.net).__name__} draws random numbers in its forward pass; an adapted "
+            "network must be a fixed function of its parameters: remove the dropout"
+        )
+
+
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def check_adaptable(net: nn.Module) -> None:
@@ -78,7 +124,7 @@ def check_adaptable(net: nn.Module) -> None:
 
     Raises:
         BenchError: names the first layer with running statistics or active dropout, and what to
-            use instead.
+            use instead; or says that nothing can be learned.
     """
     for name, layer in net.named_modules():
         kind = f"layer {name!r} ({type(layer).__name__})"
@@ -90,9 +136,12 @@ def check_adaptable(net: nn.Module) -> None:
             )
         if isinstance(layer, nn.SyncBatchNorm):
             raise BenchError(f"{kind} mixes the tasks of several devices; use nn.BatchNorm2d(...)")
-        rate = getattr(layer, "p", None) if isinstance(layer, nn.modules.dropout._DropoutNd) else 0
-        if rate or getattr(layer, "dropout", 0) not in (0, 0.0):
+        # nn.Dropout and its kin have p; attention and recurrent layers have a number, dropout
+        rate = getattr(layer, "p" if isinstance(layer, _DropoutNd) else "dropout", 0)
+        if isinstance(rate, int | float) and rate > 0:
             raise BenchError(
-                f"{kind} is active dropout: its inner gradients would be random; set p=0 or "
+                f"{kind} is active dropout: its inner gradients would be random; set it to 0 or "
                 "remove it"
             )
+    if not any(p.requires_grad for p in net.parameters()):
+        raise BenchError(f"{type(net).__name__} has no parameter that requires a gradient")

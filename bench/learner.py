@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
 from bench.engine import TaskForward, check_adaptable
@@ -48,7 +49,7 @@ class MetaLearner(LightningModule):
         outer_schedule: Literal["constant", "cosine"] = "constant",
         batch_norm: Literal["transductive", "support"] = "transductive",
         seed: int = 0,
-        spec: dict[str, Any] | None = None,
+        spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
         self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
@@ -59,6 +60,8 @@ class MetaLearner(LightningModule):
                 f"outer_schedule={outer_schedule!r}: "
                 f"{nearest(outer_schedule, ['constant', 'cosine'])}"
             )
+        if isinstance(spec, TaskSpec):
+            self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
         self.scores: EpisodeScores | None = None
@@ -94,13 +97,11 @@ class MetaLearner(LightningModule):
                     "data module of the suite, or pass spec={'kind': 'classification', "
                     "'input_shape': [1, 28, 28], 'outputs': 5}"
                 )
-            plain = {
-                k: list(v) if k == "input_shape" else v for k, v in data.spec._asdict().items()
-            }
-            self.hparams["spec"] = plain
+            self.hparams["spec"] = _plain(data.spec)
         spec = TaskSpec(**self.hparams["spec"])
         return spec._replace(input_shape=tuple(spec.input_shape))
 
+    @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
     def configure_model(self) -> None:
         """Builds the network from the spec; doing so twice changes nothing."""
         if self.net is not None:
@@ -115,21 +116,50 @@ class MetaLearner(LightningModule):
         check_adaptable(net)
         if self.hparams["batch_norm"] == "support":
             net = batch_norms.convert(net)
+        norms = (_BatchNorm, batch_norms.SupportBatchNorm)
+        self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
         self.net = net.to(self.device)
         self.objective = OBJECTIVES[spec.kind]
         self.forward_tasks = TaskForward(self.net)
 
+    def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
+        """Outputs of every task's own network, ``[tasks, rows, outputs]``.
+
+        Raises:
+            BenchError: if padding would enter the statistics of batch norm.
+        """
+        if w is not None and self.has_batch_norm:
+            raise BenchError(
+                "rows with weights (padding) would change the mean and variance that batch norm "
+                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
+            )
+        return self.forward_tasks(fast, x)
+
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""
         if self.hparams["batch_norm"] != "support":
-            return self.forward_tasks(fast, episode.query_x)
+            return self.task_outputs(fast, episode.query_x, episode.query_w)
+        both = torch.cat([episode.support_x, episode.query_x], 1)
         rows = episode.support_x.shape[1]
-        with batch_norms.statistics_from(self.net, rows):
-            both = torch.cat([episode.support_x, episode.query_x], 1)
-            return self.forward_tasks(fast, both)[:, rows:]
+        with batch_norms.statistics_from(self.net, rows, both.shape[1]):
+            return self.task_outputs(fast, both, episode.support_w)[:, rows:]
 
     def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
-        """Mean loss over the rows of each task, ``[tasks]``."""
+        """Mean loss over the rows of each task, ``[tasks]``.
+
+        Raises:
+            BenchError: if outputs and targets do not fit the spec and each other.
+        """
+        spec = self.spec
+        regression = spec.kind == "regression"
+        wanted = y.shape if regression else (*y.shape, spec.outputs)
+        if outputs.shape != wanted or outputs.shape[-1] != spec.outputs:
+            shape = f"[tasks, rows, {spec.outputs}]"
+            raise BenchError(
+                f"outputs {tuple(outputs.shape)} and targets {tuple(y.shape)} do not fit: "
+                f"{spec.kind} needs outputs {shape} and targets "
+                f"{shape if regression else '[tasks, rows]'}"
+            )
         return weighted_mean(self.objective.loss(outputs, y), w)
 
     # Lightning ------------------------------------------------------------------------------
@@ -142,10 +172,30 @@ class MetaLearner(LightningModule):
                 "64-true only; use one of these"
             )
 
+    def on_fit_start(self) -> None:
+        """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``."""
+        check_adaptable(self.net)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the weights of another network.
+
+        Raises:
+            BenchError: says to pass the model again.
+        """
+        own = {n: v.shape for n, v in self.state_dict().items()}
+        stored = {n: v.shape for n, v in checkpoint["state_dict"].items()}
+        if self.strict_loading and own != stored:
+            differing = sorted(n for n in own | stored if own.get(n) != stored.get(n))
+            raise BenchError(
+                f"the checkpoint does not fit {type(self.net).__name__} (first differing weight: "
+                f"{differing[0]}); a model of your own is not stored, so pass model= again"
+            )
+
     def training_step(self, episode: Episode, batch_idx: int) -> Tensor:
         """The mean meta-objective over the tasks of this device."""
         loss = self.loss(episode).mean()
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # logging costs milliseconds
+        every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
+        if every and (self.global_step + 1) % every == 0:  # logging costs milliseconds
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(episode.query_y))
         return loss
 
@@ -230,3 +280,7 @@ class MetaLearner(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _plain(spec: TaskSpec) -> dict[str, Any]:
+    return spec._asdict() | {"input_shape": list(spec.input_shape)}

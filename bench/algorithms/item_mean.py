@@ -29,11 +29,15 @@ class ItemMean(MetaLearner):
         super().configure_model()
 
     def loss(self, episode: Episode) -> Tensor:
-        """Mean loss over all answers of each student, ``[tasks]``."""
-        support = self.mean_loss(self.net(episode.support_x), episode.support_y, episode.support_w)
-        query = self.mean_loss(self.net(episode.query_x), episode.query_y, episode.query_w)
-        rows = episode.support_y.shape[1], episode.query_y.shape[1]
-        return (rows[0] * support + rows[1] * query) / sum(rows)
+        """Loss over all answers of each student, ``[tasks]``: its mean weighs answers alike."""
+        x = torch.cat([episode.support_x, episode.query_x], 1)
+        y = torch.cat([episode.support_y, episode.query_y], 1)
+        weights = []
+        for w, part in (episode.support_w, episode.support_y), (episode.query_w, episode.query_y):
+            weights.append(torch.ones_like(part, dtype=self.dtype) if w is None else w)
+        w = torch.cat(weights, 1)
+        loss = self.objective.loss(self.net(x), y)
+        return (loss * w).sum(1) / w.sum(1).mean()
 
     def predict(self, episode: Episode) -> Tensor:
         """Log-odds of each query item, ``[tasks, 1, query, 1]``."""

@@ -66,7 +66,7 @@ class MAML(MetaLearner):
         """The parameters of every task after 0, 1, ..., ``steps`` steps on its support set."""
 
         def support_loss(fast: Fast) -> Tensor:
-            outputs = self.forward_tasks(fast, episode.support_x)
+            outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
             return self.mean_loss(outputs, episode.support_y, episode.support_w)
 
         return inner_loop(support_loss, self.fast(len(episode.support_x)), steps, self.rate, order)
@@ -99,28 +99,47 @@ class MAML(MetaLearner):
         Raises:
             BenchError: if the shapes or the class numbers do not fit the model's tasks.
         """
-        self.configure_model()
-        spec, shape = self.spec, tuple(support_x.shape[1:])
-        if shape != spec.input_shape or len(support_x) != len(support_y) or not len(support_y):
-            raise BenchError(
-                f"support_x has rows of shape {shape} and {len(support_x)} of them, support_y has "
-                f"{len(support_y)}; this model takes rows of shape {spec.input_shape}, one target "
-                "each"
-            )
-        if (
-            spec.kind == "classification"
-            and not 0 <= support_y.min() <= support_y.max() < spec.outputs
-        ):
-            raise BenchError(f"support_y must hold class numbers from 0 to {spec.outputs - 1}")
-        support_x, support_y = support_x.to(self.device), support_y.to(self.device)
-        support = support_x[None], support_y[None]
-        episode = Episode(*support, *support)
         with torch.inference_mode(False):
+            self.configure_model()
+            x, y = self._tensor(support_x), self._tensor(support_y)
+            self._check_support(x, y)
+            if self.spec.kind == "classification":
+                y = y.long()
+            episode = Episode(x[None], y[None], x[None], y[None])
             fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
 
         @torch.no_grad()
         def predictor(query_x: Tensor) -> Tensor:
-            query = episode._replace(query_x=query_x.to(self.device)[None])
+            x = self._tensor(query_x)
+            self._check_inputs("query_x", x)
+            query = episode._replace(query_x=x[None])
             return self.objective.probabilities(self.query_outputs(fast, query)[0])
 
         return predictor
+
+    def _tensor(self, values) -> Tensor:
+        like = next(self.net.parameters())
+        values = torch.as_tensor(values, device=like.device).clone()  # the clone can be adapted on
+        return values.to(like.dtype) if values.is_floating_point() else values
+
+    def _check_inputs(self, name: str, x: Tensor) -> None:
+        spec, shape = self.spec, tuple(x.shape[1:])
+        if not x.dim() or not len(x) or shape != spec.input_shape:
+            raise BenchError(
+                f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
+                f"shape {spec.input_shape} each"
+            )
+        if not spec.items and not x.is_floating_point():
+            raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
+        if spec.items and (x.is_floating_point() or not 0 <= x.min() <= x.max() < spec.items):
+            raise BenchError(f"{name} must hold item numbers from 0 to {spec.items - 1}")
+
+    def _check_support(self, x: Tensor, y: Tensor) -> None:
+        self._check_inputs("support_x", x)
+        spec = self.spec
+        shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
+        if y.shape != shape:
+            raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
+        top = {"classification": spec.outputs - 1, "answers": 1}.get(spec.kind)
+        if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
+            raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
