@@ -128,10 +128,14 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Tree:
                     f"{source}: holds a link or a device, {member.name!r}: unpack it first"
                 )
             members.append(member)
-        # tarfile takes a broken header for the end; the true end is a block of zeros.
+        # tarfile takes a broken header for the end; the true end is a block of zeros. A compressed
+        # file's checksum comes after that, and is checked when all is read.
         archive.fileobj.seek(archive.offset)
-        if archive.fileobj.read(512).strip(b"\0") or archive.fileobj.tell() != archive.offset + 512:
+        if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it ends too early")
+        while rest := archive.fileobj.read(2**20):
+            size += len(rest)
+            _check_size(source, len(members), size)
     files = _by_name(source, ((m.name, m) for m in members if m.isfile()))
 
     def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -3,12 +3,15 @@
 One line of JSON (readable with ``head -1``), then the pixels, uint8, class by class.
 """
 
+import errno
 import io
 import json
 import math
 import os
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +37,9 @@ def write(path: Path, classes: ImageClasses) -> None:
         "count": classes.count.tolist(),
         "names": classes.names,
     }
+    check_writable(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _refusal_named(path.parent):
         try:
             with unfinished.open("wb") as file:
                 file.write(json.dumps(header).encode() + b"\n")
@@ -46,10 +49,27 @@ def write(path: Path, classes: ImageClasses) -> None:
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Makes the cache's folder; called before work that would be lost.
+
+    Raises:
+        BenchError: if the folder cannot be written.
+    """
+    with _refusal_named(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@contextmanager
+def _refusal_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BenchError(
-            f"{path.parent}: cannot be written ({error.strerror}): "
-            "choose another folder with --data-root"
+            f"{folder}: cannot be written ({error.strerror}): choose another with --data-root"
         ) from error
 
 
@@ -70,19 +90,21 @@ def read(path: Path, remedy: str) -> ImageClasses:
         raise BenchError(f"{path}: there is no such file yet: {remedy}") from error
     except OSError as error:
         raise BenchError(f"{path}: cannot be read: {error.strerror}") from error
+    damaged = f"{path}: damaged: run prepare again: {remedy}"
     try:
         header = json.loads(line)
-        written = header["format"]
+        if header["format"] != _FORMAT:
+            raise BenchError(f"{path}: of another version: run prepare again: {remedy}")
+        shape, count = tuple(header["shape"]), np.array(header["count"], np.int64)
+        names, checksum = header["names"], header["crc32"]
     except (ValueError, TypeError, KeyError) as error:
-        raise BenchError(f"{path}: damaged: run prepare again: {remedy}") from error
-    if written != _FORMAT:
-        raise BenchError(f"{path}: written by another version: run prepare again: {remedy}")
-    shape, count = header["shape"], np.array(header["count"], np.int64)
-    whole = path.stat().st_size == len(line) + math.prod(shape)
-    pixels = np.asarray(np.memmap(path, np.uint8, "r", len(line), tuple(shape))) if whole else None
-    if not whole or zlib.crc32(pixels) != header["crc32"]:
-        raise BenchError(f"{path}: damaged: run prepare again: {remedy}")
-    return ImageClasses(pixels, count.cumsum() - count, count, header["names"])
+        raise BenchError(damaged) from error
+    if path.stat().st_size != len(line) + math.prod(shape):
+        raise BenchError(damaged)
+    pixels = np.asarray(np.memmap(path, np.uint8, "r", len(line), shape))
+    if zlib.crc32(pixels) != checksum:
+        raise BenchError(damaged)
+    return ImageClasses(pixels, count.cumsum() - count, count, names)
 
 
 def select(classes: ImageClasses, names: list[str]) -> ImageClasses:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -66,6 +66,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
             f"miniImageNet may not be passed on, so it cannot be downloaded: run `{PREPARE}`; "
             + understood()
         )
+    packed.check_writable(_cache(data_root))
     with archives.opened(Path(source)) as tree:
         layout, images, notes = _detect(tree)
         images.sort(key=lambda i: (i[0], i[1], PurePosixPath(i[2]).name))  # as in any layout
@@ -96,48 +97,60 @@ def ravi_csv(tree: archives.Tree) -> Images:
     Raises:
         BenchError: names table and line, if a column or an image is missing.
     """
-    tables = {
-        str(PurePosixPath(name).parent / PurePosixPath(name).stem): name
-        for name in tree.names
-        if PurePosixPath(name).name in [f"{split}.csv" for split in SPLITS]
-    }
-    folders = [PurePosixPath(key).parent for key in tables if PurePosixPath(key).name == "train"]
-    folders = [f for f in folders if all(str(f / split) in tables for split in SPLITS)]
+    tables = [f"{split}.csv" for split in SPLITS]
+    found = Counter(p.parent for p in map(PurePosixPath, tree.names) if p.name in tables)
+    folders = [folder for folder, count in found.items() if count == len(tables)]
     if not folders:
         return []
-    content = dict(tree.stream([tables[str(folders[0] / split)] for split in SPLITS]))
+    folder = min(folders, key=lambda f: len(f.parts))
+    content = dict(tree.stream([str(folder / table) for table in tables]))
     known, images, used = set(tree.names), [], {}
-    for split in SPLITS:
-        table = tables[str(folders[0] / split)]
-        rows = csv.DictReader(io.StringIO(content[table].decode("utf-8-sig", "replace")))
-        if not {"filename", "label"} <= set(rows.fieldnames or ()):
-            raise BenchError(
-                f"{tree.where}: {table} has the columns {', '.join(rows.fieldnames or ['(none)'])}"
-                "; wanted: filename, label"
-            )
-        for row in rows:
-            where = f"{tree.where}: {table}, line {rows.line_num}"
-            file, label = row["filename"], row["label"]
-            if not file or not label:
-                raise BenchError(f"{where}: filename or label is empty")
-            places = [str(folders[0] / "images" / file), str(folders[0] / file)]
+    for split, table in zip(SPLITS, tables):
+        where = f"{tree.where}: {folder / table}"
+        for line, file, label in _rows(content[str(folder / table)], where):
+            places = [str(folder / "images" / file), str(folder / file)]
             name = next((place for place in places if place in known), None)
             if name is None:
-                raise BenchError(f"{where}: there is no {places[0]}: unpack the images there")
+                raise BenchError(f"{where}, line {line}: there is no {places[0]}: put it there")
             if name in used:
-                raise BenchError(f"{where}: {file} was already named in {used[name]}")
-            used[name] = f"{table}, line {rows.line_num}"
+                raise BenchError(f"{where}, line {line}: {file} is also in {used[name]}")
+            used[name] = f"{table}, line {line}"
             images.append((split, label, name))
     return images
 
 
+def _rows(content: bytes, where: str) -> Iterator[tuple[int, str, str]]:
+    """The rows of a table: line, file name and label."""
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace")))
+    try:
+        columns = rows.fieldnames or ["(none)"]
+        if not {"filename", "label"} <= set(columns):
+            raise BenchError(f"{where} has the columns {', '.join(columns)}, not filename, label")
+        for row in rows:
+            if not row["filename"] or not row["label"]:
+                raise BenchError(f"{where}, line {rows.line_num}: filename or label is empty")
+            yield rows.line_num, row["filename"], row["label"]
+    except csv.Error as error:
+        raise BenchError(f"{where}, line {rows.line_num}: {error}") from error
+
+
 def class_folders(tree: archives.Tree) -> Images:
-    """A folder for each split, in it a folder for each class: ``train/n01532829/*.jpg``."""
-    images = []
+    """A folder for each split, in it a folder for each class: ``train/n01532829/*.jpg``.
+
+    Raises:
+        BenchError: if there are several such sets.
+    """
+    images, roots = [], set()
     for name in tree.names:
-        split, label = ("", "", *PurePosixPath(name).parts)[-3:-1]
-        if split in SPLITS and name.lower().endswith(_IMAGE):
+        *root, split, label, file = ("", "", *PurePosixPath(name).parts)
+        if split in SPLITS and file.lower().endswith(_IMAGE):
             images.append((split, label, name))
+            roots.add("/".join(root[2:]) or ".")
+    if len(roots) > 1:
+        raise BenchError(
+            f"{tree.where}: several sets, in {' and '.join(sorted(roots)[:3])}: "
+            "give one of them as --source"
+        )
     return images
 
 
@@ -207,8 +220,8 @@ def _pack(tree: archives.Tree, images: Images) -> tuple[ImageClasses, int]:
     """
     place = {name: row for row, (_, _, name) in enumerate(images)}
     pixels, odd = np.empty((len(images), SIDE, SIDE, 3), np.uint8), 0
-    stored: Iterable = tree.stream(place)
-    for name, content in track(stored, "Images", len(images), console=Console(stderr=True)):
+    progress = track(tree.stream(place), "Images", len(images), console=Console(stderr=True))
+    for name, content in progress:
         image = packed.decode(content, f"{tree.where}: {name}")
         if image.mode != "RGB" or image.size != (SIDE, SIDE):
             image, odd = (

@@ -75,10 +75,11 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     Raises:
         BenchError: if a drawing is missing or damaged; nothing is written then.
     """
+    packed.check_writable(_cache(data_root))
     with ExitStack() as stack:
         if source is None:
             source = _download(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        trees, notes = _open(Path(source).expanduser(), stack)
+        trees, notes = _open(Path(source).expanduser().absolute(), stack)
         drawings, extra = _find(trees)
         classes, odd = _pack(trees, drawings)
     if extra:
