@@ -192,9 +192,13 @@ def _student_t(degrees: int) -> float:
     table = (4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
     if degrees < 2 + len(table):
         return table[degrees - 2]
-    z = 1.959964  # Cornish-Fisher expansion, right to 1e-4 from ten degrees on
-    terms = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + terms[0] / degrees + terms[1] / degrees**2
+    z = 1.959964  # Cornish-Fisher expansion, right to 3e-4 from ten degrees on
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + sum(term / degrees ** (i + 1) for i, term in enumerate(terms))
 
 
 def _compared(second: list[dict], first: list[dict]) -> dict:

@@ -101,20 +101,22 @@ def caption(table: pd.DataFrame) -> list[str]:
     return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
 
 
-def to_csv(table: pd.DataFrame) -> str:
+def to_csv(records: list[dict]) -> str:
     """The summary itself, one column a figure."""
-    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+    return summary(records).to_csv(index=False, float_format="%.7g", lineterminator="\n")
 
 
-def to_markdown(table: pd.DataFrame) -> str:
+def to_markdown(records: list[dict]) -> str:
     """A GitHub table and its caption."""
+    table = summary(records)
     shown = display(table).map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
     text = " ".join(caption(table)).replace("<", "&lt;")
     return shown.to_markdown(index=False, disable_numparse=True) + f"\n\n{text}\n"
 
 
-def to_latex(table: pd.DataFrame) -> str:
+def to_latex(records: list[dict]) -> str:
     """A booktabs table."""
+    table = summary(records)
     shown = display(table)
     again = shown[["Data", "Setting"]].duplicated()
     shown.loc[again, ["Data", "Setting"]] = ""
@@ -134,15 +136,16 @@ def to_latex(table: pd.DataFrame) -> str:
     return text
 
 
-def print_rich(table: pd.DataFrame, console: Console, out: Path | None = None) -> None:
+def print_rich(records: list[dict], console: Console, out: Path | None = None) -> None:
     """Prints the table for a terminal of 100 columns or more; bold is the order shown ahead.
 
     Args:
-        table: from :func:`summary`.
+        records: of one suite, or several.
         console: where to print.
         out: the folder in which the same table lies as files, to be named below it.
     """
-    shown, width = display(table), min(console.width, 116)
+    table, width = summary(records), min(console.width, 116)
+    shown = display(table)
     ahead = {SECOND_AHEAD: "maml", FIRST_AHEAD: "fomaml"}
     for _, rows in table.groupby(["suite", "dataset", "setting"], sort=False):
         grid = Table(
@@ -205,11 +208,11 @@ def _short(value: float) -> str:
 def write_all(out: Path, records: list[dict]) -> list[Path]:
     """Writes ``out/tables/<suite>.csv``, ``.md`` and ``.tex`` of every suite in the records."""
     paths = []
-    for suite, rows in summary(records).groupby("suite", sort=True):
-        rows = rows.reset_index(drop=True)
+    for suite in sorted({r["experiment"]["suite"] for r in records}):
+        own = [r for r in records if r["experiment"]["suite"] == suite]
         for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
-            record_files.write_text(paths[-1], form(rows))
+            record_files.write_text(paths[-1], form(own))
     return paths
 
 
