@@ -19,6 +19,7 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2
 SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
 MOST_FILES = 1_000_000
 MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
+MOST_BYTES_OF_A_FILE = 2 * 2**30  # a file is read into memory whole
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 _UNREADABLE = (NotImplementedError, RuntimeError)  # a zip's unknown compression, or a password
 
@@ -88,7 +89,7 @@ def _folder(source: Path) -> Tree:
         inner[:] = sorted(name for name in inner if not _hidden(name))
         inside = Path(folder).relative_to(source)
         names += [(inside / name).as_posix() for name in sorted(files) if not _hidden(name)]
-        _check_size(source, len(names), 0)
+        _check_size(source, len(names))
 
     def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for name in wanted:
@@ -102,7 +103,8 @@ def _folder(source: Path) -> Tree:
 
 def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:
     members = archive.infolist()
-    _check_size(source, len(members), sum(m.file_size for m in members))
+    size = sum(m.file_size for m in members)
+    _check_size(source, len(members), size, max((m.file_size for m in members), default=0))
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise BenchError(f"{source}: holds a link, {member.filename!r}: unpack it first")
@@ -122,7 +124,7 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Tree:
     with _damage_named(source):
         for member in archive:
             size += member.size
-            _check_size(source, len(members), size)
+            _check_size(source, len(members), size, member.size)
             if not (member.isfile() or member.isdir()):
                 raise BenchError(
                     f"{source}: holds a link or a device, {member.name!r}: unpack it first"
@@ -162,9 +164,9 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _check_size(source: Path, files: int, size: int) -> None:
-    if files > MOST_FILES or size > MOST_BYTES:
+def _check_size(source: Path, files: int, size: int = 0, largest: int = 0) -> None:
+    if files > MOST_FILES or size > MOST_BYTES or largest > MOST_BYTES_OF_A_FILE:
         raise BenchError(
-            f"{source}: more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB unpacked: "
-            "this is not the data set, or not it alone"
+            f"{source}: more than {MOST_FILES:,} files, {MOST_BYTES >> 30} GiB unpacked, or "
+            f"{MOST_BYTES_OF_A_FILE >> 30} GiB in one file: not the data set, or not it alone"
         )
