@@ -114,8 +114,7 @@ def draw(control: np.ndarray, present: np.ndarray, seed: int, numbers: np.ndarra
     """
     key = counter_random.stream("glyphs drawings", seed)
     index = (numbers[:, None] * DRAWINGS + np.arange(DRAWINGS)).ravel()
-    u = counter_random.uniform(key, index, 14 + 8 * STROKES)
-    z = counter_random.normal(u)
+    z = counter_random.normal(counter_random.uniform(key, index, 14 + 8 * STROKES))  # one spare
     control = np.repeat(control, DRAWINGS, 0) + 0.07 * z[:, 14:].reshape(-1, STROKES, 4, 2)
     pen = np.einsum("pc,nscd->nspd", BERNSTEIN, control)
 

@@ -75,7 +75,7 @@ def paint(seed: int, number: int) -> np.ndarray:
     bent_x = zoom * (x + 0.03 * np.sin((6 + z[:, 1]) * y[:, :1] + 3 * z[:, 2]))
     bent_y = zoom * (y + 0.03 * np.sin((6 + z[:, 3]) * x[:1] + 3 * z[:, 4]))
 
-    height = np.zeros_like(bent_x)
+    relief = np.zeros_like(bent_x)
     for wave in range(WAVES):
         direction = np.float32(np.pi * directions[wave]) + 0.12 * z[:, 5]
         frequency = np.float32(2 * np.pi * 3 * 5 ** frequencies[wave])  # 3 to 15 across
@@ -83,20 +83,20 @@ def paint(seed: int, number: int) -> np.ndarray:
         form = WAVEFORMS[int(len(WAVEFORMS) * waveforms[wave])]
         value = form(frequency * along + phases[:, wave]) * np.float32(0.4 + 0.6 * weights[wave])
         if wave and multiplied < 0.4:
-            height *= 0.5 + value
+            relief *= 0.5 + value
         else:
-            height += value
-    # Relief of equal depth, give or take, so that no texture is faint.
+            relief += value
+    # The same depth whatever was multiplied, give or take, so that no texture is faint.
     depth = np.float32(0.5 + 0.7 * depth) * np.exp(0.1 * z[:, 6])
-    height *= depth / height.std((1, 2), keepdims=True)
+    relief *= depth / relief.std((1, 2), keepdims=True)
 
-    # Each colour channel is a cosine of the height: a smooth palette of the class's own hues.
+    # Each colour channel is a cosine of the relief: a smooth palette of the class's own hues.
     hue = 2 * np.pi * np.array(hues, np.float32) + 0.6 * z[:, 7:10, 0, 0]
     tint, lean = 0.06 * z[:, 10:13, 0, 0], 0.2 * z[:, 13:15]
     light = (1 + lean[:, 0] * x + lean[:, 1] * y) * np.exp(0.1 * z[:, 15])
     images = np.empty((IMAGES, SIZE, SIZE, 3), np.uint8)
     for channel in range(3):
-        colour = np.cos(height + hue[:, channel, None, None])
+        colour = np.cos(relief + hue[:, channel, None, None])
         colour = (0.5 + tint[:, channel, None, None] + 0.35 * colour) * light
         images[..., channel] = np.rint(255 * colour.clip(0, 1))
     return images
