@@ -14,6 +14,10 @@ from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 
 SPLITS = ("train", "val", "test")
+FALSE_ADVICE = (  # Lightning cannot know that no workers are fastest, and that we do resume
+    ".*does not have many workers",
+    ".*your dataloader is not resumable",
+)
 
 
 class EpisodeDataModule(LightningDataModule):
@@ -108,8 +112,8 @@ class EpisodeDataModule(LightningDataModule):
 
     def _loader(self, split: str) -> DataLoader:
         workers = self.hparams["num_workers"]
-        if not workers:  # which is fastest here
-            warnings.filterwarnings("ignore", ".*does not have many workers", PossibleUserWarning)
+        for advice in FALSE_ADVICE:
+            warnings.filterwarnings("ignore", advice, PossibleUserWarning)
         return DataLoader(
             EpisodeBatches(self, split),
             sampler=EpisodeSampler(self, split),
