@@ -78,8 +78,10 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     packed.check_writable(_cache(data_root))
     with ExitStack() as stack:
         if source is None:
-            source = _download(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        trees, notes = _open(Path(source).expanduser().absolute(), stack)
+            folder = _download(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        else:
+            folder = Path(source).expanduser().absolute()
+        trees, notes = _open(folder, stack)
         drawings, extra = _find(trees)
         classes, odd = _pack(trees, drawings)
     if extra:
@@ -87,7 +89,8 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     if odd:
         notes.append(f"{odd:,} drawings were not 105x105, as the original ones are.")
     packed.write(_cache(data_root), classes)
-    found = f"Found {len(classes.names):,} characters of {DRAWINGS} drawings in {source}."
+    where = source or "the official zips, downloaded"
+    found = f"Found {len(classes.names):,} characters of {DRAWINGS} drawings in {where}."
     wrote = f"Wrote {len(classes.images):,} images of {SIDE}x{SIDE} to {_cache(data_root)}."
     return " ".join([found, *notes, wrote])
 
@@ -141,10 +144,12 @@ def _open(source: Path, stack: ExitStack) -> tuple[list[archives.Tree], list[str
                 [(_, zips[zipped])] = tree.stream([name])
                 inner = archives.opened(tree.where / name, zips[zipped])
                 trees.append(stack.enter_context(inner))
-    same = {name: hashlib.md5(zips[name]).hexdigest() == checksums[name] for name in sorted(zips)}
-    return trees, [
-        f"{name} {'has' if same[name] else 'does not have'} the official MD5." for name in same
-    ]
+    notes = []
+    for name, content in sorted(zips.items()):
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        has = "has" if md5 == checksums[name] else "does not have"
+        notes.append(f"{name} {has} the official MD5.")
+    return trees, notes
 
 
 def _names(tree: archives.Tree) -> list[str]:
