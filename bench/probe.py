@@ -1,18 +1,25 @@
-"""What one meta-iteration costs, measured in a process of its own.
+"""What one meta-iteration costs, measured in processes of its own.
 
-A fresh process, so that what one algorithm has allocated does not hide what the next one needs.
-Processes are forked from a server that has imported the heavy modules and done nothing else: only
-the first probe pays for the imports, and no process is ever forked that has run a network (forking
-one with OpenMP threads hangs).
+Fresh processes, so that what one algorithm has allocated does not hide what the next one needs.
+They are forked from a server that has imported the heavy modules and done nothing else: only the
+first probe pays for the imports, and no process is ever forked that has run a network (forking one
+with OpenMP threads hangs).
+
+Time and memory are taken apart. A heap keeps holes between blocks of unequal size, so the resident
+memory of an ordinary process grows with the number of steps even where the blocks in use do not;
+giving each block pages of its own shows what is needed, but makes everything slower.
 """
 
 import contextlib
+import ctypes
 import gc
 import multiprocessing
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 
@@ -21,7 +28,7 @@ PRELOAD = ["bench.probe", "torch", "lightning", "bench.learner", "bench.data_mod
 MIB = 2**20
 
 
-def measure(build: dict, iterations: int = 10) -> dict:
+def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | None]:
     """Time and memory of one meta-iteration: inner loops, meta-gradient and Adam step.
 
     Drawing the episodes is not in it: all iterations are on the same meta-batch.
@@ -33,29 +40,37 @@ def measure(build: dict, iterations: int = 10) -> dict:
             five at least.
 
     Returns:
-        ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``peak_memory_mib``
-        (memory that one meta-iteration needs above what the process holds before it: resident
-        memory on a CPU, allocated memory on a GPU; None where it cannot be told) and
-        ``parameters``.
+        ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``parameters``, and
+        ``peak_memory_mib``: memory that one meta-iteration needs above what the process holds
+        before it, resident on a CPU and allocated by tensors on a GPU; None where it cannot be
+        told.
 
     Raises:
-        BenchError: if the process fails, or is killed for want of memory.
+        BenchError: if a process fails, or is killed for want of memory.
     """
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None  # what training here would use
+    return {
+        **_elsewhere(_time, build, threads, iterations),
+        "peak_memory_mib": _elsewhere(_memory, build, threads),
+    }
+
+
+def _elsewhere(function: Callable, build: dict[str, Any], *arguments):
+    """What a function gives in a process of its own."""
     forkserver = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
     if forkserver:
         context.set_forkserver_preload(PRELOAD)
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else None  # what training here would use
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_child, args=(sender, build, iterations, threads), name="probe", daemon=True
+        target=_child, args=(sender, function, build, *arguments), name="probe", daemon=True
     )
     name = f"probe of {build['algorithm']} on {build['dataset']}"
     process.start()
     sender.close()
     try:
-        result = receiver.recv()
+        result, error = receiver.recv()
     except EOFError:  # it died without a word
         process.join()
         if process.exitcode == -9:
@@ -68,23 +83,59 @@ def measure(build: dict, iterations: int = 10) -> dict:
         receiver.close()
         process.terminate()
         process.join()
-    if isinstance(result, str):
-        raise BenchError(f"{name}: {result}")
+    if error:
+        raise BenchError(f"{name}: {error}")
     return result
 
 
-def _child(sender, build: dict, iterations: int, threads: int | None) -> None:
+def _child(sender, function: Callable, *arguments) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
     try:
-        result = _measured(build, iterations, threads)
+        answer = function(*arguments), None
     except BenchError as error:
-        result = str(error)
+        answer = None, str(error)
     except Exception as error:
-        result = f"{type(error).__name__}: {error}"
-    sender.send(result)
+        answer = None, f"{type(error).__name__}: {error}"
+    sender.send(answer)
 
 
-def _measured(build: dict, iterations: int, threads: int | None) -> dict:
+# In the process of its own ----------------------------------------------------------------------
+
+
+def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[str, float]:
+    import numpy as np
+
+    iteration, parameters, _ = _prepared(build, threads)
+    for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
+        iteration()
+    seconds: list[float] = []
+    while len(seconds) < iterations and (len(seconds) < LEAST or sum(seconds) < SECONDS):
+        start = time.perf_counter()
+        iteration()
+        seconds.append(time.perf_counter() - start)
+    low, middle, high = np.percentile(seconds, [25, 50, 75]) * 1000
+    return {
+        "ms_per_iteration": float(middle),
+        "ms_low": float(low),
+        "ms_high": float(high),
+        "parameters": parameters,
+    }
+
+
+def _memory(build: dict[str, Any], threads: int | None) -> float | None:
+    pages_of_its_own()
+    iteration, _, device = _prepared(build, threads)
+    if device not in ("cpu", "cuda"):
+        return None
+    peak = CudaPeak() if device == "cuda" else ResidentPeak()
+    iteration()
+    peak.start()
+    iteration()
+    return peak.mib()
+
+
+def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], None], int, str]:
+    """One meta-iteration as a function, the number of parameters, and the device."""
     import numpy as np
     import torch
 
@@ -106,64 +157,54 @@ def _measured(build: dict, iterations: int, threads: int | None) -> dict:
     weights = [p for p in learner.parameters() if p.requires_grad]
     adam = torch.optim.Adam(weights, lr=learner.hparams["outer_lr"])
 
-    def iteration() -> float:
-        start = time.perf_counter()
+    def iteration() -> None:
         learner.loss(episode).mean().backward()
         adam.step()
+        adam.zero_grad()  # so that memory is back where it was
         if device == "cuda":
             torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-        adam.zero_grad()  # so that memory is back where it was
-        return seconds
 
-    memory = _CudaPeak() if device == "cuda" else _ResidentPeak() if device == "cpu" else None
-    for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
-        iteration()
-    if memory:
-        memory.start()
-    seconds: list[float] = []
-    while len(seconds) < iterations and (len(seconds) < LEAST or sum(seconds) < SECONDS):
-        seconds.append(iteration())
-    peak = memory.mib() if memory else None
-    low, middle, high = np.percentile(seconds, [25, 50, 75]) * 1000
-    return {
-        "ms_per_iteration": float(middle),
-        "ms_low": float(low),
-        "ms_high": float(high),
-        "peak_memory_mib": peak,
-        "parameters": sum(p.numel() for p in weights),
-    }
+    return iteration, sum(p.numel() for p in weights), device
 
 
-class _ResidentPeak:
+def pages_of_its_own() -> None:
+    """Makes glibc give each block of 64 KiB or more pages of its own, returned when it is freed."""
+    mallopt = _libc("mallopt")
+    if mallopt:
+        mallopt(-3, 64 * 1024)  # M_MMAP_THRESHOLD, see mallopt(3)
+        mallopt(-4, 2**30)  # M_MMAP_MAX: as many as there are
+
+
+class ResidentPeak:
     """Highest resident memory of this process since :meth:`start`, above what it was then."""
 
     def __init__(self):
         self.first = _highest_ever()  # where the kernel cannot start afresh
 
     def start(self) -> None:
+        """Gives back what is free and takes the mark from which memory is counted."""
         gc.collect()
         if not sys.platform.startswith("linux"):
             self.before = self.first
             return
-        import ctypes
-
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+        trim = _libc("malloc_trim")
         if trim:
-            trim(0)  # what was freed goes back, or it would hide what is needed
+            trim(0)
         self.before = _status("VmRSS")
         with contextlib.suppress(OSError):  # then the warm-up counts too, which needs the same
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM := VmRSS, see proc(5)
 
     def mib(self) -> float | None:
+        """The peak since the start, in MiB; None where nobody tells."""
         peak = _status("VmHWM") if sys.platform.startswith("linux") else _highest_ever()
         return None if peak is None else max(peak - self.before, 0) / MIB
 
 
-class _CudaPeak:
+class CudaPeak:
     """Highest memory that tensors took since :meth:`start`, above what they took then."""
 
     def start(self) -> None:
+        """Takes the mark from which memory is counted."""
         from torch import cuda
 
         gc.collect()
@@ -172,9 +213,17 @@ class _CudaPeak:
         self.before = cuda.memory_allocated()
 
     def mib(self) -> float:
+        """The peak since the start, in MiB."""
         from torch import cuda
 
         return (cuda.max_memory_allocated() - self.before) / MIB
+
+
+def _libc(function: str):
+    """A function of the C library, None where it has none of that name (only glibc has these)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), function, None)
 
 
 def _status(field: str) -> int:

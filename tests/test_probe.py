@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from bench.errors import BenchError
-from bench.probe import _ResidentPeak, measure
+from bench.probe import ResidentPeak, _elsewhere, _memory, measure
 from bench.records import COST_FIELDS
 
 
@@ -20,7 +20,7 @@ def build(algorithm="maml", dataset="sinusoid", data=None, **learner):
 
 def allocated(mib):
     """Peak seen while this many MiB are written to and freed."""
-    peak = _ResidentPeak()
+    peak = ResidentPeak()
     peak.start()
     block = b"\1" * (mib * 2**20)
     del block
@@ -48,10 +48,13 @@ def test_a_probe_of_students_and_sines():
 def test_memory_grows_with_inner_steps_in_second_order_only():
     def memory(order, steps):
         options = {"model_options": {"filters": 32}, "order": order, "inner_steps": steps}
-        return measure(build("maml", "glyphs", **options), iterations=5)["peak_memory_mib"]
+        return _elsewhere(_memory, build("maml", "glyphs", {"shots": 5}, **options), 1)
 
-    assert memory(1, 5) < 1.1 * memory(1, 1)
-    assert memory(2, 5) > 1.2 * memory(2, 1)
+    one, five = memory(1, 1), memory(1, 5)
+    assert five == pytest.approx(one, rel=0.05)
+    a_step = memory(2, 1) - one
+    assert a_step > 0.2 * one
+    assert memory(2, 5) - five == pytest.approx(5 * a_step, rel=0.1)
 
 
 @pytest.mark.slow
