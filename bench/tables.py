@@ -199,7 +199,7 @@ def _difference(row) -> str:
 
 
 def _short(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return "-" if np.isnan(value) else f"{value:.{1 if value < 100 else 0}f}"
 
 
 # Files ------------------------------------------------------------------------------------------
