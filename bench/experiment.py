@@ -8,8 +8,9 @@ from typing import Any
 
 from bench import registry
 
-# Arguments that say where and how fast, not what: they are no part of a run's identity.
-NOT_IDENTITY = ("data_root", "num_workers")
+# Arguments that say where and how fast, not what, or that follow from iterations and validations:
+# they are no part of a run's identity.
+NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch")
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,8 @@ class Experiment:
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The record's ``experiment``: everything the result depends on, and its key."""
-        fields = asdict(self) | {"data": self.data_arguments, "learner": self.learner_arguments}
-        for name in NOT_IDENTITY:
-            fields["data"] = {k: v for k, v in fields["data"].items() if k != name}
+        data = {k: v for k, v in self.data_arguments.items() if k not in NOT_IDENTITY}
+        fields = asdict(self) | {"data": data, "learner": self.learner_arguments}
         del fields["chosen"]
         text = json.dumps(fields, sort_keys=True, default=list)
         sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}

@@ -124,7 +124,7 @@ class Suite:
             if owner and owner != algorithm:
                 continue
             for target, names in ((learner, takes), (data, data_takes), (run, run)):
-                if option in names and option != "seed":
+                if option in names and option not in ("seed", "iterations_per_epoch"):
                     target[option] = value
                     used.add(name)
         if not cls.trains:

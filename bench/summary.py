@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from bench import records as record_files
 from bench.errors import BenchError
@@ -180,25 +181,7 @@ def _over_seeds(values: np.ndarray) -> Interval:
         return interval(values.mean(0))
     means = values.mean(1)
     error = means.std(ddof=1) / len(means) ** 0.5
-    return Interval(float(means.mean()), float(_student_t(len(means) - 1) * error))
-
-
-def _student_t(degrees: int) -> float:
-    """The 97.5 % point of Student's t, from two degrees of freedom on.
-
-    >>> f"{_student_t(4):.3f} {_student_t(10):.3f} {_student_t(30):.3f}"
-    '2.776 2.228 2.042'
-    """
-    table = (4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-    if degrees < 2 + len(table):
-        return table[degrees - 2]
-    z = 1.959964  # Cornish-Fisher expansion, right to 3e-4 from ten degrees on
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + sum(term / degrees ** (i + 1) for i, term in enumerate(terms))
+    return Interval(float(means.mean()), float(t.ppf(0.975, len(means) - 1) * error))
 
 
 def _compared(second: list[dict], first: list[dict]) -> dict:

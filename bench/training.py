@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
@@ -129,8 +130,16 @@ def train(
             "validation": history.values,
         },
         "cost": None,
-        "provenance": records.provenance(),
+        "provenance": records.provenance(device_name(trainer)),
     }
+
+
+def device_name(trainer: Trainer) -> str | None:
+    """The GPU that was trained on and how many of them, or None for a CPU."""
+    device = trainer.strategy.root_device
+    if device.type != "cuda":
+        return None
+    return f"{trainer.world_size} x {torch.cuda.get_device_name(device)}"
 
 
 def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:

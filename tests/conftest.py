@@ -1,3 +1,5 @@
+import io
+
 import pytest
 from rich.console import Console
 
@@ -5,4 +7,4 @@ from rich.console import Console
 @pytest.fixture
 def console():
     """A terminal whose text can be read afterwards: ``console.export_text()``."""
-    return Console(record=True, width=160, quiet=True)
+    return Console(record=True, width=160, file=io.StringIO())
