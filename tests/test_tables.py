@@ -112,7 +112,7 @@ def test_three_seeds_give_an_interval_over_seeds():
     second = [run("maml", [v + s for v in SECOND], i) for i, s in enumerate(shifts)]
     first = [run("fomaml", FIRST, i) for i in range(3)]
     table = tables.summary(second + first)
-    half = 4.3027 * np.std(shifts, ddof=1) / 3**0.5
+    half = 4.30265273 * np.std(shifts, ddof=1) / 3**0.5
     assert table["interval_over"].tolist() == ["seeds", "seeds"]
     assert table["half_width"][0] == pytest.approx(half)
     assert table["difference"][0] == pytest.approx(0.075 + np.mean(shifts))
