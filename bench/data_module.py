@@ -1,5 +1,6 @@
 """The LightningDataModule that every data set is: one method turns episode numbers to episodes."""
 
+import copy
 import warnings
 from collections.abc import Iterator
 
@@ -135,7 +136,21 @@ class EpisodeBatches(Dataset):
     def __init__(self, data: EpisodeDataModule, split: str):
         self.data, self.split = data, split
 
-    def __getitem__(self, index: np.ndarray) -> Episode:
+    def __getstate__(self) -> dict:
+        data = copy.copy(self.data)
+        data.trainer = None  # a worker process needs no copy of the trainer and its model
+        return {"data": data, "split": self.split}
+
+    def __len__(self) -> int:
+        tasks = self.data.hparams["tasks_per_batch"]
+        if self.split == "train":
+            return self.data.hparams["iterations_per_epoch"]
+        return -(-self.data.hparams[f"{self.split}_episodes"] // tasks)
+
+    def __getitem__(self, index: np.ndarray | int) -> Episode:
+        if isinstance(index, int):  # the number of a batch, where Lightning put its own sampler
+            tasks = self.data.hparams["tasks_per_batch"]
+            index = np.arange(index * tasks, (index + 1) * tasks)
         return self.data.episodes(self.split, index)
 
 

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import pickle
 import random
 import runpy
 import subprocess
@@ -299,6 +300,25 @@ def test_two_workers_draw_the_same_episodes(trainer):
         trainer(max_steps=6, callbacks=[s]).fit(model, sinusoid(num_workers=workers))
     assert seen[0].train == seen[1].train
     assert same(weights(models[0]), weights(models[1]))
+
+
+def test_workers_are_sent_no_model(trainer):
+    data = sinusoid()
+    trainer(max_steps=1).fit(MAML(), data)
+    dataset = data.train_dataloader().dataset
+    copied = pickle.loads(pickle.dumps(dataset))
+    assert copied.data.trainer is None
+    assert dataset.data.trainer is not None
+    index = np.arange(3)
+    assert torch.equal(copied[index].query_y, dataset[index].query_y)
+
+
+@pytest.mark.filterwarnings("ignore:You requested to overfit")
+def test_overfitting_to_one_batch(trainer):
+    seen = Seen()
+    t = trainer(max_steps=3, overfit_batches=1, callbacks=[seen])
+    t.fit(MAML(), sinusoid())
+    assert seen.train == [[0, 1, 2, 3]] * 3
 
 
 # Trainer options ----------------------------------------------------------------------------

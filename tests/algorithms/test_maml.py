@@ -58,6 +58,16 @@ def test_adapt_works_wherever_it_is_called(context):
     model.loss(Episode(x[None], y[None], x[None], y[None])).mean().backward()  # and can learn
 
 
+def test_predict_works_without_gradients():
+    model = maml(IMAGES)
+    x, y = rows(IMAGES)
+    episode = Episode(x[None], y[None], x[None], y[None])
+    wanted = model.predict(episode)
+    with torch.no_grad():
+        torch.testing.assert_close(model.predict(episode), wanted)
+        torch.testing.assert_close(model.loss(episode), model.loss(episode).detach())
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_adapt_takes_arrays_and_lists(dtype):
     x, y = rows(IMAGES)
