@@ -1,9 +1,13 @@
 """``maml-bench fit|validate|test|predict``: LightningCLI over the classes of the suite."""
 
+import warnings
+from pathlib import Path
+
 from lightning.pytorch.cli import LightningCLI
 
 from bench import registry
 from bench.data_module import EpisodeDataModule
+from bench.errors import BenchError, nearest
 from bench.learner import MetaLearner
 
 
@@ -13,10 +17,16 @@ def run_lightning(argv: list[str]) -> None:
     Args:
         argv: such as ``["fit", "--model", "MAML", "--data", "OmniglotDataModule"]``. What the
             network must know of the data (ways, channels, ...) it learns from the data module.
+
+    Raises:
+        BenchError: for an unknown class name.
     """
-    for kind in ("algorithms", "data"):
-        for name in registry.names(kind):
-            registry.load(kind, name)  # a class must be imported to be known by its name
+    # a class must be imported to be known by its name
+    learners = [registry.load("algorithms", n).__name__ for n in registry.names("algorithms")]
+    modules = [registry.load("data", n).__name__ for n in registry.names("data")]
+    _check_name(argv, "--model", learners)
+    _check_name(argv, "--data", modules)
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     LightningCLI(
         MetaLearner,
         EpisodeDataModule,
@@ -25,3 +35,12 @@ def run_lightning(argv: list[str]) -> None:
         seed_everything_default=False,
         args=argv,
     )
+
+
+def _check_name(argv: list[str], flag: str, known: list[str]) -> None:
+    """Answers a misspelt class with the nearest one; paths of classes and files pass."""
+    for argument, following in zip(argv, [*argv[1:], ""]):
+        name = following if argument == flag else argument.removeprefix(f"{flag}=")
+        is_name = name.isidentifier() and (argument == flag or argument.startswith(f"{flag}="))
+        if is_name and name not in known and not Path(name).exists():
+            raise BenchError(f"{flag} {name}: unknown class: {nearest(name, known)}")
