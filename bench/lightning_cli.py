@@ -19,7 +19,7 @@ def run_lightning(argv: list[str]) -> None:
             network must know of the data (ways, channels, ...) it learns from the data module.
 
     Raises:
-        BenchError: for an unknown class name.
+        BenchError: for an unknown class name, or what a constructor refuses.
     """
     # a class must be imported to be known by its name
     learners = [registry.load("algorithms", n).__name__ for n in registry.names("algorithms")]
@@ -27,14 +27,23 @@ def run_lightning(argv: list[str]) -> None:
     _check_name(argv, "--model", learners)
     _check_name(argv, "--data", modules)
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    LightningCLI(
-        MetaLearner,
-        EpisodeDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=False,
-        args=argv,
-    )
+    try:
+        LightningCLI(
+            MetaLearner,
+            EpisodeDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=False,
+            parser_kwargs={"prog": "maml-bench"},
+            args=argv,
+        )
+    except ValueError as error:  # jsonargparse wraps what a constructor raises
+        cause = error.__cause__
+        while cause is not None:
+            if isinstance(cause, BenchError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
 
 
 def _check_name(argv: list[str], flag: str, known: list[str]) -> None:

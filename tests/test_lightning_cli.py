@@ -5,13 +5,17 @@ from bench import cli
 
 DATA = ["--data", "SinusoidDataModule", "--data.val_episodes", "10", "--data.test_episodes", "10"]
 TRAINER = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+TRAINER += ["--trainer.log_every_n_steps", "1"]
 
 
 @pytest.fixture(autouse=True)
 def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Lightning's command line has not followed jsonargparse
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_fit_then_test_with_a_configuration_file_and_the_checkpoint(tmp_path, capsys):
     (tmp_path / "run.yaml").write_text(
         yaml.safe_dump({"model": {"class_path": "MAML", "init_args": {"order": 1}}})
