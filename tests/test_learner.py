@@ -185,6 +185,7 @@ def test_random_init_never_changes_weights(trainer):
     model, untrained = RandomInit(), MAML(spec=SINUSOID)
     untrained.configure_model()
     t.fit(model, data)
+    assert t.global_step == 0  # no time is spent
     assert same(weights(model), weights(untrained))
     optimizer = model.configure_optimizers()  # nor would a step of its optimiser
     model.loss(next(iter(data.val_dataloader()))).mean().backward()
