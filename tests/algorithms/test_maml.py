@@ -68,6 +68,13 @@ def test_predict_works_without_gradients():
         torch.testing.assert_close(model.loss(episode), model.loss(episode).detach())
 
 
+def test_a_network_built_in_inference_mode_can_learn():
+    with torch.inference_mode():
+        model = maml(LINE)
+    x, y = rows(LINE)
+    model.loss(Episode(x[None], y[None], x[None], y[None])).mean().backward()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_adapt_takes_arrays_and_lists(dtype):
     x, y = rows(IMAGES)
