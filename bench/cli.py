@@ -188,8 +188,9 @@ def list_command(options: argparse.Namespace, console: Console) -> None:
         table.add_column()
         for name in registry.names(kind):
             thing = registry.load(kind, name)
-            about = thing.description if kind == "suites" else thing.__doc__.split("\n")[0]
-            table.add_row(name, about)
+            about = thing.description if kind == "suites" else sys.modules[thing.__module__].__doc__
+            made_up = " [dim](synthetic)[/dim]" if getattr(thing, "synthetic", False) else ""
+            table.add_row(name, about.split("\n")[0] + made_up)
         console.print(table)
 
 
