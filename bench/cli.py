@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--format", choices=("terminal", "markdown", "csv", "latex"), default="terminal"
     )
+    table.add_argument("--readme", type=Path, help="file whose block of this table is refreshed")
 
     prepare = commands.add_parser("prepare", help="make a data set ready for use")
     prepare.set_defaults(command=prepare_command)
@@ -161,6 +162,8 @@ def table_command(options: argparse.Namespace, console: Console) -> None:
             runner.report(suite, options.out, console)
         else:
             print(getattr(tables, f"to_{options.format}")(part))
+        if options.readme:
+            tables.refresh_readme(options.readme, suite, tables.to_markdown(part))
 
 
 def prepare_command(options: argparse.Namespace, console: Console) -> None:

@@ -1,0 +1,58 @@
+"""What is committed under results/ was made by the command line and says what it claims."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import records, registry, tables
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+SUITES = sorted(p.stem for p in (RESULTS / "tables").glob("*.md"))
+SWEEPS = sorted(p.stem for p in (RESULTS / "tuning").glob("*.csv"))
+
+
+def test_there_are_results():
+    assert {"quick", "omniglot-small"} <= set(SUITES)
+    assert {"quick", "omniglot-small"} <= set(SWEEPS)
+
+
+def test_every_record_is_whole_and_lies_where_its_content_says():
+    assert len(records.read_all(RESULTS)) == len(list((RESULTS / "runs").rglob("*.json")))
+
+
+def test_no_record_tells_of_the_machine_that_made_it():
+    for path in RESULTS.rglob("*.json"):
+        text = path.read_text()
+        assert "/home/" not in text
+        assert "/root" not in text
+        assert '"data_root"' not in text
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_tables_are_what_the_records_give(suite):
+    found = records.read_all(RESULTS, suite)
+    markdown = tables.to_markdown(found)
+    assert (RESULTS / "tables" / f"{suite}.md").read_text() == markdown
+    assert (RESULTS / "tables" / f"{suite}.csv").read_text() == tables.to_csv(found)
+    assert markdown.strip() in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_records_are_of_the_suite_as_it_stands(suite):
+    keys = {e.key for e in registry.load("suites", suite).experiments()}
+    assert {r["experiment"]["key"] for r in records.read_all(RESULTS, suite)} == keys
+
+
+@pytest.mark.parametrize("suite", SWEEPS)
+def test_suites_use_what_their_sweep_chose(suite):
+    from bench.tuning import best_rows
+
+    frame = pd.read_csv(RESULTS / "tuning" / f"{suite}.csv")
+    for study in registry.load("suites", suite).studies:
+        for row in frame.loc[best_rows(frame)].query(f"dataset == '{study.dataset}'").itertuples():
+            for name in study.sweep:
+                assert study.algorithms[row.algorithm][name] == getattr(row, name), row
+    budgets = frame[frame["iterations"] > 0].groupby("dataset")["iterations"]
+    assert (budgets.nunique() == 1).all()
