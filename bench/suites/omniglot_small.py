@@ -21,10 +21,10 @@ SUITE = Suite(
                 "test_steps": 3,
             },
             algorithms={
-                "maml": {"inner_lr": 0.1},
+                "maml": {"inner_lr": 0.3},
                 "fomaml": {"inner_lr": 0.1},
                 "no_adaptation": {"iterations": 500},
-                "random_init": {"inner_lr": 0.1},
+                "random_init": {"inner_lr": 0.3},
             },
             chosen="inner_lr: for each algorithm the best of five on validation characters after "
             "1000 iterations (maml-bench tune omniglot-small, results/tuning/omniglot-small.csv); "
