@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import __version__, registry
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -29,7 +29,12 @@ def main(argv: list[str] | None = None) -> int:
         if argv and argv[0] in LIGHTNING_COMMANDS:
             from bench.lightning_cli import run_lightning
 
-            run_lightning(argv)
+            try:
+                run_lightning(argv)
+            except SystemExit as stop:  # Lightning exits with 1 on Ctrl-C
+                if stop.code == 1:
+                    raise KeyboardInterrupt from None
+                raise
             return 0
         options = parser().parse_args(argv)
         options.command(options, console)
@@ -109,7 +114,7 @@ def _add_grid_flags(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
     )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
-    command.add_argument("--devices", default="auto", help="how many devices, as in Lightning")
+    command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
 
 
@@ -150,10 +155,15 @@ def table_command(options: argparse.Namespace, console: Console) -> None:
     """``maml-bench table``."""
     from bench import records, runner, tables
 
-    found = records.read_all(options.out, options.suite)
+    found = records.read_all(options.out)
     suites = sorted(
         s for s in {r["experiment"]["suite"] for r in found} if not s.endswith("-tuning")
     )
+    if options.suite:
+        name = options.suite.replace("_", "-")
+        if suites and name not in suites:
+            raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
+        suites = [name] if suites else []
     if not suites:
         raise BenchError(f"no records under {options.out}: make some with maml-bench run SUITE")
     for suite in suites:
@@ -161,7 +171,7 @@ def table_command(options: argparse.Namespace, console: Console) -> None:
         if options.format == "terminal":
             runner.report(suite, options.out, console)
         else:
-            print(getattr(tables, f"to_{options.format}")(part))
+            print(getattr(tables, f"to_{options.format}")(part).rstrip("\n"))
         if options.readme:
             tables.refresh_readme(options.readme, suite, tables.to_markdown(part))
 

@@ -51,6 +51,8 @@ class EpisodeDataModule(LightningDataModule):
     ):
         super().__init__()
         self.save_hyperparameters()
+        if self.hparams.get("data_root") is not None:  # plain data, which a checkpoint can hold
+            self.hparams["data_root"] = str(self.hparams["data_root"])
         for name in ("tasks_per_batch", "iterations_per_epoch", "val_episodes", "test_episodes"):
             self.require_at_least(name, 1)
         self.require_at_least("num_workers", 0)
@@ -62,7 +64,7 @@ class EpisodeDataModule(LightningDataModule):
             BenchError: names the argument.
         """
         value = self.hparams[name]
-        if not isinstance(value, int) or value < least:
+        if type(value) is not int or value < least:
             raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
 
     @property

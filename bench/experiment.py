@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bench import registry
+from bench.errors import BenchError
 
 # Arguments that say where and how fast, not what, or that follow from iterations and validations:
 # they are no part of a run's identity.
@@ -38,6 +39,12 @@ class Experiment:
     data: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
     chosen: str = "suite defaults"
+
+    def __post_init__(self):
+        for name, least in (("iterations", 0), ("validations", 1)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
 
     @property
     def iterations_per_epoch(self) -> int:

@@ -110,8 +110,8 @@ class MetaLearner(LightningModule):
         if isinstance(model, nn.Module):
             net = model
         else:  # initial weights come from the global generator: leave it as it was
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.hparams["seed"])
+            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+                torch.default_generator.manual_seed(self.hparams["seed"])
                 net = build_model(model, spec, self.hparams["model_options"] or {})
         check_adaptable(net)
         if self.hparams["batch_norm"] == "support":
@@ -165,11 +165,17 @@ class MetaLearner(LightningModule):
     # Lightning ------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Refuses precisions whose meta-gradients have not been shown to be right."""
+        """Refuses unproven precisions, and tasks that the network was not built for."""
         if self.trainer.precision not in ("32-true", "64-true"):
             raise BenchError(
                 f"precision={self.trainer.precision!r}: meta-gradients are checked in 32-true and "
                 "64-true only; use one of these"
+            )
+        given = getattr(getattr(self.trainer, "datamodule", None), "spec", None)
+        if given is not None and given != self.spec:
+            raise BenchError(
+                f"the model was built for tasks of {self.spec}, and these are of {given}: use the "
+                "data it was trained on, or a new model"
             )
 
     def on_fit_start(self) -> None:

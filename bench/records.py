@@ -5,6 +5,7 @@ nothing in them is executed, and names that become paths or reach a terminal are
 """
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import math
@@ -184,8 +185,6 @@ def check(record: dict, path: Path) -> None:
         field = f"evaluation.per_episode.{name}"
         if not _is_name(name) or not _numbers(values) or len(values) != episodes:
             raise wrong(field, f"must be a list of {episodes} numbers")
-        if all(v is None for v in values):
-            raise wrong(field, "holds no number at all (only NaN): the run diverged")
         get(f"metrics.{name}.mean", OPTIONAL)
         get(f"metrics.{name}.ci95", OPTIONAL)
         steps = get(f"metrics.{name}.per_step", list)
@@ -274,6 +273,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@functools.cache  # the code that runs is the code that was there when it started
 def _checkout() -> tuple[str | None, bool | None]:
     """Commit of the package's own checkout, and whether what decides a result was changed."""
     folder = Path(__file__).resolve().parent.parent

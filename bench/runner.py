@@ -1,5 +1,6 @@
 """Runs a grid: what is finished is skipped, the rest is trained, recorded and tabulated."""
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -47,10 +48,10 @@ def run(
     Raises:
         BenchError: see :func:`bench.training.train`.
     """
+    rank = int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("NODE_RANK", 0))
+    console.quiet = console.quiet or rank > 0  # of several devices one prints and writes
     to_do = plan(experiments, out, console)
     if to_do:
-        from lightning.fabric.utilities.rank_zero import rank_zero_only
-
         from bench import probe
         from bench.training import train
 
@@ -67,14 +68,18 @@ def run(
                 accelerator=accelerator,
                 progress=console.is_terminal,
             )
-            if rank_zero_only.rank == 0:
+            if not rank:
+                path = records.path_of(out, experiment.fields)
+                records.write(path, record)  # before the probe: what is finished is kept
                 if record["training"]["iterations"]:
-                    record["cost"] = probe.measure(probe_of(experiment, data_root, accelerator))
-                records.write(records.path_of(out, experiment.fields), record)
+                    try:
+                        cost = probe.measure(probe_of(experiment, data_root, accelerator))
+                        records.write(path, record | {"cost": cost})
+                    except BenchError as error:
+                        console.print(f"cost not measured: {error}", style="yellow")
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
-        if rank_zero_only.rank:
-            return
-    report(experiments[0].suite, out, console)
+    if not rank:
+        report(experiments[0].suite, out, console)
 
 
 def report(suite: str, out: Path, console: Console) -> None:

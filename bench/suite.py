@@ -1,6 +1,7 @@
 """Suites: the grids that people run, as data, and their expansion into experiments."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,14 @@ from typing import Any
 from bench import registry
 from bench.errors import BenchError, nearest
 from bench.experiment import Experiment
+
+# arguments that have a flag of their own, or follow from the length of the run
+GRID_FLAGS = {
+    "seed": "--seeds",
+    "ways": "--ways",
+    "shots": "--shots",
+    "iterations_per_epoch": "validations",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,6 @@ class Study:
         shots: shots to try.
         data: further arguments of the data module.
         learner: arguments for every algorithm that takes them.
-        chosen: how the settings were chosen, in words; goes into the records.
         sweep: what ``tune`` tries: argument name to candidates.
         sweep_iterations: meta-iterations of each trial, the same for every algorithm.
     """
@@ -37,7 +45,6 @@ class Study:
     shots: tuple[int, ...] = (1,)
     data: Mapping[str, Any] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
-    chosen: str = "set by hand"
     sweep: Mapping[str, tuple] = field(default_factory=dict)
     sweep_iterations: int = 0
 
@@ -70,7 +77,7 @@ class Suite:
         """The grid, narrowed and changed as asked.
 
         Args:
-            algorithms: only these; one that the suite does not list runs with the common settings.
+            algorithms: only these; one that no study lists runs on all with the common settings.
             datasets: only these.
             ways: instead of the suite's.
             shots: instead of the suite's.
@@ -84,6 +91,7 @@ class Suite:
         studies = self.studies
         if datasets is not None:
             known = [s.dataset for s in studies]
+            datasets = [name.replace("-", "_") for name in datasets]
             for name in datasets:
                 if name not in known:
                     raise BenchError(
@@ -91,16 +99,28 @@ class Suite:
                     )
             studies = tuple(s for s in studies if s.dataset in set(datasets))
         settings, used, found = dict(settings or {}), set(), []
+        for name in settings:
+            option = name.rpartition(".")[2]
+            if option in GRID_FLAGS:
+                raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
+        algorithms = [name.replace("-", "_") for name in algorithms or ()]
+        for name in algorithms:
+            registry.load("algorithms", name)  # a misspelt name is said before anything runs
+        listed = {name for study in studies for name in study.algorithms}
         for study in studies:
+            # a name narrows each study; one that no study lists is added to all of them
+            own = [n for n in algorithms if n in study.algorithms or n not in listed]
             grid = itertools.product(
-                (ways or study.ways) if study.ways else (None,),
-                shots or study.shots,
-                algorithms or study.algorithms,
-                seeds or self.seeds,
+                dict.fromkeys(ways or study.ways) if study.ways else (None,),
+                dict.fromkeys(shots or study.shots),
+                dict.fromkeys(own if algorithms else study.algorithms),
+                dict.fromkeys(seeds or self.seeds),
             )
             for way, shot, algorithm, seed in grid:
                 sizes = {"shots": shot} | ({"ways": way} if way is not None else {})
                 found.append(self._experiment(study, algorithm, sizes, seed, settings, used))
+        if not found:
+            raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
         if unused := settings.keys() - used:
             name = sorted(unused)[0]
             known = {n for e in found for n in (*e.data_arguments, *e.learner_arguments)}
@@ -119,17 +139,30 @@ class Suite:
         data_takes = registry.option_names(registry.load("data", study.dataset))
         run = {"iterations": study.iterations, "validations": study.validations}
         run = {name: learner.pop(name, value) for name, value in run.items()}
+        applied: list[str] = []
         for name, value in settings.items():
             owner, _, option = name.rpartition(".")
-            if owner and owner != algorithm:
+            if owner and owner.replace("-", "_") != algorithm:
                 continue
             for target, names in ((learner, takes), (data, data_takes), (run, run)):
-                if option in names and option not in ("seed", "iterations_per_epoch"):
+                if option in names:
                     target[option] = value
                     used.add(name)
+                    applied.append(f"{option}={value}")
         if not cls.trains:
             run["iterations"] = 0
-        chosen = study.chosen + (f"; set by the user: {', '.join(settings)}" if settings else "")
+        by_user = {text.partition("=")[0] for text in applied}
+        swept = [n for n in study.sweep if n in {*takes, *data_takes} - by_user]
+        candidates = math.prod(len(study.sweep[n]) for n in swept)
+        chosen = "; ".join(
+            [
+                f"{' and '.join(swept)}: best of {candidates} on validation episodes, "
+                f"maml-bench tune {self.name}"
+            ]
+            * bool(swept)
+            + ["others set by hand"]
+            + [f"set by the user: {', '.join(applied)}"] * bool(applied)
+        )
         return Experiment(
             suite=self.name,
             dataset=study.dataset,

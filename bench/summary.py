@@ -116,7 +116,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
         }
-        pair = members_of.get((*key[:4], "fomaml", variant), []) if algorithm == "maml" else []
+        pair = _first_order(members_of, key) if algorithm == "maml" else []
         row |= _compared(members, pair)
         for name in record_files.COST_FIELDS:
             values = [m["cost"][name] for m in members if m["cost"] and m["cost"][name] is not None]
@@ -144,7 +144,7 @@ def _variant(pairs: tuple) -> str:
 
 def _options(experiment: dict) -> dict[str, str]:
     parts = experiment["data"] | experiment["learner"]
-    parts |= {"iterations": experiment["iterations"], "queries": experiment["queries"]}
+    parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
     return {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
 
 
@@ -182,6 +182,17 @@ def _over_seeds(values: np.ndarray) -> Interval:
     means = values.mean(1)
     error = means.std(ddof=1) / len(means) ** 0.5
     return Interval(float(means.mean()), float(t.ppf(0.975, len(means) - 1) * error))
+
+
+def _first_order(members_of: dict[tuple, list[dict]], key: tuple) -> list[dict]:
+    """The records of first order that agree in every option that varies within both orders."""
+    variant, found = dict(key[5]), []
+    for other, members in members_of.items():
+        if other[:5] == (*key[:4], "fomaml"):
+            theirs = dict(other[5])
+            if all(theirs[n] == variant[n] for n in theirs.keys() & variant.keys()):
+                found.append(members)
+    return found[0] if len(found) == 1 else []
 
 
 def _compared(second: list[dict], first: list[dict]) -> dict:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
 from bench import records, registry
@@ -32,7 +33,7 @@ class ValidationHistory(Callback):
     def on_validation_end(self, trainer: Trainer, learner) -> None:
         """Appends ``[iteration, value]``."""
         value = trainer.callback_metrics.get(self.metric)
-        if value is not None and not trainer.sanity_checking:
+        if value is not None and trainer.state.fn == "fit":
             self.values.append([trainer.global_step, float(value)])
 
 
@@ -77,18 +78,22 @@ def train(
         mode="max" if objective.higher_is_better else "min",
         enable_version_counter=False,
     )
+    records.provenance()  # notes which commit runs, before anybody changes it
     started = time.monotonic()
     with quiet():
-        trainer = Trainer(
-            max_steps=experiment.iterations,
-            accelerator=accelerator,
-            devices=devices,
-            logger=False,
-            callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        try:
+            trainer = Trainer(
+                max_steps=experiment.iterations,
+                accelerator=accelerator,
+                devices=devices,
+                logger=False,
+                callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+        except (MisconfigurationException, ValueError) as error:
+            raise BenchError(f"accelerator={accelerator!r}, devices={devices!r}: {error}") from None
         if learner.trains:
             interruptible(trainer, trainer.fit, learner, datamodule=data)
         seconds = time.monotonic() - started

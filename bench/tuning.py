@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench import records
+from bench import records, registry
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.suite import Suite
@@ -24,23 +24,22 @@ def trials(suite: Suite, algorithms=None, datasets=None) -> list[Experiment]:
     """
     found = []
     for study in suite.studies:
-        short = dataclasses.replace(
-            study, iterations=study.sweep_iterations, chosen="a trial of the sweep"
-        )
+        short = dataclasses.replace(study, iterations=study.sweep_iterations)
         part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(short,))
         if not study.sweep or (datasets and study.dataset not in datasets):
             continue
         names, candidates = study.sweep.keys(), list(itertools.product(*study.sweep.values()))
         for algorithm in algorithms or study.algorithms:
+            takes = registry.option_names(registry.load("algorithms", algorithm))
+            takes += registry.option_names(registry.load("data", study.dataset))
+            if not set(names) <= set(takes):
+                continue  # it does not have what is swept
             for values in candidates:
                 settings = {f"{algorithm}.{n}": v for n, v in zip(names, values)}
-                try:
-                    found += part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1])
-                except BenchError:
-                    break  # the algorithm does not have what is swept
+                found += part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1])
     if not found:
         raise BenchError(f"suite {suite.name} has nothing to tune: no study in it has a sweep")
-    return [dataclasses.replace(t, chosen="a trial of the sweep") for t in found]
+    return [dataclasses.replace(trial, chosen="a trial of the sweep") for trial in found]
 
 
 def tune(
@@ -103,16 +102,22 @@ def row(suite: Suite, trial: Experiment, record: dict) -> dict:
         **swept(suite, trial),
         "iterations": record["training"]["iterations"],
         "metric": metrics["headline"],
-        "value": round(metrics[metrics["headline"]]["mean"], 5),
-        "ci95": round(metrics[metrics["headline"]]["ci95"], 5),
+        "value": rounded(metrics[metrics["headline"]]["mean"]),
+        "ci95": rounded(metrics[metrics["headline"]]["ci95"]),
         "higher_is_better": metrics["higher_is_better"],
         "episodes": record["evaluation"]["episodes"],
     }
 
 
+def rounded(value: float | None) -> float:
+    """Five decimals; NaN where a trial diverged."""
+    return float("nan") if value is None else round(value, 5)
+
+
 def best_rows(frame: pd.DataFrame) -> list:
     """Index of the best trial of each data set, setting and algorithm."""
     signed = frame["value"].where(frame["higher_is_better"], -frame["value"])
+    signed = signed.fillna(-float("inf"))  # a trial that diverged is the worst
     groups = frame.assign(signed=signed).groupby(["dataset", "setting", "algorithm"], sort=False)
     return list(groups["signed"].idxmax())
 

@@ -55,6 +55,40 @@ def test_set_of_an_argument_that_nothing_has_is_an_error():
         SUITE.experiments(settings={"inner_lrr": 1})
 
 
+def test_what_has_a_flag_of_its_own_is_not_set():
+    with pytest.raises(BenchError, match="--set seed: use --seeds"):
+        SUITE.experiments(settings={"seed": 1})
+
+
+@pytest.mark.parametrize("setting", [{"iterations": "abc"}, {"validations": 0}])
+def test_a_length_that_makes_no_sense_is_an_error(setting):
+    with pytest.raises(BenchError, match="give a whole number of at least"):
+        SUITE.experiments(settings=setting)
+
+
+def test_algorithms_narrow_each_study_to_those_it_lists():
+    suite = registry.load("suites", "quick")
+    pairs = {(e.dataset, e.algorithm) for e in suite.experiments(["maml", "item-mean"])}
+    assert ("student", "item_mean") in pairs
+    assert ("glyphs", "item_mean") not in pairs
+    assert ("glyphs", "maml") in pairs
+
+
+def test_a_name_with_a_hyphen_keeps_the_settings_of_the_suite():
+    (experiment,) = SUITE.experiments(["no-adaptation"], shots=[5], seeds=[0, 0])
+    assert experiment.algorithm == "no_adaptation"
+    assert experiment.iterations == 5
+
+
+def test_records_say_how_settings_were_chosen():
+    quick = registry.load("suites", "quick")
+    (swept,) = quick.experiments(["maml"], ["glyphs"])
+    assert "inner_lr: best of 4 on validation episodes" in swept.chosen
+    (by_hand,) = quick.experiments(["maml"], ["glyphs"], settings={"inner_lr": 1.0})
+    assert "best of" not in by_hand.chosen
+    assert "set by the user: inner_lr=1.0" in by_hand.chosen
+
+
 def test_unknown_data_set_and_algorithm_are_errors():
     with pytest.raises(BenchError, match="did you mean sinusoid"):
         SUITE.experiments(datasets=["sinusoids"])

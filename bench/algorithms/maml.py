@@ -44,8 +44,10 @@ class MAML(MetaLearner):
         if order not in (1, 2):
             raise BenchError(f"order={order!r}: choose 1 (first-order MAML) or 2")
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
-            if steps < 0:
-                raise BenchError(f"{name}={steps}: choose 0 or more")
+            if type(steps) is not int or steps < 0:
+                raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
+        if type(inner_lr) not in (int, float):
+            raise BenchError(f"inner_lr={inner_lr!r}: give a number")
 
     @property
     def test_steps(self) -> int:

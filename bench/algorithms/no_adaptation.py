@@ -7,7 +7,7 @@ from bench.learner import MetaLearner
 
 
 class NoAdaptation(MetaLearner):
-    """Joint training on the query of every task; the support set is never looked at.
+    """Joint training on the query of every task; nothing adapts to the support set.
 
     What a method must beat to show that it adapts at all. On few-shot classification, where
     labels are drawn anew in each episode, it is chance.

@@ -26,9 +26,6 @@ SUITE = Suite(
                 "no_adaptation": {"iterations": 500},
                 "random_init": {"inner_lr": 0.3},
             },
-            chosen="inner_lr: for each algorithm the best of five on validation characters after "
-            "1000 iterations (maml-bench tune omniglot-small, results/tuning/omniglot-small.csv); "
-            "the rest by hand",
             sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0, 2.0)},
             sweep_iterations=1000,
         ),
