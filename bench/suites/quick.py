@@ -36,12 +36,12 @@ SUITE = Suite(
             data={"tasks_per_batch": 32, "val_episodes": 500},
             learner={"outer_lr": 3e-3, "outer_schedule": "cosine", "inner_steps": 3},
             algorithms={
-                "maml": {"inner_lr": 0.5},
-                "fomaml": {"inner_lr": 0.5},
+                "maml": {"inner_lr": 1.0},
+                "fomaml": {"inner_lr": 1.0},
                 "item_mean": {"outer_lr": 0.1},
-                "random_init": {"inner_lr": 0.5},
+                "random_init": {"inner_lr": 1.0},
             },
-            sweep={"inner_lr": (0.1, 0.2, 0.5, 1.0, 2.0)},
+            sweep={"inner_lr": (0.1, 0.3, 1.0, 3.0)},
             sweep_iterations=400,
         ),
         Study(
