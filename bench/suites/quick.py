@@ -41,7 +41,7 @@ SUITE = Suite(
                 "item_mean": {"outer_lr": 0.1},
                 "random_init": {"inner_lr": 1.0},
             },
-            sweep={"inner_lr": (0.1, 0.3, 1.0, 3.0)},
+            sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
             sweep_iterations=400,
         ),
         Study(
