@@ -97,7 +97,7 @@ def caption(table: pd.DataFrame) -> list[str]:
     )
     if table["synthetic"].any():
         text.append("Synthetic data is drawn by a program: nobody collected it.")
-    chosen = "; ".join(dict.fromkeys(table["chosen"]))
+    chosen = "; ".join(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
     return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
 
 

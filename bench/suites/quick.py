@@ -22,7 +22,7 @@ SUITE = Suite(
             algorithms={
                 "maml": {"inner_lr": 0.1},
                 "fomaml": {"inner_lr": 0.1},
-                "no_adaptation": {},
+                "no_adaptation": {"iterations": 150},
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
