@@ -49,6 +49,31 @@ def test_a_mistake_is_one_clear_message_and_exit_code_2(argv, message, tmp_path,
     assert "Traceback" not in error
 
 
+def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, monkeypatch):
+    """The folder is a Path on the command line, and a checkpoint must be readable with it."""
+    import numpy as np
+
+    from bench.data.omniglot import OmniglotDataModule
+    from bench.image_episodes import ImageClasses
+
+    names = [f"character{i}" for i in range(6)]
+    images = np.random.default_rng(0).integers(0, 255, (6, 8, 28, 28, 1), np.uint8)
+    monkeypatch.setattr(
+        OmniglotDataModule, "load", lambda self, split: ImageClasses.pack(images, names)
+    )
+    monkeypatch.setattr("bench.probe.measure", lambda spec: None)
+    flags = ["--algorithms", "fomaml", "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]
+    few = ["iterations=2", "validations=1", "val_episodes=2", "test_episodes=2"]
+    assert cli.main(["run", "omniglot-small", *flags, "--accelerator", "cpu", "--set", *few]) == 0
+    assert "MAML, first order" in capsys.readouterr().out
+
+
+def test_hardware_that_is_not_there_is_said(tmp_path, capsys):
+    flags = ["--datasets", "sinusoid", "--out", str(tmp_path), "--accelerator", "gppu"]
+    assert cli.main(["run", "quick", *flags]) == 2
+    assert "accelerator='gppu'" in capsys.readouterr().err
+
+
 def test_wrong_flags_exit_with_2(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["run", "quick", "--seed", "one"])

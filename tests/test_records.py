@@ -104,7 +104,6 @@ def test_written_and_read_back(tmp_path):
         ("evaluation.index", [0, 1, 1], "evaluation.index must hold different"),
         ("evaluation.index", [0, 1], "evaluation.index has 2 entries for 3"),
         ("evaluation.per_episode.accuracy", [0.1], "accuracy must be a list of 3 numbers"),
-        ("evaluation.per_episode.accuracy", [None] * 3, "only NaN"),
         ("training.validation", [[1]], "training.validation must hold"),
         ("cost", {"ms_per_iteration": 1.0}, "cost.ms_low is missing"),
     ],
@@ -125,9 +124,15 @@ def test_a_broken_file_is_named(tmp_path, text):
 
 
 def test_what_is_not_whole_is_not_written(tmp_path):
-    with pytest.raises(BenchError, match="only NaN"):
-        records.write(tmp_path / "a.json", changed("evaluation.per_episode.accuracy", [np.nan] * 3))
+    with pytest.raises(BenchError, match="list of 3 numbers"):
+        records.write(tmp_path / "a.json", changed("evaluation.per_episode.accuracy", [0.1]))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_diverged_is_a_result_too(tmp_path):
+    path = tmp_path / "a.json"
+    records.write(path, changed("evaluation.per_episode.accuracy", [np.nan] * 3))
+    assert records.read(path)["evaluation"]["per_episode"]["accuracy"] == [None] * 3
 
 
 def test_a_record_in_the_wrong_place_is_refused(tmp_path):
