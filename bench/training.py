@@ -84,6 +84,7 @@ def train(
         try:
             trainer = Trainer(
                 max_steps=experiment.iterations,
+                max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
                 accelerator=accelerator,
                 devices=devices,
                 logger=False,
