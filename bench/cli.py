@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bench import __version__, registry
 from bench.errors import BenchError, nearest
+from bench.machine import Machine
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -29,12 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         if argv and argv[0] in LIGHTNING_COMMANDS:
             from bench.lightning_cli import run_lightning
 
-            try:
-                run_lightning(argv)
-            except SystemExit as stop:  # Lightning exits with 1 on Ctrl-C
-                if stop.code == 1:
-                    raise KeyboardInterrupt from None
-                raise
+            run_lightning(argv)
             return 0
         options = parser().parse_args(argv)
         options.command(options, console)
@@ -134,7 +130,7 @@ def run_command(options: argparse.Namespace, console: Console) -> None:
     if options.dry_run:
         runner.plan(experiments, options.out, console)
         return
-    runner.run(experiments, paths.writable(options.out), console, **_machine(options))
+    runner.run(experiments, paths.writable(options.out), console, _machine(options))
 
 
 def tune_command(options: argparse.Namespace, console: Console) -> None:
@@ -147,7 +143,7 @@ def tune_command(options: argparse.Namespace, console: Console) -> None:
         console,
         options.algorithms,
         options.datasets,
-        **_machine(options),
+        _machine(options),
     )
 
 
@@ -166,12 +162,14 @@ def table_command(options: argparse.Namespace, console: Console) -> None:
         suites = [name] if suites else []
     if not suites:
         raise BenchError(f"no records under {options.out}: make some with maml-bench run SUITE")
+    if options.format == "csv":  # one header, however many suites
+        print(tables.to_csv([r for r in found if r["experiment"]["suite"] in suites]), end="")
     for suite in suites:
         part = [r for r in found if r["experiment"]["suite"] == suite]
         if options.format == "terminal":
             runner.report(suite, options.out, console)
-        else:
-            print(getattr(tables, f"to_{options.format}")(part).rstrip("\n"))
+        elif options.format != "csv":
+            print(getattr(tables, f"to_{options.format}")(part))
         if options.readme:
             tables.refresh_readme(options.readme, suite, tables.to_markdown(part))
 
@@ -222,11 +220,6 @@ def setting(text: str) -> tuple[str, object]:
         return name, value
 
 
-def _machine(options: argparse.Namespace) -> dict:
-    """Where to run: the flags that change speed, not results."""
+def _machine(options: argparse.Namespace) -> Machine:
     devices = int(options.devices) if options.devices.isdigit() else options.devices
-    return {
-        "data_root": options.data_root,
-        "devices": devices,
-        "accelerator": options.accelerator,
-    }
+    return Machine(options.accelerator, devices, options.data_root)

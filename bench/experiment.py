@@ -18,6 +18,9 @@ NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch")
 class Experiment:
     """An algorithm on a data set with one seed.
 
+    Its key follows from all arguments, defaults included: where a default changes or an argument
+    is added, it is another run.
+
     Attributes:
         suite: the suite it belongs to.
         dataset: file name of a data set in ``bench/data``.
@@ -28,6 +31,7 @@ class Experiment:
         data: arguments of the data module that differ from its defaults.
         learner: arguments of the algorithm that differ from its defaults.
         chosen: how the hyper-parameters were chosen, in words.
+        remark: what tells it from its like when it is printed.
     """
 
     suite: str
@@ -39,6 +43,7 @@ class Experiment:
     data: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
     chosen: str = "suite defaults"
+    remark: str = ""
 
     def __post_init__(self):
         for name, least in (("iterations", 0), ("validations", 1)):
@@ -75,7 +80,7 @@ class Experiment:
         """The record's ``experiment``: everything the result depends on, and its key."""
         data = {k: v for k, v in self.data_arguments.items() if k not in NOT_IDENTITY}
         fields = asdict(self) | {"data": data, "learner": self.learner_arguments}
-        del fields["chosen"]
+        del fields["chosen"], fields["remark"]  # words, on which nothing depends
         text = json.dumps(fields, sort_keys=True, default=list)
         sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}
         stem = [self.dataset, self.setting, self.algorithm, f"s{self.seed}"]
@@ -94,4 +99,5 @@ class Experiment:
         return (f"{ways}way-" if ways else "") + f"{shots}shot"
 
     def __str__(self) -> str:
-        return f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"
+        name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"
+        return f"{name} ({self.remark})" if self.remark else name

@@ -37,6 +37,10 @@ def run_lightning(argv: list[str]) -> None:
             parser_kwargs={"prog": "maml-bench"},
             args=argv,
         )
+    except SystemExit as stop:  # Lightning exits with 1 on Ctrl-C
+        if stop.code == 1:
+            raise KeyboardInterrupt from None
+        raise
     except ValueError as error:  # jsonargparse wraps what a constructor raises
         cause = error.__cause__
         while cause is not None:

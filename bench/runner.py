@@ -11,6 +11,7 @@ from rich.console import Console
 from bench import plots, records, tables
 from bench.errors import BenchError
 from bench.experiment import Experiment
+from bench.machine import Machine
 
 
 def plan(experiments: Sequence[Experiment], out: Path, console: Console) -> list[Experiment]:
@@ -21,64 +22,76 @@ def plan(experiments: Sequence[Experiment], out: Path, console: Console) -> list
         f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} runs, {done} done, "
         f"{len(to_do)} to do; records under {out}"
     )
+    waiting = {e.key for e in to_do}
     for experiment in experiments:
-        mark = "[dim]to do[/dim]" if experiment in to_do else "[green]done [/green]"
+        mark = "[dim]to do[/dim]" if experiment.key in waiting else "[green]done [/green]"
         console.print(f"  {mark} {experiment}, {experiment.iterations} iterations")
     return to_do
+
+
+def finish(
+    experiments: Sequence[Experiment],
+    out: Path,
+    console: Console,
+    machine: Machine,
+    split: str = "test",
+) -> bool:
+    """Runs what is missing of a grid, one record after the other.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        console: where the plan and the progress are printed.
+        machine: where to run.
+        split: which episodes the records are of: ``"test"``, or ``"val"`` for trials of a sweep,
+            whose cost is not measured.
+
+    Returns:
+        Whether this process is the one of several devices that reports.
+
+    Raises:
+        BenchError: see :func:`bench.training.train`.
+    """
+    reports = not any(int(os.environ.get(name, 0)) for name in ("LOCAL_RANK", "NODE_RANK"))
+    console.quiet = console.quiet or not reports
+    to_do = plan(experiments, out, console)
+    if not to_do:
+        return reports
+    from bench.training import train  # which takes seconds to load
+
+    seconds: dict[str, list[float]] = {}
+    for number, experiment in enumerate(to_do):
+        left = time_left(to_do[number:], seconds)
+        console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
+        started = time.monotonic()
+        record = train(experiment, out, split, machine, progress=console.is_terminal)
+        if reports:
+            path = records.path_of(out, experiment.fields)
+            records.write(path, record)  # before the probe: what is finished is kept
+            if split == "test" and experiment.iterations:
+                records.write(path, record | {"cost": cost(experiment, machine, console)})
+        seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
+    return reports
 
 
 def run(
     experiments: Sequence[Experiment],
     out: Path,
     console: Console,
-    data_root: Path | None = None,
-    devices: int | str = "auto",
-    accelerator: str = "auto",
+    machine: Machine | None = None,
 ) -> None:
-    """Runs what is missing of a grid and prints the table of all of it.
+    """Runs what is missing of a grid and prints the table of its suite.
 
     Args:
         experiments: the grid.
         out: the results folder.
         console: where progress and the table are printed.
-        data_root: folder of prepared data.
-        devices: as Lightning's Trainer takes it.
-        accelerator: as Lightning's Trainer takes it.
+        machine: where to run; None: this machine's usual device and folder.
 
     Raises:
         BenchError: see :func:`bench.training.train`.
     """
-    rank = int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("NODE_RANK", 0))
-    console.quiet = console.quiet or rank > 0  # of several devices one prints and writes
-    to_do = plan(experiments, out, console)
-    if to_do:
-        from bench import probe
-        from bench.training import train
-
-        seconds: dict[str, list[float]] = {}
-        for number, experiment in enumerate(to_do):
-            left = time_left(to_do[number:], seconds)
-            console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
-            started = time.monotonic()
-            record = train(
-                experiment,
-                out,
-                data_root=data_root,
-                devices=devices,
-                accelerator=accelerator,
-                progress=console.is_terminal,
-            )
-            if not rank:
-                path = records.path_of(out, experiment.fields)
-                records.write(path, record)  # before the probe: what is finished is kept
-                if record["training"]["iterations"]:
-                    try:
-                        cost = probe.measure(probe_of(experiment, data_root, accelerator))
-                        records.write(path, record | {"cost": cost})
-                    except BenchError as error:
-                        console.print(f"cost not measured: {error}", style="yellow")
-            seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
-    if not rank:
+    if finish(experiments, out, console, machine or Machine()):
         report(experiments[0].suite, out, console)
 
 
@@ -108,15 +121,19 @@ def time_left(to_do: Sequence[Experiment], seconds: dict[str, list[float]]) -> s
     return f", about {timedelta(seconds=round(total))} left for the grid"
 
 
-def probe_of(experiment: Experiment, data_root: Path | None, accelerator: str) -> dict:
-    """What :func:`bench.probe.measure` needs to know of an experiment."""
-    data = dict(experiment.data_arguments)
-    if "data_root" in data and data_root is not None:
-        data["data_root"] = data_root
-    return {
+def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
+    """What one meta-iteration costs; None, and said, where it cannot be measured."""
+    from bench import probe
+
+    build = {
         "algorithm": experiment.algorithm,
         "learner": experiment.learner_arguments,
         "dataset": experiment.dataset,
-        "data": data,
-        "accelerator": accelerator,
+        "data": machine.data_arguments(experiment),
+        "accelerator": machine.accelerator,
     }
+    try:
+        return probe.measure(build)
+    except BenchError as error:
+        console.print(f"cost not measured: {error}", style="yellow")
+        return None

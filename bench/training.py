@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from bench import records, registry
 from bench.errors import BenchError
 from bench.experiment import Experiment
+from bench.machine import Machine
 from bench.objectives import OBJECTIVES
 from bench.statistics import interval
 
@@ -41,9 +42,7 @@ def train(
     experiment: Experiment,
     out: Path,
     split: str = "test",
-    data_root: Path | None = None,
-    devices: int | str = "auto",
-    accelerator: str = "auto",
+    machine: Machine | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Trains, picks the weights that validate best, and evaluates them.
@@ -52,9 +51,7 @@ def train(
         experiment: what to run.
         out: the results folder; the best weights go to its ``checkpoints``.
         split: ``"test"``, or ``"val"`` when hyper-parameters are being chosen.
-        data_root: folder of prepared data.
-        devices: as Lightning's Trainer takes it.
-        accelerator: as Lightning's Trainer takes it.
+        machine: where to run; None: this machine's usual device and folder.
         progress: whether to show a progress bar.
 
     Returns:
@@ -63,10 +60,8 @@ def train(
     Raises:
         BenchError: what is wrong with the data or the settings, or that the run was interrupted.
     """
-    data_arguments = dict(experiment.data_arguments)
-    if "data_root" in data_arguments and data_root is not None:
-        data_arguments["data_root"] = data_root
-    data = registry.create("data", experiment.dataset, **data_arguments)
+    machine = machine or Machine()
+    data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     objective = OBJECTIVES[data.spec.kind]
     monitor = f"val/{objective.headline}"
@@ -85,8 +80,8 @@ def train(
             trainer = Trainer(
                 max_steps=experiment.iterations,
                 max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
-                accelerator=accelerator,
-                devices=devices,
+                accelerator=machine.accelerator,
+                devices=machine.devices,
                 logger=False,
                 callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
                 enable_progress_bar=progress,
@@ -94,7 +89,9 @@ def train(
                 num_sanity_val_steps=0,
             )
         except (MisconfigurationException, ValueError) as error:
-            raise BenchError(f"accelerator={accelerator!r}, devices={devices!r}: {error}") from None
+            raise BenchError(
+                f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
+            ) from None
         if learner.trains:
             interruptible(trainer, trainer.fit, learner, datamodule=data)
         seconds = time.monotonic() - started
@@ -170,7 +167,6 @@ def quiet():
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -2,104 +2,123 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench import records, registry
+from bench import records, registry, runner
 from bench.errors import BenchError
 from bench.experiment import Experiment
+from bench.machine import Machine
 from bench.suite import Suite
 
 
-def trials(suite: Suite, algorithms=None, datasets=None) -> list[Experiment]:
+class Trial(NamedTuple):
+    """One candidate of a sweep.
+
+    Attributes:
+        experiment: a short run with the candidate's values.
+        values: what is tried, argument name to value.
+    """
+
+    experiment: Experiment
+    values: dict[str, Any]
+
+
+def trials(
+    suite: Suite, algorithms: Iterable[str] | None = None, datasets: Iterable[str] | None = None
+) -> list[Trial]:
     """Every candidate of every algorithm that has the swept arguments.
 
-    The candidates are those of the study's ``sweep``, each trained for ``sweep_iterations``.
+    The candidates are those of the study's ``sweep``, each trained for ``sweep_iterations``,
+    whatever an algorithm's own length in the suite.
+
+    Args:
+        suite: whose studies say what to sweep.
+        algorithms: only these.
+        datasets: only these.
 
     Raises:
-        BenchError: if the suite sweeps nothing.
+        BenchError: for an unknown name, or if the suite sweeps nothing.
     """
+    if not any(study.sweep for study in suite.studies):
+        raise BenchError(f"suite {suite.name} has nothing to tune: no study in it has a sweep")
+    suite.experiments(algorithms, datasets)  # says what is misspelt
     found = []
     for study in suite.studies:
-        short = dataclasses.replace(study, iterations=study.sweep_iterations)
-        part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(short,))
+        part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(study,))
         if not study.sweep or (datasets and study.dataset not in datasets):
             continue
-        names, candidates = study.sweep.keys(), list(itertools.product(*study.sweep.values()))
         for algorithm in algorithms or study.algorithms:
-            takes = registry.option_names(registry.load("algorithms", algorithm))
-            takes += registry.option_names(registry.load("data", study.dataset))
-            if not set(names) <= set(takes):
+            takes = {
+                *registry.option_names(registry.load("algorithms", algorithm)),
+                *registry.option_names(registry.load("data", study.dataset)),
+            }
+            if not study.sweep.keys() <= takes:
                 continue  # it does not have what is swept
-            for values in candidates:
-                settings = {f"{algorithm}.{n}": v for n, v in zip(names, values)}
-                found += part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1])
+            for candidate in itertools.product(*study.sweep.values()):
+                values = dict(zip(study.sweep, candidate))
+                settings = {f"{algorithm}.{n}": v for n, v in values.items()}
+                settings["iterations"] = study.sweep_iterations
+                for e in part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1]):
+                    tried = ", ".join(f"{n}={v}" for n, v in values.items())
+                    e = dataclasses.replace(e, chosen="a trial of the sweep", remark=tried)
+                    found.append(Trial(e, values))
     if not found:
-        raise BenchError(f"suite {suite.name} has nothing to tune: no study in it has a sweep")
-    return [dataclasses.replace(trial, chosen="a trial of the sweep") for trial in found]
+        raise BenchError(f"nothing of suite {suite.name} has what it sweeps, with these flags")
+    return found
 
 
 def tune(
     suite: Suite,
     out: Path,
     console: Console,
-    algorithms=None,
-    datasets=None,
-    data_root: Path | None = None,
-    devices: int | str = "auto",
-    accelerator: str = "auto",
-) -> pd.DataFrame:
+    algorithms: Iterable[str] | None = None,
+    datasets: Iterable[str] | None = None,
+    machine: Machine | None = None,
+) -> pd.DataFrame | None:
     """Runs the trials that are missing, prints them, and writes ``out/tuning/<suite>.csv``.
 
     Each trial is a record like any other, evaluated on validation episodes.
 
+    Args:
+        suite: whose settings to choose.
+        out: the results folder.
+        console: where progress and the table are printed.
+        algorithms: only these.
+        datasets: only these.
+        machine: where to run; None: this machine's usual device and folder.
+
     Returns:
         One row a trial: data set, setting, algorithm, the swept values, the validation metric.
+        None in the processes of several devices that do not report.
     """
-    from bench.training import train
-
     grid = trials(suite, algorithms, datasets)
-    for number, trial in enumerate(grid):
-        path = records.path_of(out, trial.fields)
-        if path.exists():
-            continue
-        console.print(f"[{number + 1}/{len(grid)}] {trial} {swept(suite, trial)}")
-        record = train(
-            trial,
-            out,
-            split="val",
-            data_root=data_root,
-            devices=devices,
-            accelerator=accelerator,
-            progress=console.is_terminal,
-        )
-        records.write(path, record)
-    frame = pd.DataFrame(
-        [row(suite, t, records.read(records.path_of(out, t.fields))) for t in grid]
-    )
-    best = frame.loc[best_rows(frame)]
-    show(frame, best, suite, console)
+    experiments = [trial.experiment for trial in grid]
+    if not runner.finish(experiments, out, console, machine or Machine(), split="val"):
+        return None
+    # of all trials that there are, not only of those asked for now
+    done = [t for t in trials(suite) if records.path_of(out, t.experiment.fields).exists()]
+    frame = pd.DataFrame([row(trial, out) for trial in done])
+    show(frame, suite, console)
     records.write_text(out / "tuning" / f"{suite.name}.csv", frame.to_csv(index=False))
     return frame
 
 
-def swept(suite: Suite, trial: Experiment) -> dict:
-    """The values that a trial tries."""
-    study = next(s for s in suite.studies if s.dataset == trial.dataset)
-    return {n: (trial.learner_arguments | trial.data_arguments)[n] for n in study.sweep}
-
-
-def row(suite: Suite, trial: Experiment, record: dict) -> dict:
-    """One line of the sweep's table."""
+def row(trial: Trial, out: Path) -> dict:
+    """One line of the sweep's table, from the trial's record."""
+    experiment = trial.experiment
+    record = records.read(records.path_of(out, experiment.fields))
     metrics = record["metrics"]
     return {
-        "dataset": trial.dataset,
-        "setting": trial.setting,
-        "algorithm": trial.algorithm,
-        **swept(suite, trial),
+        "dataset": experiment.dataset,
+        "setting": experiment.setting,
+        "algorithm": experiment.algorithm,
+        **trial.values,
         "iterations": record["training"]["iterations"],
         "metric": metrics["headline"],
         "value": rounded(metrics[metrics["headline"]]["mean"]),
@@ -122,15 +141,30 @@ def best_rows(frame: pd.DataFrame) -> list:
     return list(groups["signed"].idxmax())
 
 
-def show(frame: pd.DataFrame, best: pd.DataFrame, suite: Suite, console: Console) -> None:
-    """Prints every trial, the best of each algorithm marked."""
+def at_an_edge(frame: pd.DataFrame, best: pd.Series, names: Iterable[str]) -> list[str]:
+    """Which swept values of a best trial are the first or last candidate, so that more may help."""
+    candidates = frame[frame["dataset"] == best["dataset"]]
+    return [n for n in names if best[n] in (candidates[n].min(), candidates[n].max())]
+
+
+def show(frame: pd.DataFrame, suite: Suite, console: Console) -> None:
+    """Prints every trial, the best of each algorithm marked, and which bests lie at an edge."""
+    best = best_rows(frame)
     table = Table(title=f"{suite.name}: sweep on validation episodes (best marked *)")
     shown = [c for c in frame.columns if c not in ("higher_is_better", "ci95")]
     for column in shown:
         table.add_column(column, justify="left" if column in shown[:3] else "right")
     for i, line in frame.iterrows():
-        mark = " *" if i in best.index else ""
+        mark = " *" if i in best else ""
         value = f"{line['value']:.4f} ± {line['ci95']:.4f}{mark}"
         cells = [value if c == "value" else str(line[c]) for c in shown]
         table.add_row(*cells, style="bold" if mark else None)
     console.print(table)
+    for study in suite.studies:
+        for _, line in frame.loc[best].query(f"dataset == '{study.dataset}'").iterrows():
+            for name in at_an_edge(frame, line, study.sweep):
+                console.print(
+                    f"{line['dataset']}, {line['algorithm']}: {name}={line[name]} is at the edge "
+                    "of the candidates; the best may lie beyond",
+                    style="yellow",
+                )

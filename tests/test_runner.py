@@ -4,8 +4,10 @@ import pytest
 
 from bench import records, runner, tuning
 from bench.errors import BenchError
+from bench.machine import Machine
 from bench.suite import Study, Suite
 
+CPU = Machine(accelerator="cpu")
 SUITE = Suite(
     name="tiny",
     description="for tests",
@@ -46,7 +48,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         cost = dict.fromkeys(records.COST_FIELDS, 1.0)
         patch.setattr("bench.probe.measure", lambda spec, **options: cost)
-        runner.run(SUITE.experiments(), out, Console(quiet=True), accelerator="cpu")
+        runner.run(SUITE.experiments(), out, Console(quiet=True), CPU)
     return out
 
 
@@ -71,7 +73,7 @@ def test_only_what_trains_has_a_cost_and_a_history(finished):
 
 def test_a_finished_grid_is_not_run_again(finished, console, monkeypatch):
     monkeypatch.setattr("bench.training.train", None)
-    runner.run(SUITE.experiments(), finished, console, accelerator="cpu")
+    runner.run(SUITE.experiments(), finished, console, CPU)
     text = console.export_text()
     assert "4 runs, 4 done, 0 to do" in text
     assert "MAML, second order" in text
@@ -79,7 +81,7 @@ def test_a_finished_grid_is_not_run_again(finished, console, monkeypatch):
 
 def test_the_same_command_gives_the_same_record(finished, tmp_path, console):
     experiments = SUITE.experiments(["maml"])
-    runner.run(experiments, tmp_path, console, accelerator="cpu")
+    runner.run(experiments, tmp_path, console, CPU)
     first, second = (
         json.loads(records.path_of(out, experiments[0].fields).read_text())
         for out in (finished, tmp_path)
@@ -103,7 +105,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_record(tmp_path, console, monk
 
     monkeypatch.setattr(SinusoidDataModule, "episodes", interrupt)
     with pytest.raises(BenchError, match="interrupted"):
-        runner.run(SUITE.experiments(), tmp_path, console, accelerator="cpu")
+        runner.run(SUITE.experiments(), tmp_path, console, CPU)
     assert not records.read_all(tmp_path, "tiny")
 
 
@@ -114,7 +116,7 @@ def test_time_left_is_estimated_from_the_runs_so_far():
 
 
 def test_the_sweep_gives_every_order_the_same_budget_and_marks_the_best(tmp_path, console):
-    frame = tuning.tune(SUITE, tmp_path, console, accelerator="cpu")
+    frame = tuning.tune(SUITE, tmp_path, console, machine=CPU)
     assert len(frame) == 2 * 3  # no_adaptation has no inner learning rate
     trained = frame[frame["algorithm"] != "random_init"]
     assert set(trained["iterations"]) == {4}
@@ -130,3 +132,24 @@ def test_the_sweep_gives_every_order_the_same_budget_and_marks_the_best(tmp_path
 def test_a_suite_without_a_sweep_cannot_be_tuned(tmp_path, console):
     with pytest.raises(BenchError, match="nothing to tune"):
         tuning.tune(Suite("none", "no sweep", ()), tmp_path, console)
+
+
+def test_a_part_of_a_sweep_keeps_the_other_trials_in_the_table(tmp_path, console):
+    tuning.tune(SUITE, tmp_path, console, machine=CPU)
+    whole = (tmp_path / "tuning" / "tiny.csv").read_text()
+    frame = tuning.tune(SUITE, tmp_path, console, ["maml"], machine=CPU)
+    assert len(frame) == 6
+    assert (tmp_path / "tuning" / "tiny.csv").read_text() == whole
+    assert "seed 0 (inner_lr=0.01)" in console.export_text()
+
+
+def test_a_sweep_says_which_best_value_lies_at_an_edge(tmp_path, console):
+    tuning.tune(SUITE, tmp_path, console, machine=CPU)
+    assert "is at the edge of the candidates" in console.export_text()  # there are only two
+
+
+def test_a_misspelt_name_of_a_sweep_gets_the_nearest(tmp_path, console):
+    with pytest.raises(BenchError, match="did you mean maml"):
+        tuning.tune(SUITE, tmp_path, console, ["malm"])
+    with pytest.raises(BenchError, match="did you mean sinusoid"):
+        tuning.tune(SUITE, tmp_path, console, datasets=["sinusoids"])

@@ -1,0 +1,29 @@
+"""Where a run takes place: what changes its speed, not its result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Devices and folders of one machine; no part of an experiment's identity.
+
+    Attributes:
+        accelerator: as Lightning's Trainer takes it.
+        devices: as Lightning's Trainer takes it.
+        data_root: folder of prepared data; None: the usual one.
+    """
+
+    accelerator: str = "auto"
+    devices: int | str = 1
+    data_root: Path | None = None
+
+    def data_arguments(self, experiment: Experiment) -> dict[str, Any]:
+        """All arguments of an experiment's data module, with this machine's folder."""
+        arguments = dict(experiment.data_arguments)
+        if "data_root" in arguments and self.data_root is not None:
+            arguments["data_root"] = str(self.data_root)
+        return arguments
