@@ -10,6 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from bench.errors import BenchError
 from bench.inner_loop import Fast
+from bench.task_layers import TaskLayers
 
 
 class TaskForward:
@@ -21,12 +22,17 @@ class TaskForward:
     instance norm.
 
     A network that cannot be vectorised is run in a plain loop over tasks, and that is said once.
+
+    Args:
+        net: the network.
+        vectorised: False for the plain loop in any case.
     """
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, net: nn.Module, vectorised: bool = True):
         self.net = net
-        self.vectorised = True
+        self.vectorised = vectorised
         self._probed = False
+        self._widest_row: int | None = None
 
     def __call__(self, fast: Fast, x: Tensor) -> Tensor:
         """Outputs of every task's own network.
@@ -48,7 +54,8 @@ class TaskForward:
             if not self.vectorised:
                 return self._loop(fast, x)
             try:
-                return vmap(self._one, randomness="error")(fast, x)
+                with TaskLayers():
+                    return vmap(self._one, randomness="error")(fast, x)
             except (BenchError, torch.OutOfMemoryError):
                 raise
             except Exception as error:
@@ -63,6 +70,29 @@ class TaskForward:
             stacklevel=2,
         )
         return outputs
+
+    def widest_row(self, x: Tensor) -> int:
+        """Bytes of the widest layer's output for one example.
+
+        Args:
+            x: ``[tasks, rows, *input_shape]``.
+        """
+        if self._widest_row is None:
+            sizes = [x[0, 0].nbytes]
+
+            def note(layer, inputs, output):
+                if isinstance(output, Tensor):
+                    sizes.append(output.nbytes // x.shape[1])
+
+            hooks = [layer.register_forward_hook(note) for layer in self.net.modules()]
+            try:
+                with torch.no_grad():
+                    self.net(x[0])
+            finally:
+                for hook in hooks:
+                    hook.remove()
+            self._widest_row = max(sizes)
+        return self._widest_row
 
     def _one(self, parameters: Fast, x: Tensor) -> Tensor:
         return functional_call(self.net, parameters, (x,))

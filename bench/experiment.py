@@ -11,7 +11,7 @@ from bench.errors import BenchError
 
 # Arguments that say where and how fast, not what, or that follow from iterations and validations:
 # they are no part of a run's identity.
-NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch")
+NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch", "engine", "recompute")
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,11 @@ class Experiment:
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The record's ``experiment``: everything the result depends on, and its key."""
-        data = {k: v for k, v in self.data_arguments.items() if k not in NOT_IDENTITY}
-        fields = asdict(self) | {"data": data, "learner": self.learner_arguments}
+        data, learner = (
+            {k: v for k, v in arguments.items() if k not in NOT_IDENTITY}
+            for arguments in (self.data_arguments, self.learner_arguments)
+        )
+        fields = asdict(self) | {"data": data, "learner": learner}
         del fields["chosen"], fields["remark"]  # words, on which nothing depends
         text = json.dumps(fields, sort_keys=True, default=list)
         sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}

@@ -1,9 +1,11 @@
 """The only inner loop of the suite: gradient steps on the support set, for all tasks at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 Fast = dict[str, Tensor]
 
@@ -14,6 +16,8 @@ def inner_loop(
     steps: int,
     rate: Callable[[str, int], Tensor | float],
     order: int,
+    recompute: bool = False,
+    shared: Sequence[Tensor] = (),
 ) -> Iterator[Fast]:
     """Adapts by gradient descent and yields the parameters after every step (MAML, equation 1).
 
@@ -32,21 +36,54 @@ def inner_loop(
         steps: how many steps.
         rate: step size of a parameter at a step, a number or a tensor that broadcasts.
         order: 2, 1 or 0.
+        recompute: with ``order=2``, keep only the parameters between steps, and compute each step
+            again in the backward pass (Chen et al. 2016, arXiv:1604.06174).
+        shared: with ``recompute``, what else the loss and the rate depend on and is learned.
 
     Yields:
         The parameters after 0, 1, ..., ``steps`` steps.
     """
-    for step in range(steps):
+    names = list(fast)
+
+    def step(k: int, order: int, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            loss = support_loss(dict(zip(names, values)))
+            gradients = torch.autograd.grad(
+                loss.sum(), values, create_graph=order == 2, materialize_grads=True
+            )
+        start = values if order == 2 else [v if order else v.detach() for v in fast.values()]
+        return tuple(v - rate(n, k) * g for n, v, g in zip(names, start, gradients))
+
+    for k in range(steps):
         yield fast
         if order == 2:
             values = [v if v.requires_grad else v.requires_grad_() for v in fast.values()]
         else:
             values = [v.detach().requires_grad_() for v in fast.values()]
-        with torch.enable_grad():
-            loss = support_loss(dict(zip(fast, values)))
-            gradients = torch.autograd.grad(
-                loss.sum(), values, create_graph=order == 2, materialize_grads=True
-            )
-        start = values if order == 2 else [v if order else v.detach() for v in fast.values()]
-        fast = {n: v - rate(n, step) * g for n, v, g in zip(fast, start, gradients)}
+        if recompute and order == 2:
+            values = _Recomputed.apply(partial(step, k), len(values), *values, *shared)
+        else:
+            values = step(k, order, values)
+        fast = dict(zip(names, values))
     yield fast
+
+
+class _Recomputed(Function):
+    """An inner step that keeps its inputs alone, and is done again where it is differentiated."""
+
+    @staticmethod
+    def forward(ctx, step, count, *tensors):
+        ctx.step, ctx.count = step, count
+        ctx.save_for_backward(*tensors)
+        return tuple(
+            v.detach() for v in step(0, [v.detach().requires_grad_() for v in tensors[:count]])
+        )
+
+    @staticmethod
+    def backward(ctx, *g):
+        values, shared = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        with torch.enable_grad():
+            values = [v.detach().requires_grad_() for v in values]
+            after = ctx.step(2, values)
+        inputs = [*values, *shared]
+        return None, None, *torch.autograd.grad(after, inputs, g, allow_unused=True)

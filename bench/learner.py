@@ -14,8 +14,11 @@ from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError, nearest
 from bench.evaluation import EpisodeScores
 from bench.inner_loop import Fast
+from bench.meta_step import MetaStep
 from bench.models import build_model
 from bench.objectives import OBJECTIVES, weighted_mean
+
+ENGINES = ("auto", "loop", "batched", "compiled")
 
 
 class MetaLearner(LightningModule):
@@ -36,6 +39,11 @@ class MetaLearner(LightningModule):
             as in the MAML paper) or ``"support"`` (the support rows alone, so that the
             prediction of one query does not depend on the others).
         seed: seed of the initial weights.
+        engine: how the tasks of a meta-batch are computed; all give the same meta-gradient.
+            ``"loop"``: one after the other, as plain PyTorch does it. ``"batched"``: together.
+            ``"compiled"``: together, the whole step compiled for each shape of meta-batch, which
+            takes a minute or more at the first and needs a C++ compiler. ``"auto"``: compiled for
+            small networks that train long, otherwise batched.
         spec: what the tasks look like; taken from the data module when there is one.
     """
 
@@ -49,6 +57,7 @@ class MetaLearner(LightningModule):
         outer_schedule: Literal["constant", "cosine"] = "constant",
         batch_norm: Literal["transductive", "support"] = "transductive",
         seed: int = 0,
+        engine: Literal["auto", "loop", "batched", "compiled"] = "auto",
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
@@ -60,6 +69,8 @@ class MetaLearner(LightningModule):
                 f"outer_schedule={outer_schedule!r}: "
                 f"{nearest(outer_schedule, ['constant', 'cosine'])}"
             )
+        if engine not in ENGINES:
+            raise BenchError(f"engine={engine!r}: {nearest(engine, ENGINES)}")
         if isinstance(spec, TaskSpec):
             self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
@@ -79,6 +90,10 @@ class MetaLearner(LightningModule):
         An algorithm that does not adapt in steps returns one.
         """
         raise NotImplementedError
+
+    def forward(self, episode: Episode) -> Tensor:
+        """Same as :meth:`loss`."""
+        return self.loss(episode)
 
     # The network ----------------------------------------------------------------------------
 
@@ -120,7 +135,8 @@ class MetaLearner(LightningModule):
         self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
         self.net = net.to(self.device)
         self.objective = OBJECTIVES[spec.kind]
-        self.forward_tasks = TaskForward(self.net)
+        self.forward_tasks = TaskForward(self.net, vectorised=self.hparams["engine"] != "loop")
+        self.meta_step = MetaStep(self, self.hparams["engine"])
 
     def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
         """Outputs of every task's own network, ``[tasks, rows, outputs]``.
@@ -181,6 +197,7 @@ class MetaLearner(LightningModule):
     def on_fit_start(self) -> None:
         """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``."""
         check_adaptable(self.net)
+        self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the weights of another network.
@@ -199,7 +216,7 @@ class MetaLearner(LightningModule):
 
     def training_step(self, episode: Episode, batch_idx: int) -> Tensor:
         """The mean meta-objective over the tasks of this device."""
-        loss = self.loss(episode).mean()
+        loss = self.meta_step(episode)
         every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
         if every and (self.global_step + 1) % every == 0:  # logging costs milliseconds
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(episode.query_y))

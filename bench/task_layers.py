@@ -1,0 +1,397 @@
+"""Convolution and batch norm for many tasks at once on a CPU, each task with weights of its own.
+
+``torch.func.vmap`` turns a convolution with a weight per task into one grouped convolution, and
+differentiates that twice through a general formula; both are slow on a CPU. Here the tasks are a
+leading axis, values lie channels last, and every derivative is again one of a few kernels:
+
+* convolution is linear in the image and in the weight, so it, its two gradients and all their
+  derivatives are three bilinear maps, each of which is differentiated into the other two;
+* the gradient of batch norm has a closed-form derivative.
+
+What a kernel saves for its derivative is what it was given: a copy laid out otherwise, made inside,
+would be cut off from the graph.
+
+:class:`TaskLayers` puts them in the place of ``torch.conv2d`` and ``torch.batch_norm`` inside a
+vectorised forward pass; a module does not know.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+COLUMN_BYTES = 2**20  # larger columns leave the cache: then oneDNN's convolution, task by task
+
+
+class TaskLayers(TorchFunctionMode):
+    """Within this context, convolution and batch norm under ``vmap`` run the kernels of this file.
+
+    Whatever they do not cover (groups, dilation, running statistics, other devices) is left as it
+    is.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Calls a torch function, or what stands for it."""
+        kwargs = kwargs or {}
+        if function in (torch.conv2d, F.conv2d):
+            return _conv2d(*args, **kwargs)
+        if function is F.batch_norm:
+            return _batch_norm(*args, **kwargs)
+        return function(*args, **kwargs)
+
+
+def _conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    plain = not isinstance(padding, str) and groups == 1 and _pair(dilation) == (1, 1)
+    if plain and _covered(x) and x.dim() == weight.dim() == 4:
+        return _Conv2dUnderVmap.apply(x, weight, bias, _pair(stride), _pair(padding))
+    return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _batch_norm(x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    given = weight is not None and bias is not None and mean is None and variance is None
+    if given and training and _covered(x):
+        return _BatchNormUnderVmap.apply(x, weight, bias, eps)
+    return F.batch_norm(x, mean, variance, weight, bias, training, momentum, eps)
+
+
+def _covered(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
+def _pair(n: Any) -> tuple[int, int]:
+    return (n, n) if isinstance(n, int) else (tuple(n) * 2)[:2]
+
+
+# Where vmap hands over --------------------------------------------------------------------------
+
+
+class _UnderVmap(Function):
+    """A function that exists under ``vmap`` only, where it gets the tasks as a leading axis."""
+
+    @staticmethod
+    def forward(*args):
+        raise RuntimeError("the layers for many tasks are used under vmap only")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+
+def _tasks_first(info, axis: int | None, x: Tensor) -> Tensor:
+    return x.expand(info.batch_size, *x.shape) if axis is None else x.movedim(axis, 0)
+
+
+class _Conv2dUnderVmap(_UnderVmap):
+    @staticmethod
+    def vmap(info, axes, x, weight, bias, stride, padding):
+        x = _tasks_first(info, axes[0], x)
+        if axes[1] is None and axes[2] is None:  # shared by the tasks: one convolution of all rows
+            y = torch.conv2d(x.flatten(0, 1), weight, bias, stride, padding)
+            return y.unflatten(0, x.shape[:2]), 0
+        weight = _tasks_first(info, axes[1], weight)
+        bias = None if bias is None else _tasks_first(info, axes[2], bias)
+        geometry = Geometry(tuple(weight.shape[3:]), stride, padding)
+        return Conv.apply(x, weight, bias, geometry), 0
+
+
+class _BatchNormUnderVmap(_UnderVmap):
+    @staticmethod
+    def vmap(info, axes, x, weight, bias, eps):
+        x, weight, bias = (_tasks_first(info, a, v) for a, v in zip(axes, (x, weight, bias)))
+        return BatchNorm.apply(x, weight, bias, eps), 0
+
+
+# Convolution ------------------------------------------------------------------------------------
+
+
+class Geometry(NamedTuple):
+    """How a convolution's window moves.
+
+    Attributes:
+        kernel: height and width of the window.
+        stride: rows and columns it moves by.
+        padding: rows and columns of zeros on either side.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def windows(self, shape: torch.Size) -> tuple[int, int]:
+        """Height and width of the result for images ``[tasks, rows, height, width, channels]``."""
+        return tuple(
+            (shape[2 + i] + 2 * self.padding[i] - self.kernel[i]) // self.stride[i] + 1
+            for i in (0, 1)
+        )
+
+    def in_columns(self, x_shape: torch.Size, element_size: int) -> bool:
+        """Whether a task's windows, side by side, are small enough to stay in the cache."""
+        high, wide = self.windows(x_shape)
+        window = self.kernel[0] * self.kernel[1] * x_shape[4]
+        return x_shape[1] * high * wide * window * element_size <= COLUMN_BYTES
+
+
+class Conv(Function):
+    """Convolution of each task's images with its own weight.
+
+    Shapes: images ``[tasks, rows, channels, height, width]``, weight
+    ``[tasks, outputs, channels, *kernel]``, bias ``[tasks, outputs]``; gives
+    ``[tasks, rows, outputs, high, wide]``.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, geometry):
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = geometry
+        return _first(_conv(_last(x), _last(weight), bias, geometry))
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        need_x, need_weight, need_bias, _ = ctx.needs_input_grad
+        return (
+            ConvImage.apply(g, weight, x.shape, ctx.geometry) if need_x else None,
+            ConvWeight.apply(x, g, ctx.geometry) if need_weight else None,
+            g.sum((1, 3, 4)) if need_bias else None,
+            None,
+        )
+
+
+class ConvImage(Function):
+    """The gradient of a convolution with respect to its images: linear in ``g`` and weight."""
+
+    @staticmethod
+    def forward(ctx, g, weight, x_shape, geometry):
+        ctx.save_for_backward(g, weight)
+        ctx.geometry = geometry
+        tasks, rows, channels, height, width = x_shape
+        shape = (tasks, rows, height, width, channels)
+        return _first(_conv_image(_last(g), _last(weight), shape, geometry))
+
+    @staticmethod
+    def backward(ctx, v):
+        g, weight = ctx.saved_tensors
+        need_g, need_weight, _, _ = ctx.needs_input_grad
+        return (
+            Conv.apply(v, weight, None, ctx.geometry) if need_g else None,
+            ConvWeight.apply(v, g, ctx.geometry) if need_weight else None,
+            None,
+            None,
+        )
+
+
+class ConvWeight(Function):
+    """The gradient of a convolution with respect to its weight: linear in images and ``g``."""
+
+    @staticmethod
+    def forward(ctx, x, g, geometry):
+        ctx.save_for_backward(x, g)
+        ctx.geometry = geometry
+        return _first(_conv_weight(_last(x), _last(g), geometry))
+
+    @staticmethod
+    def backward(ctx, v):
+        x, g = ctx.saved_tensors
+        need_x, need_g, _ = ctx.needs_input_grad
+        return (
+            ConvImage.apply(g, v, x.shape, ctx.geometry) if need_x else None,
+            Conv.apply(x, v, None, ctx.geometry) if need_g else None,
+            None,
+        )
+
+
+# The kernels: channels last, images [tasks, rows, height, width, channels], weight
+# [tasks, outputs, *kernel, channels].
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.permute(0, 1, 3, 4, 2).contiguous()  # no copy of what these kernels have made
+
+
+def _first(x: Tensor) -> Tensor:
+    return x.permute(0, 1, 4, 2, 3)
+
+
+def _conv(x, weight, bias, geometry):
+    if not geometry.in_columns(x.shape, x.element_size()):
+        parts = [
+            torch.conv2d(
+                image.permute(0, 3, 1, 2),
+                w.permute(0, 3, 1, 2),
+                None if bias is None else bias[t],
+                geometry.stride,
+                geometry.padding,
+            )
+            for t, (image, w) in enumerate(zip(x, weight))
+        ]
+        return _stacked([y.permute(0, 2, 3, 1) for y in parts])
+    y = torch.bmm(_columns(x, geometry), weight.flatten(2).transpose(1, 2))
+    if bias is not None:
+        y += bias[:, None]
+    return y.view(*x.shape[:2], *geometry.windows(x.shape), weight.shape[1])
+
+
+def _conv_image(g, weight, x_shape, geometry):
+    if not geometry.in_columns(x_shape, g.element_size()):
+        like = g.new_empty(x_shape[1:])
+        return _native_gradient(0, g, [like] * len(g), weight, geometry)
+    return _from_columns(torch.bmm(g.flatten(1, 3), weight.flatten(2)), x_shape, geometry)
+
+
+def _conv_weight(x, g, geometry):
+    shape = (g.shape[4], *geometry.kernel, x.shape[4])
+    if not geometry.in_columns(x.shape, x.element_size()):
+        return _native_gradient(1, g, x, [x.new_empty(shape)] * len(x), geometry)
+    weight = torch.bmm(g.flatten(1, 3).transpose(1, 2), _columns(x, geometry))
+    return weight.view(len(x), *shape)
+
+
+def _native_gradient(which, g, x, weight, geometry):
+    """One of the gradients, task by task: 0 of the images, 1 of the weight."""
+    mask = [which == 0, which == 1, False]
+    parts = [
+        torch.ops.aten.convolution_backward(
+            *(v.permute(0, 3, 1, 2) for v in of_task), None, geometry.stride, geometry.padding,
+            (1, 1), False, (0, 0), 1, mask,
+        )[which]
+        for of_task in zip(g, x, weight)
+    ]  # fmt: skip
+    return _stacked([v.permute(0, 2, 3, 1) for v in parts])
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+
+
+def _columns(x: Tensor, geometry: Geometry) -> Tensor:
+    """The window of every position, ``[tasks, rows * high * wide, kernel * channels]``."""
+    (kernel_high, kernel_wide), (down, right), (pad_high, pad_wide) = geometry
+    high, wide = geometry.windows(x.shape)
+    if pad_high or pad_wide:
+        x = F.pad(x, (0, 0, pad_wide, pad_wide, pad_high, pad_high))
+    tasks, rows, _, _, channels = x.shape
+    image, line, pixel = x.stride(1), x.stride(2), x.stride(3)
+    windows = x.as_strided(  # a line of a window lies in one piece
+        (tasks, rows, high, wide, kernel_high, kernel_wide * channels),
+        (x.stride(0), image, down * line, right * pixel, line, 1),
+    )
+    return windows.reshape(tasks, rows * high * wide, -1)
+
+
+def _from_columns(columns: Tensor, x_shape: torch.Size, geometry: Geometry) -> Tensor:
+    """Adds every window back to where it came from: the transpose of :func:`_columns`.
+
+    Offsets less than a stride apart never meet, so they are added together.
+    """
+    (kernel_high, kernel_wide), (down, right), (pad_high, pad_wide) = geometry
+    tasks, rows, height, width, channels = x_shape
+    high, wide = geometry.windows(x_shape)
+    x = columns.new_zeros(tasks, rows, height + 2 * pad_high, width + 2 * pad_wide, channels)
+    line, pixel = x.stride(2), channels
+    to = (x.stride(0), x.stride(1), down * line, right * pixel, line, 1)
+    windows = columns.view(tasks, rows, high, wide, kernel_high, kernel_wide * channels)
+    for i in range(0, kernel_high, down):
+        for j in range(0, kernel_wide, right):
+            block = min(down, kernel_high - i), min(right, kernel_wide - j) * channels
+            place = x.as_strided((tasks, rows, high, wide, *block), to, i * line + j * pixel)
+            first = j * channels
+            place += windows[..., i : i + block[0], first : first + block[1]]
+    return x[:, :, pad_high : pad_high + height, pad_wide : pad_wide + width].contiguous()
+
+
+# Batch norm -------------------------------------------------------------------------------------
+
+
+class BatchNorm(Function):
+    """Normalises each task's rows by their own mean and variance (Ioffe and Szegedy 2015).
+
+    Shapes: ``[tasks, rows, channels, ...]``, weight and bias ``[tasks, channels]``.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, eps):
+        rows = _rows(x)
+        y, (mean, scale) = torch.empty_like(rows), weight.new_empty(2, *weight.shape)
+        for t in range(len(x)):
+            torch.native_batch_norm(
+                rows[t], weight[t], bias[t], None, None, True, 0.0, eps,
+                out=(y[t], mean[t], scale[t]),
+            )  # fmt: skip
+        ctx.save_for_backward(x, weight)
+        ctx.of_x, ctx.eps = (mean, scale), eps
+        return _unrows(y, x)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        return *BatchNormGradient.apply(g, x, weight, *ctx.of_x, ctx.eps), None
+
+
+class BatchNormGradient(Function):
+    """The gradients of batch norm with respect to its rows, weight and bias.
+
+    With ``n`` rows, ``u = (x - mean) * scale`` the normalised rows and ``a = weight * scale``::
+
+        dx = a * (g - sum(g) / n - u * sum(g * u) / n),   dweight = sum(g * u),   dbias = sum(g)
+
+    Mean and scale (one over the standard deviation) are given, but are functions of ``x``.
+    """
+
+    @staticmethod
+    def forward(ctx, g, x, weight, mean, scale, eps):
+        parts = [
+            torch.ops.aten.native_batch_norm_backward(
+                *of_task[:3], None, None, *of_task[3:], True, eps, [True] * 3
+            )
+            for of_task in zip(_rows(g), _rows(x), weight, mean, scale)
+        ]
+        dx, dweight, dbias = (_stacked(values) for values in zip(*parts))
+        ctx.save_for_backward(g, x, weight)
+        ctx.of_inputs = tuple(v[:, None] for v in (mean, scale, dbias, dweight))
+        return _unrows(dx, x), dweight, dbias
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, v, v_weight, v_bias):
+        """Differentiates ``sum(v * dx) + sum(v_weight * dweight) + sum(v_bias * dbias)``.
+
+        It depends on ``g``, ``u``, ``a`` and ``weight``; with ``sum(v * dx) = a * r``, its
+        derivative by ``u`` is ``p * v + q * g``, and ``u`` and ``a`` depend on ``x``.
+        """
+        g, x, weight = ctx.saved_tensors
+        like = x
+        v, g, x = _rows(v), _rows(g), _rows(x)
+        mean, scale, g_sum, gu_sum = ctx.of_inputs
+        n = x.shape[1]
+        u = (x - mean).mul_(scale)
+        a = weight[:, None] * scale
+        v_sum, vu_sum, vg_sum = _sum(v), _sum(v, u), _sum(v, g)
+        r = vg_sum - (v_sum * g_sum + vu_sum * gu_sum) / n
+        p = a * gu_sum / -n
+        q = v_weight[:, None] - a * vu_sum / n
+        by_g = torch.addcmul(v_bias[:, None] - a * v_sum / n, u, q).addcmul_(v, a)
+        h_sum = p * v_sum + q * g_sum  # of h = p * v + q * g
+        hu_sum = p * vu_sum + q * gu_sum + a * r
+        by_x = torch.addcmul(h_sum * scale / -n, u, hu_sum * scale / -n)
+        by_x.addcmul_(v, p * scale).addcmul_(g, q * scale)
+        by_weight = (r * scale)[:, 0]
+        return _unrows(by_g, like), _unrows(by_x, like), by_weight, None, None, None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``[tasks, rows, channels, ...]`` as ``[tasks, all rows and places, channels]``."""
+    return x.movedim(2, -1).flatten(1, -2).contiguous()
+
+
+def _unrows(rows: Tensor, like: Tensor) -> Tensor:
+    return rows.view(*like.shape[:2], *like.shape[3:], like.shape[2]).movedim(-1, 2)
+
+
+def _sum(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """Sum over the rows of ``x`` or ``x * y``, ``[tasks, 1, channels]``."""
+    return (x if y is None else x * y).sum(1, keepdim=True)

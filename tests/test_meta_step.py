@@ -1,0 +1,223 @@
+"""Every engine gives the meta-gradient of the plain loop, for every model and algorithm."""
+
+import pytest
+import torch
+from torch import nn
+
+from bench import meta_step, registry
+from bench.episode import Episode, TaskSpec
+from bench.errors import BenchError
+from bench.meta_step import parts
+
+TASKS = 5
+SPECS = {
+    "images": TaskSpec("classification", (2, 16, 16), 3),
+    "vectors": TaskSpec("regression", (4,), 2),
+    "items": TaskSpec("answers", (), 1, items=7),
+}
+MODELS = {
+    "conv4": ("images", "conv4", {"filters": 3}),
+    "conv4-pool": ("images", "conv4", {"filters": 3, "downsample": "max_pool"}),
+    "mlp-images": ("images", "mlp", {"hidden": [6]}),
+    "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
+    "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def draw(kind):
+    spec, made = SPECS[kind], torch.Generator().manual_seed(3)
+
+    def x(rows):
+        if spec.items:
+            return torch.randint(spec.items, (TASKS, rows), generator=made)
+        return torch.randn(TASKS, rows, *spec.input_shape, generator=made)
+
+    def y(rows):
+        if spec.kind == "regression":
+            return torch.randn(TASKS, rows, spec.outputs, generator=made)
+        top = spec.outputs if spec.kind == "classification" else 2
+        return torch.randint(top, (TASKS, rows), generator=made)
+
+    return Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+
+
+def learner(name, algorithm="maml", **options):
+    kind, model, model_options = MODELS[name]
+    own = registry.arguments("algorithms", algorithm, {})
+    options = {k: v for k, v in options.items() if k in own}
+    if "inner_steps" in own:
+        options.setdefault("inner_steps", 2)
+    made = registry.create(
+        "algorithms", algorithm, spec=SPECS[kind], model=model, model_options=model_options,
+        **options,
+    )  # fmt: skip
+    made.configure_model()
+    made.double()
+    with torch.no_grad():  # so that batch norm's weight and bias are seen to adapt
+        noise = torch.Generator().manual_seed(1)
+        for p in made.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=noise)
+    return made
+
+
+def gradient(learner, episode):
+    loss = learner.meta_step(episode)
+    loss.backward()
+    flat = [
+        (torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in learner.parameters()
+    ]
+    return torch.cat([loss.detach()[None], *flat])
+
+
+def check(name, algorithm, options, tolerance=1e-10):
+    episode = draw(MODELS[name][0])
+    plain = gradient(learner(name, algorithm, **options, engine="loop"), episode)
+    for engine, recompute, part in (
+        ("batched", False, 2**40),
+        ("batched", True, 2**40),
+        ("batched", False, 1),
+        ("auto", False, 2**40),
+    ):
+        meta_step.PART_BYTES = part
+        made = learner(name, algorithm, **options, engine=engine, recompute=recompute)
+        found = gradient(made, episode)
+        assert (found - plain).norm() <= tolerance * plain.norm(), (engine, recompute, part)
+
+
+@pytest.fixture(autouse=True)
+def _parts(monkeypatch):
+    monkeypatch.setattr(meta_step, "PART_BYTES", meta_step.PART_BYTES)
+
+
+@pytest.mark.parametrize("batch_norm", ["transductive", "support"])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model(name, order, batch_norm):
+    check(name, "maml", {"order": order, "batch_norm": batch_norm})
+
+
+@pytest.mark.parametrize("algorithm", sorted(registry.names("algorithms")))
+def test_every_algorithm(algorithm):
+    names = ["mlp-items"] if algorithm == "item_mean" else ["conv4", "mlp-vectors"]
+    for name in names:
+        check(name, algorithm, {})
+
+
+def test_models_and_algorithms_are_all_covered():
+    assert {m for _, m, _ in MODELS.values()} == set(registry.names("models"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", ["mlp-items", "mlp-vectors"])
+def test_compiled(name, order):
+    episode = draw(MODELS[name][0])
+    made = learner(name, order=order, engine="compiled")
+    plain = gradient(learner(name, order=order, engine="loop"), episode)
+    assert (gradient(made, episode) - plain).norm() <= 1e-10 * plain.norm()
+    with torch.no_grad():  # what was compiled sees the parameters as they are now
+        moved = learner(name, order=order, engine="loop")
+        for p, q in zip(made.parameters(), moved.parameters()):
+            p.grad = None
+            p *= 1.5
+            q *= 1.5
+    plain = gradient(moved, episode)
+    assert (gradient(made, episode) - plain).norm() <= 1e-10 * plain.norm()
+
+
+@pytest.mark.slow
+def test_compiled_images():
+    episode = draw("images")
+    net = nn.Sequential(
+        nn.Conv2d(2, 2, 3, stride=4),
+        nn.BatchNorm2d(2, track_running_stats=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, 3),
+    )
+
+    def made(engine):
+        return registry.create("algorithms", "maml", spec=SPECS["images"], model=net, engine=engine)
+
+    found = []
+    for engine in ("loop", "compiled"):
+        one = made(engine)
+        one.configure_model()
+        one.zero_grad()
+        found.append(gradient(one.double(), episode))
+    assert (found[1] - found[0]).norm() <= 1e-10 * found[0].norm()
+
+
+def test_without_a_compiler(monkeypatch):
+    from torch._inductor import cpp_builder
+
+    def none():
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
+    with pytest.raises(BenchError, match="needs a C\\+\\+ compiler"):
+        learner("mlp-vectors", engine="compiled").meta_step(draw("vectors"))
+
+
+def test_a_step_that_cannot_be_recorded():
+    class Deciding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(x) * float(x.sum())
+
+    made = registry.create(
+        "algorithms", "maml", spec=SPECS["vectors"], model=Deciding(), engine="compiled"
+    )
+    made.configure_model()
+    with pytest.raises(BenchError, match="cannot be recorded"):
+        made.double().meta_step(draw("vectors"))
+
+
+def test_parts_are_even_and_keep_their_numbers():
+    episode = draw("vectors")
+    found = parts(episode, 2)
+    assert [len(p.query_y) for p in found] == [2, 2, 1]
+    assert torch.cat([p.index for p in found]).tolist() == list(range(TASKS))
+    assert found[0].support_w is None
+
+
+def test_unknown_engine():
+    with pytest.raises(BenchError, match="did you mean 'batched'"):
+        registry.create("algorithms", "maml", engine="bached")
+
+
+def test_auto_compiles_small_networks_that_train_long(monkeypatch):
+    monkeypatch.setattr(meta_step, "require_compiler", lambda device: None)
+    for name, iterations, compiles in (
+        ("mlp-vectors", 100, False),
+        ("mlp-vectors", 10**6, True),
+        ("conv4", 10**6, False),
+    ):
+        made = learner(name)
+        made.meta_step.iterations = iterations
+        episode = draw(MODELS[name][0])
+        assert made.meta_step.compiles(episode) == compiles, (name, iterations)
+
+
+def test_auto_goes_on_where_compiling_fails(monkeypatch):
+    def fails(*arguments):
+        raise BenchError("no compiler today")
+
+    monkeypatch.setattr(meta_step, "compiled", fails)
+    made = learner("mlp-vectors")
+    made.meta_step.iterations = 10**6
+    with pytest.warns(UserWarning, match="no compiler today"):
+        found = gradient(made, draw("vectors"))
+    plain = gradient(learner("mlp-vectors", engine="loop"), draw("vectors"))
+    assert (found - plain).norm() <= 1e-10 * plain.norm()
