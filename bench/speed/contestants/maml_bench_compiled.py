@@ -1,0 +1,10 @@
+"""This suite with ``engine="compiled"``, as it chooses for long runs of small networks."""
+
+from functools import partial
+
+from bench.speed.contestants import maml_bench
+
+ORDERS = (1, 2)
+package = "torch"
+WORKLOADS = ("student",)  # of convolutions, compiling takes minutes and gains little
+build = partial(maml_bench.build, engine="compiled")

@@ -1,0 +1,10 @@
+"""This suite with ``recompute=True``: inner steps are computed again instead of kept."""
+
+from functools import partial
+
+from bench.speed.contestants import maml_bench
+
+ORDERS = (2,)
+package = "torch"
+WORKLOADS = ("mini",)  # where memory is short
+build = partial(maml_bench.build, recompute=True)

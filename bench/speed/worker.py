@@ -1,0 +1,110 @@
+"""The process in which one contestant runs: answers one line of JSON for every line it is sent.
+
+Run as ``python -m bench.speed.worker JSON``. Needs numpy and the contestant's own library only, so
+that it works in an environment where the rest of the suite is not installed.
+"""
+
+import importlib
+import importlib.metadata
+import itertools
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from bench.allocator import keep_memory
+from bench.speed.workloads import Workload
+
+
+def main() -> None:
+    """Builds what the first argument describes and serves requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")  # libraries that print must not talk into the answers
+    os.dup2(2, 1)
+    given = json.loads(sys.argv[1])
+    allocator = keep_memory() if given["keep_memory"] else "default"
+    workload = Workload(**given["workload"])
+    module = importlib.import_module(f"bench.speed.contestants.{given['contestant']}")
+    importlib.import_module(module.package)
+    if module.package != "jax":
+        _threads(given["threads"])
+    before, start = _status("VmRSS"), time.perf_counter()
+    gradient, iteration = module.build(workload, given["order"], given["dtype"])
+    if given["warm_up"]:
+        iteration()
+        iteration()
+    about = {
+        "seconds_to_start": time.perf_counter() - start,
+        "peak_mib": (_status("VmHWM") - before) / 2**20,
+        "version": importlib.metadata.version(module.package),
+        "python": sys.version.split()[0],
+        "allocator": allocator,
+    }
+    for request in itertools.chain([{"do": "about"}], map(json.loads, _lines())):
+        match request["do"]:
+            case "about":
+                answer = about
+            case "gradient":
+                answer = _saved(gradient(), request["path"])
+            case "iterate":
+                answer = _timed(iteration, request["count"])
+            case "flops":
+                answer = _flops(iteration)
+            case "rate":
+                answer = _matrix_rate()
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _lines():
+    while line := sys.stdin.readline():
+        yield line
+
+
+def _timed(iteration, count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        iteration()
+    return (time.perf_counter() - start) / count
+
+
+def _saved(gradient: dict, path: str) -> None:
+    import numpy as np
+
+    np.savez(path, **gradient)
+
+
+def _threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _flops(iteration) -> int:
+    """Operations of matrix products and convolutions in one iteration."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        iteration()
+    return counter.get_total_flops()
+
+
+def _matrix_rate() -> float:
+    """Operations a second of a large single-precision matrix product, the best of five."""
+    import torch
+
+    a = torch.randn(1024, 1024)
+    return 2 * 1024**3 / min(_timed(lambda: a @ a, 3) for _ in range(5))
+
+
+def _status(field: str) -> int:
+    """A size in /proc/self/status, in bytes; 0 where there is none."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+if __name__ == "__main__":
+    main()
