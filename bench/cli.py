@@ -28,8 +28,10 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     try:
         if argv and argv[0] in LIGHTNING_COMMANDS:
+            from bench.allocator import keep_memory
             from bench.lightning_cli import run_lightning
 
+            keep_memory()
             run_lightning(argv)
             return 0
         options = parser().parse_args(argv)
@@ -93,6 +95,28 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument("--source", type=Path, help="folder or archive; without it: download")
     prepare.add_argument("--data-root", type=Path, help="folder of prepared data")
 
+    speed = commands.add_parser("speed", help="time this suite against its peers")
+    speed.set_defaults(command=speed_command)
+    speed.add_argument("--workload", nargs="+", default=None, help="omniglot, mini, student")
+    speed.add_argument("--orders", nargs="+", type=int, choices=(1, 2), default=[2, 1])
+    speed.add_argument("--tasks", type=int, help="tasks in a meta-batch, instead of the workload's")
+    speed.add_argument("--inner-steps", type=int, help="instead of the workload's")
+    speed.add_argument("--contestants", nargs="+", metavar="NAME", help="only these")
+    speed.add_argument(
+        "--peer-python",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=PYTHON",
+        help="interpreter of a peer that lives in another environment",
+    )
+    speed.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
+    speed.add_argument(
+        "--scaling", choices=("tasks", "inner_steps", "devices"), help="growth instead of peers"
+    )
+    speed.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
+    speed.add_argument("--readme", type=Path, help="file whose block of these tables is refreshed")
+
     listing = commands.add_parser("list", help="show algorithms, data sets, models and suites")
     listing.set_defaults(command=list_command)
     listing.add_argument("kind", nargs="?", choices=registry.KINDS)
@@ -125,18 +149,20 @@ def run_command(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         dict(setting(text) for text in options.set),
     )
-    from bench import paths, runner
+    from bench import allocator, paths, runner
 
     if options.dry_run:
         runner.plan(experiments, options.out, console)
         return
+    allocator.keep_memory()
     runner.run(experiments, paths.writable(options.out), console, _machine(options))
 
 
 def tune_command(options: argparse.Namespace, console: Console) -> None:
     """``maml-bench tune``."""
-    from bench import paths, tuning
+    from bench import allocator, paths, tuning
 
+    allocator.keep_memory()
     tuning.tune(
         registry.load("suites", options.suite),
         paths.writable(options.out),
@@ -187,6 +213,27 @@ def prepare_command(options: argparse.Namespace, console: Console) -> None:
         console.print(f"{name} is built in: there is nothing to prepare")
         return
     console.print(module.prepare(options.source, paths.data_root(options.data_root)))
+
+
+def speed_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench speed``."""
+    from bench import paths
+    from bench.speed import command, measure
+    from bench.speed.workloads import WORKLOADS
+
+    if options.rounds < 1:
+        raise BenchError(f"--rounds {options.rounds}: give at least 1")
+    names = options.workload or list(WORKLOADS)
+    chosen = [command.workload(n, options.tasks, options.inner_steps) for n in names]
+    out = paths.writable(options.out)
+    if options.scaling:
+        for one in chosen:
+            command.grow(one, options.scaling, options.rounds, out, console)
+        return
+    given = command.peers(options.peer_python)
+    contestants = measure.field_of(given, options.contestants, console.print)
+    command.compare(chosen, options.orders, contestants, options.rounds, out, console)
+    command.finish(out, options.readme, console)
 
 
 def list_command(options: argparse.Namespace, console: Console) -> None:

@@ -31,6 +31,7 @@ class TaskForward:
     def __init__(self, net: nn.Module, vectorised: bool = True):
         self.net = net
         self.vectorised = vectorised
+        self._layers = list(net.modules())
         self._probed = False
         self._widest_row: int | None = None
 
@@ -125,11 +126,14 @@ class TaskForward:
             )
         self._probed = True
 
+    def _buffers(self) -> list[Tensor]:  # net.buffers() walks the whole tree, at every forward
+        return [b for m in self._layers for b in m._buffers.values() if b is not None]
+
     @contextmanager
     def _unchanged_buffers(self):
-        before = [(b, b._version) for b in self.net.buffers()]
+        before = [(b, b._version) for b in self._buffers()]
         yield
-        after = list(self.net.buffers())
+        after = self._buffers()
         if len(before) != len(after) or any(
             a is not b or a._version != version for a, (b, version) in zip(after, before)
         ):

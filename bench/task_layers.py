@@ -1,4 +1,4 @@
-"""Convolution and batch norm for many tasks at once on a CPU, each task with weights of its own.
+"""Layers for many tasks at once, each task with weights of its own.
 
 ``torch.func.vmap`` turns a convolution with a weight per task into one grouped convolution, and
 differentiates that twice through a general formula; both are slow on a CPU. Here the tasks are a
@@ -6,13 +6,14 @@ leading axis, values lie channels last, and every derivative is again one of a f
 
 * convolution is linear in the image and in the weight, so it, its two gradients and all their
   derivatives are three bilinear maps, each of which is differentiated into the other two;
-* the gradient of batch norm has a closed-form derivative.
+* the gradient of batch norm has a closed-form derivative;
+* a linear layer is one batched matrix product.
 
 What a kernel saves for its derivative is what it was given: a copy laid out otherwise, made inside,
 would be cut off from the graph.
 
-:class:`TaskLayers` puts them in the place of ``torch.conv2d`` and ``torch.batch_norm`` inside a
-vectorised forward pass; a module does not know.
+:class:`TaskLayers` puts them in the place of torch's own inside a vectorised forward pass; a
+module does not know.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ COLUMN_BYTES = 2**20  # larger columns leave the cache: then oneDNN's convolutio
 
 
 class TaskLayers(TorchFunctionMode):
-    """Within this context, convolution and batch norm under ``vmap`` run the kernels of this file.
+    """Within this context, layers under ``vmap`` run what is in this file.
 
     Whatever they do not cover (groups, dilation, running statistics, other devices) is left as it
     is.
@@ -40,6 +41,8 @@ class TaskLayers(TorchFunctionMode):
         kwargs = kwargs or {}
         if function in (torch.conv2d, F.conv2d):
             return _conv2d(*args, **kwargs)
+        if function is F.linear:
+            return _linear(*args, **kwargs)
         if function is F.batch_norm:
             return _batch_norm(*args, **kwargs)
         return function(*args, **kwargs)
@@ -50,6 +53,12 @@ def _conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if plain and _covered(x) and x.dim() == weight.dim() == 4:
         return _Conv2dUnderVmap.apply(x, weight, bias, _pair(stride), _pair(padding))
     return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _linear(x, weight, bias=None):
+    if bias is not None and x.dim() == weight.dim() == 2:
+        return _LinearUnderVmap.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
 
 
 def _batch_norm(x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -84,6 +93,15 @@ class _UnderVmap(Function):
 
 def _tasks_first(info, axis: int | None, x: Tensor) -> Tensor:
     return x.expand(info.batch_size, *x.shape) if axis is None else x.movedim(axis, 0)
+
+
+class _LinearUnderVmap(_UnderVmap):
+    @staticmethod
+    def vmap(info, axes, x, weight, bias):
+        if axes[1] is None and axes[2] is None:
+            return F.linear(_tasks_first(info, axes[0], x), weight, bias), 0
+        x, weight, bias = (_tasks_first(info, a, v) for a, v in zip(axes, (x, weight, bias)))
+        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2)), 0
 
 
 class _Conv2dUnderVmap(_UnderVmap):

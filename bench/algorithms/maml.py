@@ -76,7 +76,7 @@ class MAML(MetaLearner):
 
         fast = self.fast(len(episode.support_x))
         recompute = self.hparams["recompute"]
-        learned = [p for p in self.parameters() if p.requires_grad]
+        learned = [p for p in self.parameters() if p.requires_grad] if recompute else []
         return inner_loop(support_loss, fast, steps, self.rate, order, recompute, learned)
 
     def loss(self, episode: Episode) -> Tensor:

@@ -25,7 +25,9 @@ def main() -> None:
     allocator = keep_memory() if given["keep_memory"] else "default"
     workload = Workload(**given["workload"])
     module = importlib.import_module(f"bench.speed.contestants.{given['contestant']}")
-    importlib.import_module(module.package)
+    library = importlib.import_module(module.package)
+    for name in getattr(module, "IMPORTS", ()):
+        importlib.import_module(name)
     if module.package != "jax":
         _threads(given["threads"])
     before, start = _status("VmRSS"), time.perf_counter()
@@ -36,7 +38,7 @@ def main() -> None:
     about = {
         "seconds_to_start": time.perf_counter() - start,
         "peak_mib": (_status("VmHWM") - before) / 2**20,
-        "version": importlib.metadata.version(module.package),
+        "version": getattr(library, "__version__", None) or _version(module.package),
         "python": sys.version.split()[0],
         "allocator": allocator,
     }
@@ -53,6 +55,10 @@ def main() -> None:
             case "rate":
                 answer = _matrix_rate()
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
 
 
 def _lines():

@@ -4,6 +4,7 @@ from bench.speed import torch_parts
 
 ORDERS = (1, 2)
 package = "torch"
+IMPORTS = ("bench.algorithms.maml",)
 ENGINE = "batched"
 
 

@@ -6,5 +6,6 @@ from bench.speed.contestants import maml_bench
 
 ORDERS = (1, 2)
 package = "torch"
+IMPORTS = ("bench.algorithms.maml",)
 WORKLOADS = ("student",)  # of convolutions, compiling takes minutes and gains little
 build = partial(maml_bench.build, engine="compiled")

@@ -6,5 +6,6 @@ from bench.speed.contestants import maml_bench
 
 ORDERS = (2,)
 package = "torch"
+IMPORTS = ("bench.algorithms.maml",)
 WORKLOADS = ("mini",)  # where memory is short
 build = partial(maml_bench.build, recompute=True)
