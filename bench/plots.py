@@ -39,7 +39,7 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
             figure = draw(own, rows)
             if figure is not None:
                 paths.append(Path(out) / "figures" / f"{suite}-{name}.png")
-                _save(figure, paths[-1])
+                save(figure, paths[-1])
     return paths
 
 
@@ -171,7 +171,12 @@ def _style(key: tuple, others: list[str], hollow: bool) -> dict:
     }
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes a picture through a temporary name.
+
+    Raises:
+        BenchError: if the folder cannot be written to.
+    """
     temporary = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ giving each block pages of its own shows what is needed, but makes everything sl
 """
 
 import contextlib
-import ctypes
 import gc
 import multiprocessing
 import signal
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.allocator import c_function, keep_memory
 from bench.errors import BenchError
 
 WARM_UP, LEAST, SECONDS = 2, 5, 5.0  # untimed iterations; fewest timed ones; stop after
@@ -105,6 +105,7 @@ def _child(sender, function: Callable, *arguments) -> None:
 def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[str, float]:
     import numpy as np
 
+    keep_memory()  # as training does
     iteration, parameters, _ = _prepared(build, threads)
     for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
         iteration()
@@ -158,7 +159,7 @@ def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], 
     adam = torch.optim.Adam(weights, lr=learner.hparams["outer_lr"])
 
     def iteration() -> None:
-        learner.loss(episode).mean().backward()
+        learner.meta_step(episode).backward()
         adam.step()
         adam.zero_grad()  # so that memory is back where it was
         if device == "cuda":
@@ -169,7 +170,7 @@ def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], 
 
 def pages_of_its_own() -> None:
     """Makes glibc give each block of 64 KiB or more pages of its own, returned when it is freed."""
-    mallopt = _libc("mallopt")
+    mallopt = c_function("mallopt")
     if mallopt:
         mallopt(-3, 64 * 1024)  # M_MMAP_THRESHOLD, see mallopt(3)
         mallopt(-4, 2**30)  # M_MMAP_MAX: as many as there are
@@ -187,7 +188,7 @@ class ResidentPeak:
         if not sys.platform.startswith("linux"):
             self.before = self.first
             return
-        trim = _libc("malloc_trim")
+        trim = c_function("malloc_trim")
         if trim:
             trim(0)
         self.before = _status("VmRSS")
@@ -217,13 +218,6 @@ class CudaPeak:
         from torch import cuda
 
         return (cuda.max_memory_allocated() - self.before) / MIB
-
-
-def _libc(function: str):
-    """A function of the C library, None where it has none of that name (only glibc has these)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    return getattr(ctypes.CDLL(None), function, None)
 
 
 def _status(field: str) -> int:

@@ -6,8 +6,7 @@ leading axis, values lie channels last, and every derivative is again one of a f
 
 * convolution is linear in the image and in the weight, so it, its two gradients and all their
   derivatives are three bilinear maps, each of which is differentiated into the other two;
-* the gradient of batch norm has a closed-form derivative;
-* a linear layer is one batched matrix product.
+* the gradient of batch norm has a closed-form derivative.
 
 What a kernel saves for its derivative is what it was given: a copy laid out otherwise, made inside,
 would be cut off from the graph.
@@ -41,8 +40,6 @@ class TaskLayers(TorchFunctionMode):
         kwargs = kwargs or {}
         if function in (torch.conv2d, F.conv2d):
             return _conv2d(*args, **kwargs)
-        if function is F.linear:
-            return _linear(*args, **kwargs)
         if function is F.batch_norm:
             return _batch_norm(*args, **kwargs)
         return function(*args, **kwargs)
@@ -53,12 +50,6 @@ def _conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if plain and _covered(x) and x.dim() == weight.dim() == 4:
         return _Conv2dUnderVmap.apply(x, weight, bias, _pair(stride), _pair(padding))
     return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
-
-
-def _linear(x, weight, bias=None):
-    if bias is not None and x.dim() == weight.dim() == 2:
-        return _LinearUnderVmap.apply(x, weight, bias)
-    return F.linear(x, weight, bias)
 
 
 def _batch_norm(x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -93,15 +84,6 @@ class _UnderVmap(Function):
 
 def _tasks_first(info, axis: int | None, x: Tensor) -> Tensor:
     return x.expand(info.batch_size, *x.shape) if axis is None else x.movedim(axis, 0)
-
-
-class _LinearUnderVmap(_UnderVmap):
-    @staticmethod
-    def vmap(info, axes, x, weight, bias):
-        if axes[1] is None and axes[2] is None:
-            return F.linear(_tasks_first(info, axes[0], x), weight, bias), 0
-        x, weight, bias = (_tasks_first(info, a, v) for a, v in zip(axes, (x, weight, bias)))
-        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2)), 0
 
 
 class _Conv2dUnderVmap(_UnderVmap):

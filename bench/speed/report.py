@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import records
+from bench.errors import BenchError
+from bench.plots import save
 
 BASE = ("learn2learn", "plain_loop")  # ratios are against the first of these that was measured
 HEADINGS = ("Contestant", "Processes x threads", "ms", "ratio", "x floor", "MiB", "start, s")
@@ -58,7 +60,7 @@ def cells(row: dict) -> list[str]:
         f"{row['ms']:.{digits}f} ({row['ms_low']:.{digits}f}-{row['ms_high']:.{digits}f})",
         f"{row['ratio']:.2f} ({row['ratio_low']:.2f}-{row['ratio_high']:.2f})",
         f"{row['of_floor']:.1f}",
-        f"{row['peak_mib']:.0f}",
+        "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
         f"{row['start']:.1f}",
     ]
 
@@ -116,8 +118,6 @@ def markdown(found: list[dict]) -> str:
 
 def plot(found: list[dict], path: Path) -> None:
     """Bars of the ratios, one panel a record."""
-    from bench.plots import _save
-
     figure = Figure(figsize=(9, 1 + 1.9 * -(-len(found) // 2)), layout="constrained")
     panels = figure.subplots(-(-len(found) // 2), min(len(found), 2), squeeze=False)
     for axes in panels.flat[len(found) :]:
@@ -138,7 +138,7 @@ def plot(found: list[dict], path: Path) -> None:
         axes.set_title(f"{record['workload']['name']}, order {record['order']}", fontsize=10)
         axes.tick_params(labelsize=8)
     figure.supxlabel("time of a meta-iteration, learn2learn (or the plain loop) = 1", fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def path_of(out: Path, record: dict) -> Path:
@@ -162,5 +162,5 @@ def read_all(out: Path) -> list[dict]:
         try:
             found.append(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise records.BenchError(f"{path}: not a record of maml-bench speed: {error}") from None
+            raise BenchError(f"{path}: not a record of maml-bench speed: {error}") from None
     return found

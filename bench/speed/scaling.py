@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import BenchError, nearest
+from bench.plots import save
 from bench.speed.measure import Contestant, Say, interleaved, peak_memory
 from bench.speed.workloads import Workload
 
@@ -81,8 +82,6 @@ def show(workload: Workload, what: str, rows: list[dict], console: Console) -> N
 
 def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
     """Time and memory, side by side, on logarithmic axes."""
-    from bench.plots import _save
-
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     styles = {line: style for line, style in zip(LINES, ("o-", "^-.", "s--"))}
     for axes, (key, name) in zip(
@@ -97,7 +96,7 @@ def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
         axes.minorticks_off()
         axes.legend(fontsize=8)
     figure.suptitle(workload.about, fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _silent(words: str) -> None:

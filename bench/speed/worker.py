@@ -11,9 +11,9 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 from bench.allocator import keep_memory
+from bench.probe import ResidentPeak
 from bench.speed.workloads import Workload
 
 
@@ -29,15 +29,16 @@ def main() -> None:
     for name in getattr(module, "IMPORTS", ()):
         importlib.import_module(name)
     if module.package != "jax":
-        _threads(given["threads"])
-    before, start = _status("VmRSS"), time.perf_counter()
+        _prepare_torch(given["threads"])
+    peak, start = ResidentPeak(), time.perf_counter()
+    peak.start()
     gradient, iteration = module.build(workload, given["order"], given["dtype"])
     if given["warm_up"]:
         iteration()
         iteration()
     about = {
         "seconds_to_start": time.perf_counter() - start,
-        "peak_mib": (_status("VmHWM") - before) / 2**20,
+        "peak_mib": peak.mib(),
         "version": getattr(library, "__version__", None) or _version(module.package),
         "python": sys.version.split()[0],
         "allocator": allocator,
@@ -79,10 +80,11 @@ def _saved(gradient: dict, path: str) -> None:
     np.savez(path, **gradient)
 
 
-def _threads(count: int) -> None:
+def _prepare_torch(threads: int) -> None:
     import torch
 
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads what is no part of the step
 
 
 def _flops(iteration) -> int:
@@ -100,16 +102,6 @@ def _matrix_rate() -> float:
 
     a = torch.randn(1024, 1024)
     return 2 * 1024**3 / min(_timed(lambda: a @ a, 3) for _ in range(5))
-
-
-def _status(field: str) -> int:
-    """A size in /proc/self/status, in bytes; 0 where there is none."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 if __name__ == "__main__":
