@@ -92,8 +92,13 @@ class EpisodeDataModule(LightningDataModule):
         raise NotImplementedError
 
     def stream_names(self, split: str) -> tuple:
-        """What the random numbers of a split's episodes are keyed by."""
-        return type(self).__name__, split, self.hparams["seed"] if split == "train" else 0
+        """What the random numbers of a split's episodes are keyed by.
+
+        The world that a synthetic data set is made of, ``data_seed``, is part of it.
+        """
+        seed = self.hparams["seed"] if split == "train" else 0
+        world = [self.hparams[n] for n in ("data_seed",) if n in self.hparams]
+        return type(self).__name__, split, seed, *world
 
     # Lightning ------------------------------------------------------------------------------
 
@@ -152,7 +157,8 @@ class EpisodeBatches(Dataset):
     def __getitem__(self, index: np.ndarray | int) -> Episode:
         if isinstance(index, int):  # the number of a batch, where Lightning put its own sampler
             tasks = self.data.hparams["tasks_per_batch"]
-            index = np.arange(index * tasks, (index + 1) * tasks)
+            last = self.data.hparams.get(f"{self.split}_episodes", np.inf)  # none in training
+            index = np.arange(index * tasks, min((index + 1) * tasks, last), dtype=np.int64)
         return self.data.episodes(self.split, index)
 
 

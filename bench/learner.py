@@ -17,6 +17,7 @@ from bench.inner_loop import Fast
 from bench.meta_step import MetaStep
 from bench.models import build_model
 from bench.objectives import OBJECTIVES, weighted_mean
+from bench.statistics import interval
 
 ENGINES = ("auto", "loop", "batched", "compiled")
 
@@ -269,8 +270,6 @@ class MetaLearner(LightningModule):
         self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
 
     def _report(self, split: str) -> None:
-        from bench.statistics import interval
-
         index, metrics = self.scores.compute()
         self.scores = None
         self.episode_scores = {"index": index, **metrics}

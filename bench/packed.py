@@ -19,6 +19,7 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.image_episodes import ImageClasses
+from bench.paths import replacing
 
 _FORMAT = "maml-bench images 1"
 
@@ -38,17 +39,9 @@ def write(path: Path, classes: ImageClasses) -> None:
         "names": classes.names,
     }
     check_writable(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    with _refusal_named(path.parent):
-        try:
-            with unfinished.open("wb") as file:
-                file.write(json.dumps(header).encode() + b"\n")
-                file.write(pixels)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    with _refusal_named(path.parent), replacing(path) as file:
+        file.write(json.dumps(header).encode() + b"\n")
+        file.write(pixels)
 
 
 def check_writable(path: Path) -> None:

@@ -1,8 +1,12 @@
 """Where things lie: the facts about data that travel with the package, and the data cache."""
 
 import os
+import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -43,3 +47,22 @@ def writable(folder: Path) -> Path:
             f"cannot write to {folder} ({error.strerror}): choose another folder with --out"
         ) from error
     return folder
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` when it is whole, and not before.
+
+    Raises:
+        OSError: if the folder cannot be written to; what was there is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.errors import BenchError
+from bench.paths import replacing
 from bench.summary import LAST, cells, label, setting, summary
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes and dashes say it again
@@ -177,11 +178,9 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # without matplotlib's version in it, the same records give the same file
-        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
-        temporary.replace(path)
+        with replacing(path) as file:
+            figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}") from None

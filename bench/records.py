@@ -12,13 +12,13 @@ import math
 import os
 import platform
 import re
-import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import bench
 from bench.errors import BenchError
+from bench.paths import replacing
 
 SCHEMA = 1
 
@@ -115,18 +115,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(Path(path)) as file:
+            file.write(text.encode())
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}; choose another folder") from None
 

@@ -49,12 +49,8 @@ def create(kind: str, name: str, *args, **options):
     Raises:
         BenchError: for an unknown name or option.
     """
-    cls = load(kind, name)
-    for option in options:
-        if option not in _defaults(cls):
-            known = nearest(option, _defaults(cls))
-            raise BenchError(f"{name} has no argument {option!r}: {known}")
-    return cls(*args, **options)
+    arguments(kind, name, options)
+    return load(kind, name)(*args, **options)
 
 
 def option_names(cls: type) -> list[str]:

@@ -6,7 +6,8 @@ leading axis, values lie channels last, and every derivative is again one of a f
 
 * convolution is linear in the image and in the weight, so it, its two gradients and all their
   derivatives are three bilinear maps, each of which is differentiated into the other two;
-* the gradient of batch norm has a closed-form derivative.
+* the gradient of batch norm has a closed-form derivative;
+* a linear layer is one batched matrix product.
 
 What a kernel saves for its derivative is what it was given: a copy laid out otherwise, made inside,
 would be cut off from the graph.
@@ -15,11 +16,13 @@ would be cut off from the graph.
 module does not know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C import _functorch as functorch
+from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
@@ -40,6 +43,8 @@ class TaskLayers(TorchFunctionMode):
         kwargs = kwargs or {}
         if function in (torch.conv2d, F.conv2d):
             return _conv2d(*args, **kwargs)
+        if function is F.linear:
+            return _linear(*args, **kwargs)
         if function is F.batch_norm:
             return _batch_norm(*args, **kwargs)
         return function(*args, **kwargs)
@@ -47,63 +52,59 @@ class TaskLayers(TorchFunctionMode):
 
 def _conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     plain = not isinstance(padding, str) and groups == 1 and _pair(dilation) == (1, 1)
-    if plain and _covered(x) and x.dim() == weight.dim() == 4:
-        return _Conv2dUnderVmap.apply(x, weight, bias, _pair(stride), _pair(padding))
+    if plain and _covered(x) and x.dim() == weight.dim() == 4 and _differs(weight):
+        geometry = Geometry(tuple(weight.shape[2:]), _pair(stride), _pair(padding))
+        return _with_tasks(lambda *v: Conv.apply(*v, geometry), x, weight, bias)
     return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _batch_norm(x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     given = weight is not None and bias is not None and mean is None and variance is None
     if given and training and _covered(x):
-        return _BatchNormUnderVmap.apply(x, weight, bias, eps)
+        return _with_tasks(lambda *v: BatchNorm.apply(*v, eps), x, weight, bias)
     return F.batch_norm(x, mean, variance, weight, bias, training, momentum, eps)
+
+
+def _linear(x, weight, bias=None):
+    if bias is not None and x.dim() == weight.dim() == 2 and _differs(weight):
+        return _with_tasks(
+            lambda x, w, b: torch.baddbmm(b[:, None], x, w.transpose(1, 2)), x, weight, bias
+        )
+    return F.linear(x, weight, bias)
 
 
 def _covered(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
 
 
+def _differs(x: Tensor) -> bool:
+    """Whether every task has a tensor of its own."""
+    level = retrieve_current_functorch_interpreter().level()
+    return functorch.is_batchedtensor(x) and functorch.maybe_get_level(x) == level
+
+
 def _pair(n: Any) -> tuple[int, int]:
     return (n, n) if isinstance(n, int) else (tuple(n) * 2)[:2]
 
 
-# Where vmap hands over --------------------------------------------------------------------------
+def _with_tasks(function: Callable[..., Tensor], *tensors: Tensor | None) -> Tensor:
+    """Calls a function outside ``vmap``, with the tasks as a leading axis of every tensor.
 
-
-class _UnderVmap(Function):
-    """A function that exists under ``vmap`` only, where it gets the tasks as a leading axis."""
-
-    @staticmethod
-    def forward(*args):
-        raise RuntimeError("the layers for many tasks are used under vmap only")
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        pass
-
-
-def _tasks_first(info, axis: int | None, x: Tensor) -> Tensor:
-    return x.expand(info.batch_size, *x.shape) if axis is None else x.movedim(axis, 0)
-
-
-class _Conv2dUnderVmap(_UnderVmap):
-    @staticmethod
-    def vmap(info, axes, x, weight, bias, stride, padding):
-        x = _tasks_first(info, axes[0], x)
-        if axes[1] is None and axes[2] is None:  # shared by the tasks: one convolution of all rows
-            y = torch.conv2d(x.flatten(0, 1), weight, bias, stride, padding)
-            return y.unflatten(0, x.shape[:2]), 0
-        weight = _tasks_first(info, axes[1], weight)
-        bias = None if bias is None else _tasks_first(info, axes[2], bias)
-        geometry = Geometry(tuple(weight.shape[3:]), stride, padding)
-        return Conv.apply(x, weight, bias, geometry), 0
-
-
-class _BatchNormUnderVmap(_UnderVmap):
-    @staticmethod
-    def vmap(info, axes, x, weight, bias, eps):
-        x, weight, bias = (_tasks_first(info, a, v) for a, v in zip(axes, (x, weight, bias)))
-        return BatchNorm.apply(x, weight, bias, eps), 0
+    What ``autograd.Function`` does for a function with a ``vmap`` method, without its detours,
+    which take longer than a small layer.
+    """
+    interpreter = retrieve_current_functorch_interpreter()
+    level, tasks = interpreter.level(), interpreter.batch_size()
+    plain = []
+    for x in tensors:
+        if x is not None and _differs(x):
+            x = functorch.get_unwrapped(x).movedim(functorch.maybe_get_bdim(x), 0)
+        elif x is not None:
+            x = x.expand(tasks, *x.shape)
+        plain.append(x)
+    with interpreter.lower():
+        y = function(*plain)
+    return functorch._add_batch_dim(y, 0, level)
 
 
 # Convolution ------------------------------------------------------------------------------------

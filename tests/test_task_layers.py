@@ -147,7 +147,7 @@ def test_the_layers_are_used():
             seen.add(node)
             front += [n for n, _ in node.next_functions]
     names = {node.name() for node in seen}
-    assert {"ConvBackward", "BatchNormBackward"} <= names
+    assert {"ConvBackward", "BatchNormBackward", "BaddbmmBackward0"} <= names
     assert not {n for n in names if "Convolution" in n or "NativeBatchNorm" in n}
 
 

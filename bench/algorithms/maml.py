@@ -61,7 +61,7 @@ class MAML(MetaLearner):
     def fast(self, tasks: int) -> Fast:
         """The parameters that adapt, one copy a task: name to ``[tasks, ...]``."""
         named = self.net.named_parameters()
-        return {n: p.expand(tasks, *p.shape) for n, p in named if p.requires_grad}
+        return {n: _laid_out(p).expand(tasks, *p.shape) for n, p in named if p.requires_grad}
 
     def rate(self, name: str, step: int) -> Tensor | float:
         """Step size of a parameter at an inner step."""
@@ -151,3 +151,8 @@ class MAML(MetaLearner):
         top = {"classification": spec.outputs - 1, "answers": 1}.get(spec.kind)
         if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
             raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
+
+
+def _laid_out(p: Tensor) -> Tensor:
+    """Convolution weights channels last, as the layers for many tasks want them at every step."""
+    return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p

@@ -43,10 +43,6 @@ class GlyphsDataModule(ImageEpisodeDataModule):
         images = np.concatenate([draw(*characters(seed, n), seed, n) for n in chunks])
         return ImageClasses.pack(images, [f"glyph-{n:04d}" for n in numbers])
 
-    def stream_names(self, split: str) -> tuple:
-        """Episodes differ between worlds too."""
-        return *super().stream_names(split), self.hparams["data_seed"]
-
 
 def characters(seed: int, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Invents characters.

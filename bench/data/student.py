@@ -69,7 +69,7 @@ class StudentDataModule(EpisodeDataModule):
             random order.
         """
         items, answers = self.hparams["items"], self.hparams["shots"] + self.hparams["queries"]
-        key = counter_random.stream(*self.stream_names(split), self.hparams["data_seed"])
+        key = counter_random.stream(*self.stream_names(split))
         u = counter_random.uniform(key, index, 2 + items + answers)
         ability = counter_random.normal(u[:, :2])[:, 0]
         item = u[:, 2 : 2 + items].argsort(1)[:, :answers]

@@ -35,10 +35,6 @@ class TexturesDataModule(ImageEpisodeDataModule):
         images = np.stack([paint(seed, number) for number in numbers])
         return ImageClasses.pack(images, [f"texture-{n:03d}" for n in numbers])
 
-    def stream_names(self, split: str) -> tuple:
-        """Episodes differ between worlds too."""
-        return *super().stream_names(split), self.hparams["data_seed"]
-
 
 # What a wave looks like along its own direction, from its phase to -1..1.
 WAVEFORMS = (
