@@ -7,6 +7,8 @@ import sys
 SETTINGS = {"M_MMAP_THRESHOLD": (-3, 2**30), "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
             "M_TOP_PAD": (-2, 64 * 2**20)}  # fmt: skip
 
+_in_use = "default"
+
 
 def keep_memory() -> str:
     """Tells glibc to keep what is freed; elsewhere nothing happens.
@@ -17,10 +19,16 @@ def keep_memory() -> str:
     Returns:
         What was set, in words, for records.
     """
+    global _in_use
     mallopt = c_function("mallopt")
-    if mallopt is None or not all(mallopt(*setting) for setting in SETTINGS.values()):
-        return "default"
-    return "glibc, " + ", ".join(f"{name}={value}" for name, (_, value) in SETTINGS.items())
+    if mallopt is not None and all(mallopt(*setting) for setting in SETTINGS.values()):
+        _in_use = "glibc, " + ", ".join(f"{n}={value}" for n, (_, value) in SETTINGS.items())
+    return _in_use
+
+
+def in_use() -> str:
+    """What :func:`keep_memory` has set in this process, or ``"default"``."""
+    return _in_use
 
 
 def c_function(name: str):

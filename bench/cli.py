@@ -114,6 +114,9 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--scaling", choices=("tasks", "inner_steps", "devices"), help="growth instead of peers"
     )
+    speed.add_argument(
+        "--overhead", action="store_true", help="what data and Lightning add, instead of peers"
+    )
     speed.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     speed.add_argument("--readme", type=Path, help="file whose block of these tables is refreshed")
 
@@ -226,6 +229,9 @@ def speed_command(options: argparse.Namespace, console: Console) -> None:
     names = options.workload or list(WORKLOADS)
     chosen = [command.workload(n, options.tasks, options.inner_steps) for n in names]
     out = paths.writable(options.out)
+    if options.overhead:
+        command.overhead(options.rounds, out, console)
+        return
     if options.scaling:
         for one in chosen:
             command.grow(one, options.scaling, options.rounds, out, console)

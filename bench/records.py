@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import bench
+from bench import allocator
 from bench.errors import BenchError
 from bench.paths import replacing
 
@@ -252,6 +253,7 @@ def provenance(device: str | None = None) -> dict:
         "torch": _version("torch"),
         "lightning": _version("lightning"),
         "device": device or _processor(),
+        "allocator": allocator.in_use(),
         "threads": torch.get_num_threads() if torch else os.cpu_count(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

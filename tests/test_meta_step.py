@@ -1,5 +1,7 @@
 """Every engine gives the meta-gradient of the plain loop, for every model and algorithm."""
 
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -115,6 +117,12 @@ def test_models_and_algorithms_are_all_covered():
     assert {m for _, m, _ in MODELS.values()} == set(registry.names("models"))
 
 
+compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
+)
+
+
+@compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", ["mlp-items", "mlp-vectors"])
@@ -133,6 +141,7 @@ def test_compiled(name, order):
     assert (gradient(made, episode) - plain).norm() <= 1e-10 * plain.norm()
 
 
+@compiler
 @pytest.mark.slow
 def test_compiled_images():
     episode = draw("images")

@@ -179,3 +179,14 @@ def test_growth_is_shown(tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "speed" / "mini-scaling-devices.json").read_text())["rows"]
     assert [r["ms"] for r in rows if r["line"] == "order 1"] == pytest.approx([4, 2])
     assert np.isfinite([r["peak_mib"] for r in rows]).all()
+
+
+@pytest.mark.slow
+def test_overhead(tmp_path, monkeypatch, capsys):
+    from bench.speed import overhead
+
+    monkeypatch.setattr(overhead, "ITERATIONS", 3)
+    assert main(["speed", "--overhead", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    assert "data and Lightning are" in " ".join(capsys.readouterr().out.split())
+    found = json.loads((tmp_path / "speed" / "overhead.json").read_text())
+    assert overhead.share(found | {"fit": [2.0, 4.0, 4.0], "bare": [1.0, 3.0, 3.0]}) == 0.25

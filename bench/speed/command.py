@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 
@@ -136,3 +137,22 @@ def grow(one: Workload, what: str, rounds: int, out: Path, console: Console) -> 
     scaling.plot(one, what, rows, paths[1])
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
+
+
+def overhead(rounds: int, out: Path, console: Console) -> None:
+    """What data and Lightning add to a meta-iteration: one line, and the record."""
+    from bench.speed import overhead as measured  # Lightning takes seconds to load
+
+    allocator.keep_memory()
+    found = measured.measure(rounds)
+    fit, bare = (1000 * median(found[n]) / found["iterations"] for n in ("fit", "bare"))
+    console.print(
+        f"Trainer.fit on students, {found['tasks']} tasks a meta-batch: {fit:.1f} ms an iteration; "
+        f"the meta-iteration alone {bare:.1f} ms; data and Lightning are "
+        f"{100 * measured.share(found):.0f} % of the time",
+        highlight=False,
+    )
+    path = Path(out) / "speed" / "overhead.json"
+    record = found | {"provenance": records.provenance()}
+    records.write_text(path, json.dumps(record, indent=1) + "\n")
+    console.print(f"wrote {path}", highlight=False)
