@@ -115,6 +115,9 @@ def parser() -> argparse.ArgumentParser:
         "--scaling", choices=("tasks", "inner_steps", "devices"), help="growth instead of peers"
     )
     speed.add_argument(
+        "--table", action="store_true", help="make table and plot again from the records"
+    )
+    speed.add_argument(
         "--overhead", action="store_true", help="what data and Lightning add, instead of peers"
     )
     speed.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
@@ -229,6 +232,9 @@ def speed_command(options: argparse.Namespace, console: Console) -> None:
     names = options.workload or list(WORKLOADS)
     chosen = [command.workload(n, options.tasks, options.inner_steps) for n in names]
     out = paths.writable(options.out)
+    if options.table:
+        command.finish(out, options.readme, console)
+        return
     if options.overhead:
         command.overhead(options.rounds, out, console)
         return

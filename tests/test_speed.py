@@ -152,6 +152,7 @@ def test_missing_peers_are_named_and_left_out():
         (["--contestants", "maml_bensh"], "did you mean maml_bench"),
         (["--tasks", "0"], "give at least 1"),
         (["--rounds", "0"], "give at least 1"),
+        (["--table"], "no records"),
     ],
 )
 def test_mistakes(arguments, words, tmp_path, capsys):

@@ -107,8 +107,14 @@ def compare(
 
 
 def finish(out: Path, readme: Path | None, console: Console) -> None:
-    """Writes the plot and the table of all records there are."""
+    """Writes the plot and the table of all records there are.
+
+    Raises:
+        BenchError: if there are none.
+    """
     found = report.read_all(out)
+    if not found:
+        raise BenchError(f"no records under {out}/speed: make some with maml-bench speed")
     text = report.markdown(found)
     paths = [Path(out) / "figures" / "speed.png", Path(out) / "tables" / "speed.md"]
     report.plot(found, paths[0])

@@ -118,6 +118,7 @@ class Worker:
         dtype: ``"float32"`` or ``"float64"``.
         keep_memory: whether its allocator keeps what is freed.
         warm_up: whether it runs two iterations before it is ready.
+        number: which of several processes that share the cores it is.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Worker:
         dtype: str = "float32",
         keep_memory: bool = True,
         warm_up: bool = True,
+        number: int = 0,
     ):
         self.name = f"{contestant.label} on {workload.name}, order {order}"
         given = {
@@ -156,8 +158,9 @@ class Worker:
             env=environment,
         )
         if contestant.module.package == "jax" and hasattr(os, "sched_setaffinity"):
-            cores = sorted(os.sched_getaffinity(0))[:threads]  # it takes as many threads as cores
-            os.sched_setaffinity(self.process.pid, cores)
+            cores = sorted(os.sched_getaffinity(0))  # it takes as many threads as it has cores
+            own = cores[number * threads : (number + 1) * threads]
+            os.sched_setaffinity(self.process.pid, own)
 
     def ask(self, **request: Any) -> None:
         """Sends a request."""
@@ -266,8 +269,8 @@ def interleaved(
             share = replace(workload, tasks=workload.tasks // processes)
             threads = cores // processes
             members = [
-                stack.enter_context(Worker(contestant, share, order, threads))
-                for _ in range(processes)
+                stack.enter_context(Worker(contestant, share, order, threads, number=n))
+                for n in range(processes)
             ]
             return members, Timing(processes, [m.answer() for m in members][-1])
 
