@@ -157,8 +157,8 @@ class Worker:
             text=True,
             env=environment,
         )
-        if contestant.module.package == "jax" and hasattr(os, "sched_setaffinity"):
-            cores = sorted(os.sched_getaffinity(0))  # it takes as many threads as it has cores
+        if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as it has cores
+            cores = sorted(os.sched_getaffinity(0))
             own = cores[number * threads : (number + 1) * threads]
             os.sched_setaffinity(self.process.pid, own)
 

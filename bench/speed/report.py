@@ -135,7 +135,11 @@ def plot(found: list[dict], path: Path) -> None:
             axes.text(row["ratio_high"], i, f"  {ratio:.2f}", va="center", fontsize=8)
         axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
         axes.set_xlim(0, 1.25 * max(r["ratio_high"] for r in rows))
-        axes.set_title(f"{record['workload']['name']}, order {record['order']}", fontsize=10)
+        w = record["workload"]
+        words = (
+            f"{w['name']}, order {record['order']}, {w['tasks']} tasks, {w['inner_steps']} steps"
+        )
+        axes.set_title(words, fontsize=10)
         axes.tick_params(labelsize=8)
     figure.supxlabel("time of a meta-iteration, learn2learn (or the plain loop) = 1", fontsize=9)
     save(figure, path)
