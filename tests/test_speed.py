@@ -54,6 +54,7 @@ def test_rows_take_each_best_split_and_ratios_round_by_round():
     assert (ours["contestant"], ours["split"], ours["ms"]) == ("maml-bench", "2 x 1", 20)
     assert (theirs["split"], theirs["ratio"]) == ("1 x 2", 1)
     assert ours["ratio"] == 0.5  # the median of 0.5, 0.25 and 0.5
+    assert (ours["one_ms"], ours["one_ratio"]) == (40, 0.5)  # the first split, medians
     assert ours["of_floor"] == pytest.approx(2)
 
 
@@ -63,7 +64,10 @@ def test_tables_say_what_was_measured(tmp_path):
     found = json.loads(json.dumps(found))
     assert report.read_all(tmp_path) == [found] == [json.loads(path.read_text())]
     text = report.markdown([found])
-    assert "| maml-bench | 1 x 2 | 100 (100-100) | 0.50 (0.50-0.50) | 10.0 | 12 | 1.5 |" in text
+    assert (
+        "| maml-bench | 1 x 2 | 100 (100-100) | 0.50 (0.50-0.50) | 100 | 0.50 | 10.0 | 12 | 1.5 |"
+        in text
+    )
     for words in ("ratio to plain-loop", "1.00 GFLOP", "a processor", "Not timed: higher"):
         assert words in text
     console = Console(width=200, record=True)

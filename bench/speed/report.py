@@ -14,7 +14,17 @@ from bench.errors import BenchError
 from bench.plots import save
 
 BASE = ("learn2learn", "plain_loop")  # ratios are against the first of these that was measured
-HEADINGS = ("Contestant", "Processes x threads", "ms", "ratio", "x floor", "MiB", "start, s")
+HEADINGS = (
+    "Contestant",
+    "Processes x threads",
+    "ms",
+    "ratio",
+    "1 process, ms",
+    "ratio",
+    "x floor",
+    "MiB",
+    "start, s",
+)
 OURS, PEERS = "#0072B2", "#B0B0B0"
 
 
@@ -28,12 +38,15 @@ def result(row: dict) -> dict:
 def rows_of(record: dict) -> list[dict]:
     """One row a contestant, fastest first, with ratios to the base round by round."""
     found = {row["contestant"]: result(row) for row in record["rows"]}
-    base = next((found[n] for n in BASE if n in found), next(iter(found.values())))
+    base_name = next((n for n in BASE if n in found), next(iter(found)))
+    base = found[base_name]
+    base_row = next(row for row in record["rows"] if row["contestant"] == base_name)
     floor = record["floor"]["operations"] / record["floor"]["operations_per_second"] * 1000
     rows = []
     for row in record["rows"]:
         own = found[row["contestant"]]
         ratios = np.divide(own["seconds"], base["seconds"])
+        one, base_one = (1000 * np.median(r["timings"][0]["seconds"]) for r in (row, base_row))
         threads = record["cores"] // own["processes"]
         rows.append(
             {
@@ -43,6 +56,8 @@ def rows_of(record: dict) -> list[dict]:
                 "ratio": float(np.median(ratios)),
                 "ratio_low": float(np.percentile(ratios, 25)),
                 "ratio_high": float(np.percentile(ratios, 75)),
+                "one_ms": float(one),
+                "one_ratio": float(one / base_one),
                 "of_floor": own["ms"] / floor,
                 "peak_mib": row["peak_mib"],
                 "start": own["about"]["seconds_to_start"],
@@ -59,6 +74,8 @@ def cells(row: dict) -> list[str]:
         row["split"],
         f"{row['ms']:.{digits}f} ({row['ms_low']:.{digits}f}-{row['ms_high']:.{digits}f})",
         f"{row['ratio']:.2f} ({row['ratio_low']:.2f}-{row['ratio_high']:.2f})",
+        f"{row['one_ms']:.{digits}f}",
+        f"{row['one_ratio']:.2f}",
         f"{row['of_floor']:.1f}",
         "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
         f"{row['start']:.1f}",
@@ -84,7 +101,8 @@ def caption(record: dict) -> str:
     text = (
         f"Median (quartiles) of {record['rounds']} interleaved rounds; ratio to {base} round by "
         f"round, each in its best split of {record['cores']} cores (processes without exchange of "
-        f"gradients). Floor: {floor['operations'] / 1e9:.2f} GFLOP of the plain loop at the "
+        f"gradients), and beside it as one process with all of them. "
+        f"Floor: {floor['operations'] / 1e9:.2f} GFLOP of the plain loop at the "
         f"measured {floor['operations_per_second'] / 1e9:.0f} GFLOP/s of a matrix product, "
         f"{ms:.1f} ms. MiB: peak above imports, one process, usual allocator. "
         f"{record['provenance']['device']}, torch {record['provenance']['torch']}; "
