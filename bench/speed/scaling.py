@@ -46,6 +46,8 @@ def measure(workload: Workload, what: str, rounds: int, cores: int, say: Say) ->
     if what not in VALUES:
         raise BenchError(f"--scaling {what}: {nearest(what, VALUES)}")
     values = [v for v in VALUES[what] if what != "devices" or v <= cores]
+    if what == "devices" and workload.tasks % values[-1]:
+        raise BenchError(f"--tasks {workload.tasks} cannot be shared evenly by {values[-1]}")
     rows = []
     for line, (name, order) in LINES.items():
         if what != "inner_steps" and name == "maml_bench_recompute":
@@ -58,12 +60,13 @@ def measure(workload: Workload, what: str, rounds: int, cores: int, say: Say) ->
             (timings,), _ = interleaved([(contestant, varied, order)], rounds, used, _silent)
             # devices: a process for each core; otherwise one process with all of them
             timing = timings[-1 if what == "devices" else 0]
+            share = replace(varied, tasks=varied.tasks // timing.processes)
             rows.append(
                 {
                     "line": line,
                     "value": value,
                     "ms": 1000 * float(np.median(timing.seconds)),
-                    "peak_mib": peak_memory(contestant, varied, order, used),
+                    "peak_mib": peak_memory(contestant, share, order, used),
                 }
             )
     return rows
