@@ -15,12 +15,7 @@ from bench.errors import BenchError
 RATE, STEPS = 0.1, 3
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def maml(net, shape=(6,), **options):

@@ -26,12 +26,7 @@ from bench.models import build_model
 TASKS, SUPPORT, QUERY, STEPS, RATE = 3, 6, 5, 3, 0.1
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 # The reference ------------------------------------------------------------------------------
