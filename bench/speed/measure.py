@@ -146,6 +146,7 @@ class Worker:
             "PYTHONPATH": str(Path(bench.__file__).resolve().parent.parent),
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
+            "PYTHONSAFEPATH": "1",  # not another "bench" in the folder this is called from
             "PYTHONWARNINGS": "ignore",
         }
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the worker
