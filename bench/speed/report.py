@@ -16,7 +16,7 @@ from bench.plots import save
 BASE = ("learn2learn", "plain_loop")  # ratios are against the first of these that was measured
 HEADINGS = (
     "Contestant",
-    "Processes x threads",
+    "Split",
     "ms",
     "ratio",
     "1 process, ms",
@@ -100,7 +100,8 @@ def caption(record: dict) -> str:
     ms = floor["operations"] / floor["operations_per_second"] * 1000
     text = (
         f"Median (quartiles) of {record['rounds']} interleaved rounds; ratio to {base} round by "
-        f"round, each in its best split of {record['cores']} cores (processes without exchange of "
+        f"round, each in its best split (processes x threads) of "
+        f"{record['cores']} cores (processes without exchange of "
         f"gradients), and beside it as one process with all of them. "
         f"Floor: {floor['operations'] / 1e9:.2f} GFLOP of the plain loop at the "
         f"measured {floor['operations_per_second'] / 1e9:.0f} GFLOP/s of a matrix product, "
