@@ -24,7 +24,7 @@ _HOME = {
     "MiniImageNetDataModule": "bench.data.mini_imagenet",
     "OmniglotDataModule": "bench.data.omniglot",
     "SinusoidDataModule": "bench.data.sinusoid",
-    "StudentDataModule": "bench.data.student",
+    "IRTDataModule": "bench.data.irt",
     "TexturesDataModule": "bench.data.textures",
 }
 __all__ = [*_HOME, "__version__"]

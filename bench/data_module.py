@@ -91,6 +91,10 @@ class EpisodeDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
+    def listed(self, split: str) -> int:
+        """How many episodes the fixed list of validation or test has."""
+        return self.hparams[f"{split}_episodes"]
+
     def stream_names(self, split: str) -> tuple:
         """What the random numbers of a split's episodes are keyed by.
 
@@ -152,12 +156,12 @@ class EpisodeBatches(Dataset):
         tasks = self.data.hparams["tasks_per_batch"]
         if self.split == "train":
             return self.data.hparams["iterations_per_epoch"]
-        return -(-self.data.hparams[f"{self.split}_episodes"] // tasks)
+        return -(-self.data.listed(self.split) // tasks)
 
     def __getitem__(self, index: np.ndarray | int) -> Episode:
         if isinstance(index, int):  # the number of a batch, where Lightning put its own sampler
             tasks = self.data.hparams["tasks_per_batch"]
-            last = self.data.hparams.get(f"{self.split}_episodes", np.inf)  # none in training
+            last = np.inf if self.split == "train" else self.data.listed(self.split)
             index = np.arange(index * tasks, min((index + 1) * tasks, last), dtype=np.int64)
         return self.data.episodes(self.split, index)
 
@@ -205,7 +209,7 @@ class EpisodeSampler(DistributedSampler):
         """Ignored: the position comes from the number of meta-batches consumed."""
 
     def _own(self) -> np.ndarray:
-        return np.arange(self.rank, self.data.hparams[f"{self.split}_episodes"], self.devices)
+        return np.arange(self.rank, self.data.listed(self.split), self.devices)
 
     def _consumed(self) -> int:
         trainer = self.data.trainer

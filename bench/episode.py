@@ -49,10 +49,13 @@ class TaskSpec(NamedTuple):
         input_shape: shape of one input row: ``(channels, height, width)`` of an image,
             ``(features,)`` of a vector, ``()`` of an item number.
         outputs: numbers that the network gives for one row: ways, or 1.
-        items: how many different items there are where a row is an item number, otherwise 0.
+        items: how many different item numbers there are, where rows are questions to a student
+            (see :mod:`bench.student_episodes` for their columns), otherwise 0.
+        skills: how many columns of such a row say which skills the item needs.
     """
 
     kind: str
     input_shape: tuple[int, ...]
     outputs: int
     items: int = 0
+    skills: int = 0

@@ -83,7 +83,7 @@ def test_wrong_flags_exit_with_2(capsys):
 def test_list_shows_everything_with_one_line_each(capsys):
     assert cli.main(["list"]) == 0
     text = capsys.readouterr().out
-    for name in ("maml", "fomaml", "omniglot", "student", "conv4", "mlp", "quick"):
+    for name in ("maml", "fomaml", "omniglot", "irt", "conv4", "mlp", "quick"):
         assert any(line.strip().startswith(name) for line in text.splitlines()), name
 
 

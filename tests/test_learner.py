@@ -27,7 +27,7 @@ from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.random_init import RandomInit
 from bench.data.glyphs import GlyphsDataModule
 from bench.data.sinusoid import SinusoidDataModule
-from bench.data.student import StudentDataModule
+from bench.data.irt import IRTDataModule
 from bench.episode import TaskSpec
 from bench.errors import BenchError
 
@@ -95,7 +95,7 @@ DATA = {
         ways=3, shots=1, queries=2, tasks_per_batch=4, iterations_per_epoch=2, val_episodes=4,
         test_episodes=6,
     ),
-    "answers": lambda: StudentDataModule(
+    "answers": lambda: IRTDataModule(
         shots=5, queries=7, items=20, tasks_per_batch=4, iterations_per_epoch=2, val_episodes=4,
         test_episodes=6,
     ),
@@ -194,7 +194,7 @@ def test_random_init_never_changes_weights(trainer):
 
 
 def test_item_mean_learns_the_item_means(trainer):
-    data = StudentDataModule(queries=20, items=30, tasks_per_batch=64, iterations_per_epoch=100)
+    data = IRTDataModule(queries=20, items=30, tasks_per_batch=64, iterations_per_epoch=100)
     model = ItemMean()
     trainer(max_steps=100).fit(model, data)
     _, item, answer = data.students("train", np.arange(6400))

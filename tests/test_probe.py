@@ -35,7 +35,7 @@ def test_the_peak_of_resident_memory_starts_afresh():
 
 @pytest.mark.slow
 def test_a_probe_of_students_and_sines():
-    for algorithm, dataset in (("maml", "sinusoid"), ("item_mean", "student")):
+    for algorithm, dataset in (("maml", "sinusoid"), ("item_mean", "irt")):
         cost = measure(build(algorithm, dataset), iterations=5)
         assert set(cost) == set(COST_FIELDS)
         assert 0 < cost["ms_low"] <= cost["ms_per_iteration"] <= cost["ms_high"]

@@ -31,4 +31,4 @@ def test_arguments_fill_in_the_defaults_of_all_base_classes():
 
 
 def test_a_default_of_a_subclass_beats_that_of_its_base():
-    assert registry.arguments("data", "student", {})["test_episodes"] >= 5000
+    assert registry.arguments("data", "irt", {})["test_episodes"] >= 5000

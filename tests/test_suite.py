@@ -69,7 +69,7 @@ def test_a_length_that_makes_no_sense_is_an_error(setting):
 def test_algorithms_narrow_each_study_to_those_it_lists():
     suite = registry.load("suites", "quick")
     pairs = {(e.dataset, e.algorithm) for e in suite.experiments(["maml", "item-mean"])}
-    assert ("student", "item_mean") in pairs
+    assert ("irt", "item_mean") in pairs
     assert ("glyphs", "item_mean") not in pairs
     assert ("glyphs", "maml") in pairs
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from bench.episode import Episode
 from bench.errors import BenchError
 from bench.learner import MetaLearner
+from bench.student_episodes import ITEM
 
 
 class ItemMean(MetaLearner):
@@ -56,5 +57,5 @@ class Table(nn.Module):
         self.log_odds = nn.Parameter(torch.zeros(items, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps item numbers ``[...]`` to log-odds ``[..., 1]``."""
-        return self.log_odds[x]
+        """Maps questions ``[..., columns]`` to log-odds ``[..., 1]``."""
+        return self.log_odds[x[..., ITEM].long()]

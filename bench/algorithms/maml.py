@@ -11,6 +11,7 @@ from bench.episode import Episode
 from bench.errors import BenchError
 from bench.inner_loop import Fast, inner_loop
 from bench.learner import MetaLearner
+from bench.student_episodes import ITEM
 
 
 class MAML(MetaLearner):
@@ -137,10 +138,10 @@ class MAML(MetaLearner):
                 f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
                 f"shape {spec.input_shape} each"
             )
-        if not spec.items and not x.is_floating_point():
+        if not x.is_floating_point():
             raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
-        if spec.items and (x.is_floating_point() or not 0 <= x.min() <= x.max() < spec.items):
-            raise BenchError(f"{name} must hold item numbers from 0 to {spec.items - 1}")
+        if spec.items and not 0 <= x[..., ITEM].min() <= x[..., ITEM].max() < spec.items:
+            raise BenchError(f"column 0 of {name} must hold item numbers up to {spec.items - 1}")
 
     def _check_support(self, x: Tensor, y: Tensor) -> None:
         self._check_inputs("support_x", x)

@@ -9,7 +9,7 @@ from lightning import Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from bench.algorithms.maml import MAML
-from bench.data.student import StudentDataModule
+from bench.data.irt import IRTDataModule
 from bench.episode import Episode
 from bench.training import quiet
 
@@ -41,13 +41,13 @@ def share(found: dict) -> float:
     return float(np.median(1 - np.divide(found["bare"], found["fit"])))
 
 
-def _parts(tasks: int) -> tuple[MAML, StudentDataModule]:
+def _parts(tasks: int) -> tuple[MAML, IRTDataModule]:
     options = {"hidden": [64, 64]}
-    data = StudentDataModule(tasks_per_batch=tasks, iterations_per_epoch=ITERATIONS)
+    data = IRTDataModule(tasks_per_batch=tasks, iterations_per_epoch=ITERATIONS)
     return MAML(inner_steps=5, model_options=options, spec=data.spec), data
 
 
-def _fit(learner: MAML, data: StudentDataModule) -> float:
+def _fit(learner: MAML, data: IRTDataModule) -> float:
     with tempfile.TemporaryDirectory() as folder, quiet():
         trainer = Trainer(
             max_steps=ITERATIONS,
@@ -64,7 +64,7 @@ def _fit(learner: MAML, data: StudentDataModule) -> float:
         return time.perf_counter() - start
 
 
-def _bare(learner: MAML, data: StudentDataModule) -> float:
+def _bare(learner: MAML, data: IRTDataModule) -> float:
     learner.configure_model()
     episode = Episode(*data.episodes("train", np.arange(data.hparams["tasks_per_batch"])))
     adam = torch.optim.Adam(learner.parameters(), lr=1e-3)

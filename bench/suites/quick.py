@@ -29,7 +29,7 @@ SUITE = Suite(
             sweep_iterations=300,
         ),
         Study(
-            dataset="student",
+            dataset="irt",
             shots=(10,),
             iterations=800,
             validations=4,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.student import StudentDataModule
+from bench.data.irt import IRTDataModule
 from bench.errors import BenchError
 
 
@@ -12,18 +12,18 @@ def probability(data, ability, item):
 
 
 def test_shapes():
-    e = StudentDataModule(shots=3, queries=4, items=9).episodes("val", np.arange(5))
+    e = IRTDataModule(shots=3, queries=4, items=9).episodes("val", np.arange(5))
     assert e.support_x.shape == e.support_y.shape == (5, 3)
     assert e.query_x.shape == e.query_y.shape == (5, 4)
     assert e.support_x.dtype == e.query_x.dtype == torch.int64
     assert e.support_y.dtype == torch.float32
     assert set(e.query_y.unique().tolist()) == {0, 1}
-    spec = StudentDataModule(items=60).spec
+    spec = IRTDataModule(items=60).spec
     assert (spec.kind, spec.input_shape, spec.outputs, spec.items) == ("answers", (), 1, 60)
 
 
 def test_a_student_answers_each_question_once():
-    data = StudentDataModule(shots=4, queries=6, items=10)
+    data = IRTDataModule(shots=4, queries=6, items=10)
     e = data.episodes("train", np.arange(200))
     items = torch.cat([e.support_x, e.query_x], 1).sort(1).values
     assert torch.equal(items, torch.arange(10).expand(200, 10))
@@ -33,7 +33,7 @@ def test_a_student_answers_each_question_once():
 
 
 def test_episodes_are_the_students():
-    data = StudentDataModule()
+    data = IRTDataModule()
     _, item, answer = data.students("test", np.arange(6))
     e = data.episodes("test", np.arange(6))
     np.testing.assert_array_equal(torch.cat([e.support_x, e.query_x], 1), item)
@@ -41,7 +41,7 @@ def test_episodes_are_the_students():
 
 
 def test_answers_follow_the_model():
-    data = StudentDataModule(items=50)
+    data = IRTDataModule(items=50)
     ability, item, answer = data.students("train", np.arange(3000))
     p = probability(data, ability, item)
     # Per question, and per tenth of the model's probability.
@@ -55,7 +55,7 @@ def test_answers_follow_the_model():
 
 
 def test_abilities_and_items_have_the_stated_distributions():
-    data = StudentDataModule(items=2000)
+    data = IRTDataModule(items=2000)
     ability = data.students("train", np.arange(2000))[0]
     a, b = data.item_parameters
     for value in (ability, b, np.log(a) / 0.4):
@@ -65,7 +65,7 @@ def test_abilities_and_items_have_the_stated_distributions():
 
 
 def test_an_episode_depends_on_its_number_alone():
-    data = StudentDataModule()
+    data = IRTDataModule()
     together, alone = (data.students("train", i) for i in (np.arange(9), np.array([5])))
     for a, b in zip(together, alone):
         np.testing.assert_array_equal(a[5:6], b)
@@ -73,7 +73,7 @@ def test_an_episode_depends_on_its_number_alone():
 
 
 def test_which_seed_changes_what():
-    base, seed, world = (StudentDataModule(**k) for k in ({}, {"seed": 1}, {"data_seed": 1}))
+    base, seed, world = (IRTDataModule(**k) for k in ({}, {"seed": 1}, {"data_seed": 1}))
     index = np.arange(4)
 
     def same(a, b, split):
@@ -91,6 +91,6 @@ def test_which_seed_changes_what():
 
 def test_too_few_questions():
     with pytest.raises(BenchError, match=r"shots=5 \+ queries=6 is more than items=10"):
-        StudentDataModule(shots=5, queries=6, items=10)
+        IRTDataModule(shots=5, queries=6, items=10)
     with pytest.raises(BenchError, match="shots=0"):
-        StudentDataModule(shots=0)
+        IRTDataModule(shots=0)
