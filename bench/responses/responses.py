@@ -1,5 +1,6 @@
 """Answers of real students: the one structure that every file format becomes."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +100,8 @@ def build(
         BenchError: there are no answers, or more items and skills than a table can hold.
     """
     if not len(answer):
-        raise BenchError(f"{path}: holds no answers ({'; '.join(notes) or 'of no student'})")
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise BenchError(f"{path}: no answers are left{why}: give a file that has some")
     lengths = np.bincount(student, minlength=len(students))
     has = np.flatnonzero(lengths)
     if len(has) < len(students):
@@ -163,9 +165,10 @@ def join(paths: list[Path], parts: list[Responses]) -> Responses:
         for path, part in zip(paths, parts)
         for note in part.notes
     ]
-    again = sum(len(set(part.students) - {""}) for part in parts) - len(set(students) - {""})
+    files = Counter(name for part in parts for name in set(part.students) - {""})
+    again = sum(count > 1 for count in files.values())
     if again:
-        notes.append(f"{again:,} students occur in a further file too: each file's count as others")
+        notes.append(f"{again:,} students are in several files: counted as another one in each")
     return Responses(
         students=[name or str(number) for number, name in enumerate(students, 1)],
         items=items,

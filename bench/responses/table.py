@@ -1,9 +1,9 @@
-"""Parts that the readers share: rows of a table, names and their numbers, marks."""
+"""What the readers share: the rows of a table, names and their numbers, answers."""
 
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 
 import numpy as np
@@ -13,7 +13,11 @@ from bench.responses.text import Text, shown
 
 MISSING = frozenset(["", "na", "n/a", "nan", "null", "none"])
 _MARKS = {"true": 1.0, "false": 0.0} | dict.fromkeys(MISSING, math.nan)
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0", re.ASCII)
 _LONGEST_FIELD = 2**30  # a pyKT field holds all answers of a student
+
+REMEDY = "write 1 for right, 0 for wrong"
 
 Where = Callable[[int], BenchError]
 
@@ -24,11 +28,30 @@ def delimiter(line: str) -> str:
     return best if best in line else " "
 
 
+def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each row; a blank line has none.
+
+    Raises:
+        BenchError: quotes are not closed, or not as CSV has them.
+    """
+    _, first = next(text.filled())
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    reader = csv.reader(
+        text.lines,
+        delimiter=delimiter(first),
+        skipinitialspace=True,
+        strict=True,  # else a quote that is not closed swallows the rest of the file
+    )
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise text.wrong(reader.line_num, f"no CSV ({error}): mend its quotes") from error
+
+
 def header(text: Text) -> list[str]:
-    """The fields of the first line that is not blank."""
-    _, line = next(text.filled(), (1, ""))
-    split = csv.reader([line], delimiter=delimiter(line), skipinitialspace=True)
-    return [name.strip() for name in next(split)]
+    """The fields of the first row that is not blank."""
+    return next([name.strip() for name in row] for _, row in rows(text) if any(row))
 
 
 def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.ndarray]:
@@ -44,34 +67,22 @@ def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.
     Raises:
         BenchError: a row has more or fewer fields than the header.
     """
-    first, line = next(text.filled(), (1, ""))
-    width = len(header(text))
+    filled = ((line, row) for line, row in rows(text) if any(row))
+    width = len(next(filled)[1])
     pick = itemgetter(*wanted, 0)  # one more, so that it always gives a tuple
-    rows, lines = [], []
-    before = csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(text.lines[first:], delimiter=delimiter(line), skipinitialspace=True)
-    try:
-        for row in reader:
-            if len(row) != width:
-                if not any(row):
-                    continue
-                if len(row) < width or any(row[width:]):
-                    raise text.wrong(
-                        first + reader.line_num,
-                        f"{len(row)} fields, but the header has {width}: quote a field that "
-                        "holds the delimiter, and close every quote",
-                    )
-            elif not any(row):
-                continue
-            rows.append(pick(row))
-            lines.append(first + reader.line_num)
-    except csv.Error as error:
-        raise text.wrong(first + reader.line_num, f"no CSV ({error}): check its quotes") from error
-    finally:
-        csv.field_size_limit(before)
-    if not rows:
+    picked, lines = [], []
+    for line, row in filled:
+        if len(row) < width or any(row[width:]):
+            raise text.wrong(
+                line,
+                f"{len(row)} fields, but the header has {width}: quote a field that holds the "
+                "delimiter, and close every quote",
+            )
+        picked.append(pick(row))
+        lines.append(line)
+    if not picked:
         raise BenchError(f"{text.path}: has a header, but no rows: give a file of answers")
-    return list(zip(*rows))[:-1], np.array(lines)
+    return list(zip(*picked))[:-1], np.array(lines)
 
 
 def number(tokens: Iterable[str], where: Where | None = None, what: str = "id"):
@@ -103,7 +114,7 @@ def number(tokens: Iterable[str], where: Where | None = None, what: str = "id"):
     return codes, names
 
 
-def marks(tokens: Iterable[str], where: Where, lowest: float = 0, highest: float = 1) -> np.ndarray:
+def marks(tokens: Iterable[str], where: Where) -> np.ndarray:
     """``[n]`` float64 answers between 0 and 1; missing ones are NaN.
 
     Args:
@@ -118,9 +129,6 @@ def marks(tokens: Iterable[str], where: Where, lowest: float = 0, highest: float
     return np.fromiter(map(value.__getitem__, tokens), np.float64, len(tokens))
 
 
-REMEDY = "write 1 for right, 0 for wrong"
-
-
 def zeros_and_ones(tokens: Iterable[str], where: Where) -> np.ndarray:
     """``[n]`` int8 answers, each of which must be 0 or 1; ``where`` as for `number`."""
     tokens = list(tokens)
@@ -130,6 +138,11 @@ def zeros_and_ones(tokens: Iterable[str], where: Where) -> np.ndarray:
         at = int(bad.argmax())
         raise where(at, f"answer {shown(tokens[at])} is neither 0 nor 1: {REMEDY}")
     return found.astype(np.int8)
+
+
+def is_word(token: str) -> bool:
+    """Whether a token is neither a number nor a sign for a missing one."""
+    return _mark(token) is None
 
 
 def split_skills(token: str) -> list[str]:
@@ -173,17 +186,11 @@ def link(item: np.ndarray, tokens: Iterable[str], where: Where):
                 tokens.index(token),
                 f"skill {shown(token)} is negative: leave it empty if the item has none",
             )
-    codes, names = number([part for parts in split for part in parts])
-    ends = np.cumsum([len(parts) for parts in split])
+    names = sorted({part for parts in split for part in parts}, key=_natural)
+    number = {name: n for n, name in enumerate(names)}
     field = np.fromiter(map(different.__getitem__, tokens), np.int64, len(tokens))
-    pairs = np.unique(item * len(different) + field)
-    links = [
-        (pair // len(different), skill)
-        for pair in pairs
-        for skill in codes[ends[pair % len(different)] - len(split[pair % len(different)]) :][
-            : len(split[pair % len(different)])
-        ]
-    ]
+    pairs = np.unique(item * len(different) + field)  # few, so that a loop over them is quick
+    links = [(p // len(different), number[s]) for p in pairs for s in split[p % len(different)]]
     return names, np.array(links, np.int64).reshape(-1, 2)
 
 
@@ -199,10 +206,9 @@ def _mark(token: str) -> float | None:
 
 def _tidy(name: str) -> str:
     name = name.strip()
-    return name[:-2] if re.fullmatch(r"-?\d+\.0", name, re.ASCII) else name
+    return name[:-2] if _WHOLE_AS_FLOAT.fullmatch(name) else name
 
 
 def _natural(name: str):
     """Numbers by size, then words by the alphabet."""
-    whole = re.fullmatch(r"\d{1,18}", name, re.ASCII)
-    return (0, int(name), name) if whole else (1, 0, name)
+    return (0, int(name), name) if _WHOLE.fullmatch(name) else (1, 0, name)

@@ -27,7 +27,7 @@ class Text:
 
     Attributes:
         path: of the file.
-        lines: with their Windows ends and trailing blanks removed; line 1 is ``lines[0]``.
+        lines: without their ends and the blanks before; line 1 is ``lines[0]``.
         notes: what was mended in reading it.
     """
 
@@ -72,10 +72,10 @@ def load(path: str | Path) -> Text:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
         notes.append("not UTF-8: read as Latin-1")
-    if not text.strip():
+    if not text.strip(" \t\r\n\f,;"):
         raise BenchError(f"{path}: is empty: give a file of answers")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return Text(path, [line.rstrip() for line in text.split("\n")], notes)
+    return Text(path, [line.rstrip(" ") for line in text.split("\n")], notes)
 
 
 def shown(token: str) -> str:
