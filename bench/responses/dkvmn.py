@@ -98,7 +98,10 @@ def _students(text: Text, lines: list[tuple[int, str]], four: bool):
 
 def _lines(text: Text):
     """Line number and line, without blanks and the comma that may end it."""
-    return ((n, line.replace(" ", "").strip("\t").rstrip(",")) for n, line in text.filled())
+    return (
+        (n, line.replace(", ", ",").replace(" ,", ",").strip(" \t").rstrip(","))
+        for n, line in text.filled()
+    )
 
 
 def _nothing(four: bool, head: str, line: int, follow: list, lines: int) -> bool:

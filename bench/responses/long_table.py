@@ -21,10 +21,10 @@ NAMES = {
 _LIKE = {"timestamp": "order_id"}
 
 
-def recognised(names: list[str]) -> bool:
-    """Whether some column of a header, but the first, is one of this table's."""
+def recognised(names: list[str], first: int = 1) -> bool:
+    """Whether some column of a header, from the first that counts on, is one of this table's."""
     known = {name for role in NAMES.values() for name in role}
-    return any(name.lower() in known for name in names[1:])
+    return any(name.lower() in known for name in names[first:])
 
 
 def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
@@ -119,9 +119,8 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
         free = [column for column in here if column not in at.values()]
         if role not in at and free:
             at[role] = free[0]
-    missing = [role for role in ("user_id", "correct") if role not in at]
-    if "item_id" not in at and "skill_id" not in at:
-        missing.insert(1, "item_id")
+    item = "skill_id" if "skill_id" in at else "item_id"  # items may be known as skills alone
+    missing = [role for role in ("user_id", item, "correct") if role not in at]
     if missing:
         raise BenchError(
             f"{text.path}, header: no column {' or '.join(missing)} among "

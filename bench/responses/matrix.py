@@ -1,7 +1,6 @@
 """A dense table of numbers: students by items, or, as a Q-matrix, items by skills."""
 
-import re
-from itertools import islice, pairwise
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +35,7 @@ class Cells(NamedTuple):
 def recognised(text: Text) -> bool:
     """Whether one of the first two rows has several cells and, but for a name, 0 and 1 only."""
     rows = [line.split(table.delimiter(line))[1:] for _, line in islice(text.filled(), 2)]
-    return any(row and not any(map(table.is_word, row)) for row in rows)
+    return any(row and not any(table.mark(cell) is None for cell in row) for row in rows)
 
 
 def read(text: Text) -> Responses:
@@ -113,15 +112,22 @@ def read_cells(text: Text, what: str) -> Cells:
 
 def _is_header(row: list[str]) -> bool:
     """Whether the first row has names: words, or 1, 2, 3, ..."""
-    rest = [cell.strip() for cell in row[1:]]
-    if all(re.fullmatch(r"\d{1,9}", cell, re.ASCII) for cell in rest):
-        return len(rest) > 2 and all(int(b) - int(a) == 1 for a, b in pairwise(rest))
-    return any(table.is_word(cell) for cell in rest)
+    if any(table.mark(cell) is None for cell in row[1:]):
+        return True
+    numbers = [str(n) for n in range(len(row) + 1)]
+    row = [cell.strip() for cell in row]
+    if not row[0] or table.mark(row[0]) is None:
+        row = row[1:]
+    return row in (numbers[: len(row)], numbers[1:][: len(row)]) and not _are_answers(row)
 
 
 def _names_first(cells: list[str], names: list[str] | None) -> bool:
     """Whether the first column has names: its header says so, or all are different."""
     if names and names[0].lower() in _NAME_COLUMN:
         return True
-    different = {cell.strip() for cell in cells}
-    return len(different) == len(cells) and not different <= {"0", "1", "NA", ""}
+    return len({cell.strip() for cell in cells}) == len(cells) and not _are_answers(cells)
+
+
+def _are_answers(cells: list[str]) -> bool:
+    marks = map(table.mark, cells)
+    return all(mark is not None and (mark in (0, 1) or mark != mark) for mark in marks)

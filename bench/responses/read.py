@@ -38,14 +38,14 @@ def read(
     paths = [Path(path).expanduser() for path in paths]
     if not paths:
         raise BenchError("no file of answers is given: name at least one")
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise BenchError(f"{', '.join(map(str, paths))}: one of them is given twice")
     parts, matrices = [], True
     for path in paths:
         text = load(path)
         reader = _reader(text, columns)
         matrices &= reader is matrix
         parts.append(reader.read(text, columns) if reader is long_table else reader.read(text))
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise BenchError(f"{', '.join(map(str, paths))}: one of them is given twice: give it once")
     responses = join(paths, parts)
     return responses if q_matrix is None else apply(q_matrix, responses, matrices)
 
@@ -63,6 +63,8 @@ def _reader(text: Text, columns: dict[str, str] | None):
         return long_table
     if matrix.recognised(text):
         return matrix
+    if long_table.recognised(names, first=0):
+        return long_table  # which says what is missing
     raise BenchError(
         f"{text.path}: {shown(', '.join(names))} begins none of the known formats: a table with "
         "user_id,item_id,correct, DKVMN's 3 or AKT's 4 lines a student, pyKT's "

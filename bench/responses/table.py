@@ -42,11 +42,13 @@ def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
         skipinitialspace=True,
         strict=True,  # else a quote that is not closed swallows the rest of the file
     )
+    line = 0
     try:
         for row in reader:
-            yield reader.line_num, row
+            line = reader.line_num
+            yield line, row
     except csv.Error as error:
-        raise text.wrong(reader.line_num, f"no CSV ({error}): mend its quotes") from error
+        raise text.wrong(line + 1, f"no CSV ({error}): mend the quotes") from error
 
 
 def header(text: Text) -> list[str]:
@@ -100,18 +102,29 @@ def number(tokens: Iterable[str], where: Where | None = None, what: str = "id"):
     tokens = list(tokens)
     tidy = {token: _tidy(token) for token in dict.fromkeys(tokens)}
     names = sorted(set(tidy.values()), key=_natural)
-    number = {name: n for n, name in enumerate(names)}
-    code = {token: number[name] for token, name in tidy.items()}
+    place = {name: n for n, name in enumerate(names)}
+    code = {token: place[name] for token, name in tidy.items()}
     codes = np.fromiter(map(code.__getitem__, tokens), np.int64, len(tokens))
     for name in names if where else []:
         if name.lower() in MISSING:
-            raise where(int((codes == number[name]).argmax()), f"no {what}: fill it in, or drop it")
+            raise where(int((codes == place[name]).argmax()), f"no {what}: fill it in, or drop it")
         if re.match(r"-\d", name):
             raise where(
-                int((codes == number[name]).argmax()),
+                int((codes == place[name]).argmax()),
                 f"{what} {shown(name)} is negative: number them from 0 or 1",
             )
     return codes, names
+
+
+def mark(token: str) -> float | None:
+    """The number that a token is, NaN if it says that there is none, None if it is a word."""
+    token = token.strip().lower()
+    if token in _MARKS:
+        return _MARKS[token]
+    try:
+        return float(token)
+    except ValueError:
+        return None
 
 
 def marks(tokens: Iterable[str], where: Where) -> np.ndarray:
@@ -122,9 +135,9 @@ def marks(tokens: Iterable[str], where: Where) -> np.ndarray:
         where: as for `number`.
     """
     tokens = list(tokens)
-    value = {token: _mark(token) for token in dict.fromkeys(tokens)}
-    for token, mark in value.items():
-        if mark is None or not (math.isnan(mark) or 0 <= mark <= 1):
+    value = {token: mark(token) for token in dict.fromkeys(tokens)}
+    for token, number in value.items():
+        if number is None or not (math.isnan(number) or 0 <= number <= 1):
             raise where(tokens.index(token), f"answer {shown(token)} is neither 0 nor 1: {REMEDY}")
     return np.fromiter(map(value.__getitem__, tokens), np.float64, len(tokens))
 
@@ -138,11 +151,6 @@ def zeros_and_ones(tokens: Iterable[str], where: Where) -> np.ndarray:
         at = int(bad.argmax())
         raise where(at, f"answer {shown(tokens[at])} is neither 0 nor 1: {REMEDY}")
     return found.astype(np.int8)
-
-
-def is_word(token: str) -> bool:
-    """Whether a token is neither a number nor a sign for a missing one."""
-    return _mark(token) is None
 
 
 def split_skills(token: str) -> list[str]:
@@ -187,21 +195,11 @@ def link(item: np.ndarray, tokens: Iterable[str], where: Where):
                 f"skill {shown(token)} is negative: leave it empty if the item has none",
             )
     names = sorted({part for parts in split for part in parts}, key=_natural)
-    number = {name: n for n, name in enumerate(names)}
+    place = {name: n for n, name in enumerate(names)}
     field = np.fromiter(map(different.__getitem__, tokens), np.int64, len(tokens))
     pairs = np.unique(item * len(different) + field)  # few, so that a loop over them is quick
-    links = [(p // len(different), number[s]) for p in pairs for s in split[p % len(different)]]
+    links = [(p // len(different), place[s]) for p in pairs for s in split[p % len(different)]]
     return names, np.array(links, np.int64).reshape(-1, 2)
-
-
-def _mark(token: str) -> float | None:
-    token = token.strip().lower()
-    if token in _MARKS:
-        return _MARKS[token]
-    try:
-        return float(token)
-    except ValueError:
-        return None
 
 
 def _tidy(name: str) -> str:
