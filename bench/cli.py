@@ -203,7 +203,7 @@ def table_command(options: argparse.Namespace, console: Console) -> None:
         elif options.format != "csv":
             print(getattr(tables, f"to_{options.format}")(part))
         if options.readme:
-            tables.refresh_readme(options.readme, suite, tables.to_markdown(part))
+            tables.refresh_readme(options.readme, suite, tables.to_markdown(part, brief=True))
 
 
 def prepare_command(options: argparse.Namespace, console: Console) -> None:

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from bench.episode import Episode, TaskSpec
+from bench.episode import Episode, TaskSpec, View
 from bench.errors import BenchError
 
 SPLITS = ("train", "val", "test")
@@ -94,6 +94,14 @@ class EpisodeDataModule(LightningDataModule):
     def listed(self, split: str) -> int:
         """How many episodes the fixed list of validation or test has."""
         return self.hparams[f"{split}_episodes"]
+
+    def views(self, split: str) -> list[View]:
+        """How the list of a split is divided into parts that are scored apart; empty: not."""
+        return []
+
+    def unit(self, split: str, index: np.ndarray) -> np.ndarray:
+        """What episodes belong to that count as one, ``[episodes]``: by default, themselves."""
+        return index
 
     def stream_names(self, split: str) -> tuple:
         """What the random numbers of a split's episodes are keyed by.

@@ -59,3 +59,17 @@ class TaskSpec(NamedTuple):
     outputs: int
     items: int = 0
     skills: int = 0
+
+
+class View(NamedTuple):
+    """A stretch of a list of test episodes that is scored apart: so many answers shown.
+
+    Attributes:
+        shots: answers shown; 0 where it runs through all numbers (``protocol="next"``).
+        first: number of its first unit: an episode, or a student asked again and again.
+        episodes: how many units.
+    """
+
+    shots: int | None
+    first: int
+    episodes: int | None

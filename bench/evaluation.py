@@ -1,10 +1,14 @@
 """Scores of test episodes, gathered by episode number whatever the devices and their order."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from bench.episode import View
 from bench.objectives import OBJECTIVES
 
 
@@ -41,14 +45,82 @@ class EpisodeScores(Metric):
             getattr(self, name).append(torch.stack([s[name] for s in steps], 1).detach())
 
     def compute(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Episode numbers ``[episodes]``, sorted, and each metric ``[episodes, steps]``."""
+        """Episode numbers ``[episodes]``, sorted, and what is kept, ``[episodes, steps, ...]``."""
 
         def whole(name: str) -> np.ndarray:
             state = getattr(self, name)
             return (torch.cat(state) if isinstance(state, list) else state).cpu().numpy()
 
         index, first = np.unique(whole("index"), return_index=True)
-        rows = {name: whole(name)[first] for name in self.objective.row_names}
-        steps = range(rows[self.objective.row_names[0]].shape[1])
-        scores = [self.objective.metrics({n: r[:, k] for n, r in rows.items()}) for k in steps]
-        return index, {n: np.stack([s[n] for s in scores], 1) for n in self.objective.metric_names}
+        return index, {name: whole(name)[first] for name in self.objective.row_names}
+
+
+class Scores(NamedTuple):
+    """The scores of all episodes with the same number of answers, or examples, shown.
+
+    Attributes:
+        shots: how many; None: as many as the data module says for all of them.
+        index: ``[episodes]`` int64.
+        episode: each metric of each episode, ``[episodes, steps]``.
+        pooled: metrics that exist over all episodes together alone, ``[steps]`` each.
+    """
+
+    shots: int | None
+    index: np.ndarray
+    episode: dict[str, np.ndarray]
+    pooled: dict[str, np.ndarray]
+
+
+def scores(
+    kind: str,
+    rows: dict[str, np.ndarray],
+    index: np.ndarray,
+    unit: np.ndarray,
+    views: Sequence[View],
+) -> list[Scores]:
+    """From what was kept of each episode to metrics.
+
+    Args:
+        kind: a key of :data:`bench.objectives.OBJECTIVES`.
+        rows: ``[episodes, steps, ...]`` each.
+        index: ``[episodes]`` episode numbers, sorted.
+        unit: ``[episodes]`` what each belongs to: episodes of one unit, such as a student asked
+            again after each answer, count as one.
+        views: stretches of units that are scored apart; empty: all together.
+    """
+    objective = OBJECTIVES[kind]
+    if not np.array_equal(unit, index):
+        index, rows = _gathered(rows, unit)
+    found = []
+    for view in views or [View(None, 0, None)]:
+        end = None if view.episodes is None else view.first + view.episodes
+        within = (index >= view.first) & (end is None or index < end)
+        if not within.any():
+            continue
+        own = {n: r[within] for n, r in rows.items()}
+        steps = range(next(iter(own.values())).shape[1])
+        at = [{n: r[:, k] for n, r in own.items()} for k in steps]
+        each, pooled = [objective.metrics(r) for r in at], [objective.pooled(r) for r in at]
+        found.append(
+            Scores(
+                view.shots,
+                index[within],
+                {n: np.stack([s[n] for s in each], 1) for n in objective.metric_names},
+                {n: np.array([s[n] for s in pooled]) for n in pooled[0]},
+            )
+        )
+    return found
+
+
+def _gathered(rows: dict[str, np.ndarray], unit: np.ndarray):
+    """The rows ``[episodes, steps, query]`` of each unit in turn; 0 pads, weights too."""
+    units, number = np.unique(unit, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    sizes = np.bincount(number)
+    place = np.arange(len(unit)) - np.repeat(sizes.cumsum() - sizes, sizes)
+    gathered = {}
+    for name, values in rows.items():
+        whole = np.zeros((len(units), values.shape[1], sizes.max(), values.shape[2]), values.dtype)
+        whole[number[order], :, place] = values[order]
+        gathered[name] = whole.reshape(len(units), values.shape[1], -1)
+    return units, gathered

@@ -3,16 +3,18 @@
 import warnings
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
+from bench.data_module import EpisodeDataModule
 from bench.engine import TaskForward, check_adaptable
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError, nearest
-from bench.evaluation import EpisodeScores
+from bench.evaluation import EpisodeScores, Scores, scores
 from bench.inner_loop import Fast
 from bench.meta_step import MetaStep
 from bench.models import build_model
@@ -78,6 +80,7 @@ class MetaLearner(LightningModule):
         self.net: nn.Module | None = None
         self.scores: EpisodeScores | None = None
         self.episode_scores: dict[str, Any] | None = None
+        self.view_scores: list[Scores] = []
 
     # What an algorithm is -------------------------------------------------------------------
 
@@ -249,7 +252,7 @@ class MetaLearner(LightningModule):
         """Logs ``test/accuracy`` with its interval and per inner step; keeps every episode.
 
         ``self.episode_scores`` then holds ``index``, ``[episodes]``, and each metric,
-        ``[episodes, steps]``.
+        ``[episodes, steps]``, and ``self.view_scores`` the same for each number of answers shown.
         """
         self._report("test")
 
@@ -270,8 +273,15 @@ class MetaLearner(LightningModule):
         self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
 
     def _report(self, split: str) -> None:
-        index, metrics = self.scores.compute()
+        index, rows = self.scores.compute()
         self.scores = None
+        data = getattr(self.trainer, "datamodule", None)
+        listed = isinstance(data, EpisodeDataModule)
+        unit, views = (data.unit(split, index), data.views(split)) if listed else (index, [])
+        self.view_scores = scores(self.spec.kind, rows, index, unit, views)
+        parts = [s.episode for s in self.view_scores]
+        metrics = {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        index = np.concatenate([s.index for s in self.view_scores])
         self.episode_scores = {"index": index, **metrics}
         log = {}
         for name, values in metrics.items():

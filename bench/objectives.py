@@ -1,14 +1,15 @@
 """What is minimised and what is reported, for each kind of task.
 
 An objective has ``loss`` (per row, minimised by both loops), ``probabilities`` (what ``predict``
-gives), ``rows`` (what is kept of each test episode) and ``metrics`` (one value per episode, made
-from the rows of all of them).
+gives), ``rows`` (what is kept of each test episode), ``metrics`` (one value per episode, made from
+the rows of all of them) and ``pooled`` (what exists for all of them together alone).
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchmetrics.functional.classification import binary_calibration_error
 
 from bench.statistics import auc_placements
 
@@ -48,13 +49,17 @@ class Classification:
         """Accuracy and negative log-likelihood of each episode."""
         return rows
 
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
 
 class Answers:
     """Right or wrong, one logit: binary cross-entropy; reports AUC pooled over all answers."""
 
     headline = "auc"
     higher_is_better = True
-    metric_names = ("auc", "accuracy", "nll")
+    metric_names = ("auc", "accuracy", "nll", "brier")
     row_names = ("probability", "answer", "weight")
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -74,7 +79,7 @@ class Answers:
         return {"probability": probability, "answer": y.to(probability.dtype), "weight": weight}
 
     def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Per episode: AUC placement value, accuracy, mean negative log-likelihood."""
+        """Per episode: AUC placement value, accuracy, mean log-loss and Brier score."""
         p = rows["probability"].astype(float)
         y, w = rows["answer"] > 0.5, rows["weight"] > 0
         likelihood = np.where(y, p, 1 - p).clip(1e-12, 1)
@@ -83,7 +88,15 @@ class Answers:
             "auc": auc_placements(p, y, w),
             "accuracy": (((p > 0.5) == y) * w).sum(1) / count,
             "nll": (-np.log(likelihood) * w).sum(1) / count,
+            "brier": ((p - y) ** 2 * w).sum(1) / count,
         }
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Calibration error: mean distance of probability and frequency, 15 bins of equal width."""
+        used = rows["weight"] > 0
+        p, y = (torch.from_numpy(rows[n][used]) for n in ("probability", "answer"))
+        error = binary_calibration_error(p.float(), y.long(), n_bins=15, norm="l1")
+        return {"calibration_error": float(error)}
 
 
 class Regression:
@@ -109,6 +122,10 @@ class Regression:
     def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Mean squared error of each episode."""
         return rows
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Nothing."""
+        return {}
 
 
 OBJECTIVES = {

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.answer_tables import is_curve
 from bench.errors import BenchError
 from bench.paths import replacing
 from bench.summary import LAST, cells, label, setting, summary
@@ -17,6 +18,14 @@ from bench.summary import LAST, cells, label, setting, summary
 STYLES = {
     "maml": ("#0072B2", "o", "-"),
     "fomaml": ("#D55E00", "s", "--"),
+    "bilevel_irt": ("#0072B2", "D", "-"),
+    "first_order_bilevel_irt": ("#D55E00", "d", "--"),
+    "bayes": ("#000000", "", "-"),
+    "rasch": ("#56B4E9", "P", "-."),
+    "two_pl": ("#56B4E9", "X", ":"),
+    "bkt": ("#E69F00", "<", "-."),
+    "dkt": ("#E69F00", ">", "--"),
+    "skill_running_mean": ("#009E73", "*", ":"),
     "no_adaptation": ("#009E73", "^", "-."),
     "item_mean": ("#CC79A7", "D", ":"),
     "random_init": ("#7F7F7F", "v", ":"),
@@ -26,7 +35,7 @@ NAMES = {"auc": "AUC", "mse": "MSE"}
 
 
 def write_all(out: Path, records: list[dict]) -> list[Path]:
-    """Writes ``out/figures/<suite>-{steps,price,validation}.png`` of every suite.
+    """Writes ``out/figures/<suite>-{answers,steps,price,validation}.png`` of every suite.
 
     A figure for which no record has numbers is left out.
 
@@ -36,6 +45,12 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
     table, paths = summary(records), []
     for suite, rows in table.groupby("suite", sort=True):
         own = cells([r for r in records if r["experiment"]["suite"] == suite])
+        most = rows.groupby("dataset")["shots"].transform("max")
+        if any(is_curve(part) for _, part in rows.groupby("dataset")):
+            paths.append(Path(out) / "figures" / f"{suite}-answers.png")
+            save(curves(own, rows), paths[-1])
+            own = {k: own[k] for k, is_last in zip(own, rows["shots"] == most) if is_last}
+            rows = rows[rows["shots"] == most]
         for name, draw in (("steps", steps), ("price", price), ("validation", validation)):
             figure = draw(own, rows)
             if figure is not None:
@@ -112,6 +127,31 @@ def validation(members_of: dict, table: pd.DataFrame) -> Figure | None:
     return _panels(members_of, draw, "Validation episodes while training", "meta-iterations")
 
 
+def curves(members_of: dict, table: pd.DataFrame) -> Figure:
+    """The headline metric against the number of answers shown, the ceiling among the methods.
+
+    Arguments as for :func:`steps`.
+    """
+    row_of = dict(zip(members_of, table.itertuples()))
+    lines: dict[tuple, list] = {}
+    for key, row in row_of.items():
+        lines.setdefault((*key[:3], None, *key[4:]), []).append(row)
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        x, y, half = (
+            [getattr(row, name) for row in lines[key]] for name in ("shots", "mean", "half_width")
+        )
+        axes.errorbar(x, y, half, **style, capsize=2, elinewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_xticks(x, [str(n) for n in x])
+        axes.minorticks_off()
+
+    first = {}  # of each line any record: the panels want to know metric and data
+    for key, members in members_of.items():
+        first.setdefault((*key[:3], None, *key[4:]), members)
+    return _panels(first, draw, "Test students, by the number of answers shown", "answers shown")
+
+
 def _panels(
     members_of: dict, draw: Callable[[Axes, tuple, dict], None], title: str, x: str
 ) -> Figure:
@@ -133,7 +173,8 @@ def _panels(
             draw(axes, key, _style(key, others, hollow=variants.index(key) > 0))
         first = members_of[keys[0]][0]
         synthetic = " (synthetic)" if first["synthetic"] else ""
-        axes.set_title(f"{panel[0]}{synthetic}, {setting(*panel[1:])}", fontsize=9)
+        words = "" if panel[2] is None else f", {setting(*panel[1:])}"
+        axes.set_title(f"{panel[0]}{synthetic}{words}", fontsize=9)
         axes.set_xlabel(x, fontsize=8)
         metric, better = first["metrics"]["headline"], first["metrics"]["higher_is_better"]
         direction = "higher" if better else "lower"

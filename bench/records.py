@@ -110,6 +110,32 @@ def read_all(out: Path, suite: str | None = None) -> list[dict]:
     return records
 
 
+def by_shots(records: list[dict]) -> list[dict]:
+    """One record for each number of answers shown, where one training was tested at several."""
+    found = []
+    for record in records:
+        evaluation, first = record["evaluation"], 0
+        if not evaluation.get("views"):
+            found.append(record)
+        for view in evaluation.get("views", ()):
+            part = slice(first, first + view["episodes"])
+            first += view["episodes"]
+            one = {k: v for k, v in evaluation.items() if k != "views"}
+            one |= {"episodes": view["episodes"], "index": evaluation["index"][part]}
+            one["per_episode"] = {n: v[part] for n, v in evaluation["per_episode"].items()}
+            names = {k: v for k, v in record["metrics"].items() if not isinstance(v, dict)}
+            found.append(
+                record
+                | {
+                    "experiment": record["experiment"] | {"shots": view["shots"]},
+                    "metrics": names | view["metrics"],
+                    "evaluation": one,
+                    "recovery": view["recovery"],
+                }
+            )
+    return found
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file through a temporary name in the same folder, so never half of it.
 
@@ -182,9 +208,28 @@ def check(record: dict, path: Path) -> None:
         steps = get(f"metrics.{name}.per_step", list)
         if not steps or not _numbers(steps):
             raise wrong(f"metrics.{name}.per_step", "must be a list of numbers")
+    _check_views(evaluation, headline, wrong)
     for point in record["training"]["validation"]:
         if not isinstance(point, list) or len(point) != 2 or not _numbers(point):
             raise wrong("training.validation", "must hold [iteration, value] pairs")
+
+
+def _check_views(evaluation: dict, headline: str, wrong) -> None:
+    views = evaluation.get("views", [])
+    fields = {"shots": int, "episodes": int, "metrics": dict, "recovery": dict}
+    for view in views if isinstance(views, list) else [None]:
+        if not isinstance(view, dict) or {k: type(v) for k, v in view.items()} != fields:
+            raise wrong("evaluation.views", f"must be a list of {{{', '.join(fields)}}}")
+        for name, metric in view["metrics"].items():
+            whole = isinstance(metric, dict) and metric.keys() == {"mean", "ci95", "per_step"}
+            if not whole or not _numbers([metric["mean"], metric["ci95"]]):
+                raise wrong(f"evaluation.views.metrics.{name}", "must hold mean, ci95, per_step")
+            if not metric["per_step"] or not _numbers(metric["per_step"]):
+                raise wrong(f"evaluation.views.metrics.{name}.per_step", "must be numbers")
+        if headline not in view["metrics"] or not _numbers(list(view["recovery"].values())):
+            raise wrong("evaluation.views", f"must hold {headline} and numbers")
+    if views and sum(v["episodes"] for v in views) != evaluation["episodes"]:
+        raise wrong("evaluation.views", "do not add up to evaluation.episodes")
 
 
 def _is_name(text) -> bool:

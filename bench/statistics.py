@@ -46,6 +46,28 @@ def paired_difference(a, b) -> Interval:
     return interval(np.asarray(a, float) - np.asarray(b, float))
 
 
+def share_of_way(values, floor, ceiling) -> Interval:
+    """How far a method gets from the floor to the ceiling: 0 is the floor, 1 the ceiling.
+
+    The ratio of two paired differences, with the interval of its linearisation (delta method).
+
+    Args:
+        values: ``[episodes]``, of the method.
+        floor: ``[episodes]``, of the floor on the same episodes.
+        ceiling: ``[episodes]``, of the ceiling on the same episodes.
+
+    Returns:
+        NaN where the gap between floor and ceiling is within noise.
+    """
+    values, floor, ceiling = (np.asarray(v, float) for v in (values, floor, ceiling))
+    gap = interval(ceiling - floor)
+    if not gap.excludes_zero:
+        return Interval(float("nan"), float("nan"))
+    share = (values - floor).mean() / gap.mean
+    residual = ((values - floor) - share * (ceiling - floor)) / gap.mean
+    return Interval(float(share), interval(residual).half_width)
+
+
 def auc_placements(scores, answers, weights=None) -> np.ndarray:
     """One value per episode whose mean is exactly the AUC pooled over all answers.
 

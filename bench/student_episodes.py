@@ -1,9 +1,9 @@
 """Episodes of students: which answers are shown, which are asked for, and what an input row holds.
 
 A row of input describes one question that a student met: column :data:`ITEM` is the number of the
-item, column :data:`POSITION` counts the student's questions in the order of time from 0 (-1: padding,
-no question at all), the columns from :data:`FEATURES` on say what is known of the item: one 0/1
-column a skill, then an estimate of its difficulty where there is one.
+item, column :data:`POSITION` counts the student's questions in the order of time from 0 (-1:
+padding, no question at all), the columns from :data:`FEATURES` on say what is known of the item:
+one 0/1 column a skill, then an estimate of its difficulty where there is one.
 """
 
 from functools import cached_property
@@ -14,7 +14,7 @@ import torch
 
 from bench import counter_random
 from bench.data_module import EpisodeDataModule
-from bench.episode import Episode, TaskSpec
+from bench.episode import Episode, TaskSpec, View
 from bench.errors import BenchError, nearest
 
 ITEM, POSITION, FEATURES = 0, 1, 2
@@ -33,20 +33,6 @@ class Sequences(NamedTuple):
     item: np.ndarray
     answer: np.ndarray
     lengths: np.ndarray
-
-
-class View(NamedTuple):
-    """A stretch of a list of test episodes: every student with the same number of answers shown.
-
-    Attributes:
-        shots: answers shown; 0 where it runs through all numbers (``protocol="next"``).
-        first: number of its first episode, counted in students.
-        episodes: how many students.
-    """
-
-    shots: int
-    first: int
-    episodes: int
 
 
 class StudentEpisodes(EpisodeDataModule):

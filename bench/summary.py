@@ -1,6 +1,7 @@
 """Records to numbers: one row a data set, setting and algorithm, and the two orders compared."""
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,25 +11,38 @@ from scipy.stats import t
 
 from bench import records as record_files
 from bench.errors import BenchError
-from bench.statistics import Interval, interval, paired_difference
+from bench.statistics import Interval, interval, paired_difference, share_of_way
 
 LABELS = {
+    "bayes": "Bayes ceiling",
     "maml": "MAML, second order",
     "fomaml": "MAML, first order",
+    "bilevel_irt": "bilevel IRT, second order",
+    "first_order_bilevel_irt": "bilevel IRT, first order",
+    "rasch": "Rasch, posterior mean",
+    "two_pl": "2PL, posterior mean",
+    "bkt": "BKT",
+    "dkt": "DKT (LSTM)",
+    "skill_running_mean": "running mean of the skill",
     "no_adaptation": "no adaptation (joint training)",
     "item_mean": "item mean",
     "random_init": "fine-tune from random init",
 }
-FIRST, LAST = ("maml", "fomaml"), ("no_adaptation", "item_mean", "random_init")
+PAIRS = {"maml": "fomaml", "bilevel_irt": "first_order_bilevel_irt"}  # second order: first
+FLOOR, CEILING = "item_mean", "bayes"
+LAST = ("no_adaptation", FLOOR, "random_init")
 SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
 NO_DIFFERENCE = "no difference shown"
-SAME_CELL = {"seed", "ways", "shots", "num_workers", "spec"}  # options that make no new row
+# options that make no new row: what a repetition changes, and what follows from the rest
+REPEATED = ("seed", "fold", "version")
+SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
+METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headline
 
 
 def frame(records: list[dict]) -> pd.DataFrame:
     """One row a record, flat: for a notebook, or a table of one's own."""
     rows = []
-    for record in records:
+    for record in record_files.by_shots(records):
         experiment, metrics = record["experiment"], record["metrics"]
         nested = {k: v for k, v in experiment.items() if not isinstance(v, dict)}
         row = {**nested, "synthetic": record["synthetic"], "chosen": record["chosen"]}
@@ -46,7 +60,7 @@ def frame(records: list[dict]) -> pd.DataFrame:
 
 
 def cells(records: list[dict]) -> dict[tuple, list[dict]]:
-    """The records of each row of the table, one a seed, in the order of the rows.
+    """The records of each row of the table, one a seed (or fold, or version), in their order.
 
     A key is (suite, data set, ways, shots, algorithm, variant). The variant is ``()`` unless a
     suite holds several configurations of one algorithm; then it has their (option, value) pairs.
@@ -55,7 +69,7 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
         BenchError: if two records differ in nothing.
     """
     groups: dict[tuple, list[dict]] = {}
-    for record in records:
+    for record in record_files.by_shots(records):
         e = record["experiment"]
         key = e["suite"], e["dataset"], e["ways"], e["shots"], e["algorithm"]
         groups.setdefault(key, []).append(record)
@@ -68,9 +82,9 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
             variant = tuple((n, option.get(n, "-")) for n in varying)
             found.setdefault((*key, variant), []).append(member)
     for members in found.values():
-        members.sort(key=lambda m: m["experiment"]["seed"])
+        members.sort(key=_repetition)
         for a, b in pairwise(members):
-            if a["experiment"]["seed"] == b["experiment"]["seed"]:
+            if _repetition(a) == _repetition(b):
                 raise BenchError(
                     f"{_file(a)} and {_file(b)} are two runs of one experiment: delete one of them"
                 )
@@ -80,9 +94,10 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
 def summary(records: list[dict]) -> pd.DataFrame:
     """The results table in numbers: one row a cell, see :func:`cells`.
 
-    ``mean`` and ``half_width`` are of the headline metric: with three seeds or more the interval
-    is over seeds (Student t), otherwise over test episodes, each averaged over the seeds first.
-    ``difference`` is second minus first order, on the same test episodes of the same seeds.
+    ``mean`` and ``half_width`` are of the headline metric: with three runs or more (seeds, folds
+    or versions) the interval is over runs (Student t), otherwise over test episodes, each averaged
+    over the runs first. ``difference`` is second minus first order, on the same test episodes of
+    the same runs; ``share`` is the way from the item mean to the Bayes ceiling.
 
     Raises:
         BenchError: if there are no records, or two that are to be paired were tested on different
@@ -94,7 +109,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
     for key, members in members_of.items():
         suite, dataset, ways, shots, algorithm, variant = key
         metrics, learner = members[0]["metrics"], members[0]["experiment"]["learner"]
-        result = _over_seeds(_aligned(members))
+        result = _over_runs([_series(m) for m in members])
         steps = np.array([m["metrics"][metrics["headline"]]["per_step"] for m in members], float)
         row = {
             "suite": suite,
@@ -111,17 +126,20 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "higher_is_better": metrics["higher_is_better"],
             "mean": result.mean,
             "half_width": result.half_width,
-            "interval_over": "seeds" if len(members) > 2 else "episodes",
+            "interval_over": "runs" if len(members) > 2 else "episodes",
             "before": steps[:, 0].mean() if steps.shape[1] > 1 else np.nan,
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
         }
-        pair = _first_order(members_of, key) if algorithm == "maml" else []
-        row |= _compared(members, pair)
+        row |= _compared(members, _first_order(members_of, key))
+        row |= _share(members_of, key)
+        for name in METRICS:
+            row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
+        for name in ("ability_correlation", "mastery_auc"):
+            row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
         for name in record_files.COST_FIELDS:
-            values = [m["cost"][name] for m in members if m["cost"] and m["cost"][name] is not None]
-            row[name] = float(np.mean(values)) if values else np.nan
-        row |= {"seeds": len(members), "episodes": members[0]["evaluation"]["episodes"]}
+            row[name] = _mean(m["cost"][name] for m in members if m["cost"])
+        row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]
         rows.append(row | {"chosen": "; ".join(dict.fromkeys(m["chosen"] for m in members))})
     return pd.DataFrame(rows).astype({"ways": "Int64"})
@@ -129,6 +147,8 @@ def summary(records: list[dict]) -> pd.DataFrame:
 
 def setting(ways: int | None, shots: int) -> str:
     """The words for a setting."""
+    if not ways and not shots:
+        return "next answer"
     return f"{ways}-way {shots}-shot" if ways else f"{shots}-shot"
 
 
@@ -150,45 +170,86 @@ def _options(experiment: dict) -> dict[str, str]:
 
 def _order(key: tuple) -> tuple:
     suite, dataset, ways, shots, algorithm, variant = key
-    rank = FIRST.index(algorithm) if algorithm in FIRST else len(FIRST)
+    known = [n for n in LABELS if n not in LAST]
+    rank = known.index(algorithm) if algorithm in known else len(known)
     rank += 1 + LAST.index(algorithm) if algorithm in LAST else 0
     values = [(name, len(value), value) for name, value in variant]
     return suite, dataset, ways or 0, shots, rank, algorithm, values
+
+
+def _repetition(record: dict) -> tuple:
+    """Which run of its cell a record is: seed, fold, version."""
+    experiment = record["experiment"]
+    given = [experiment["seed"], *(experiment["data"].get(n) for n in REPEATED[1:])]
+    return tuple(-1 if v is None else v for v in given)
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    values = [v for v in values if v is not None]
+    return float(np.mean(values)) if values else np.nan
 
 
 def _file(record: dict) -> Path:
     return record_files.path_of(Path(), record["experiment"])
 
 
-def _aligned(records: list[dict]) -> np.ndarray:
-    """The headline of each episode, ``[records, episodes]``, in the order of episode numbers."""
-    series = []
-    for record in records:
-        evaluation, headline = record["evaluation"], record["metrics"]["headline"]
-        values = np.array(evaluation["per_episode"][headline], float)
-        series.append(pd.Series(values, evaluation["index"]).sort_index())
-        if not series[0].index.equals(series[-1].index):
+def _series(record: dict) -> pd.Series:
+    """The headline of each episode, by episode number."""
+    evaluation, headline = record["evaluation"], record["metrics"]["headline"]
+    values = np.array(evaluation["per_episode"][headline], float)
+    return pd.Series(values, evaluation["index"], name=_file(record)).sort_index()
+
+
+def _aligned(series: list[pd.Series]) -> np.ndarray:
+    """Values on the same episodes, ``[runs, episodes]``."""
+    for other in series[1:]:
+        if not series[0].index.equals(other.index):
             raise BenchError(
-                f"{_file(records[0])} and {_file(record)} were tested on different episodes, so "
-                "they cannot be paired: run both again with the same test_episodes"
+                f"{series[0].name} and {other.name} were tested on different episodes, so they "
+                "cannot be paired: run both again with the same test_episodes"
             )
     return np.stack(series)
 
 
-def _over_seeds(values: np.ndarray) -> Interval:
-    """Interval over seeds from three seeds on, otherwise over episodes; ``[seeds, episodes]``."""
-    if len(values) < 3:
-        return interval(values.mean(0))
-    means = values.mean(1)
-    error = means.std(ddof=1) / len(means) ** 0.5
-    return Interval(float(means.mean()), float(t.ppf(0.975, len(means) - 1) * error))
+def _over_runs(runs: list[pd.Series]) -> Interval:
+    """Interval over runs from three of them on, otherwise over episodes."""
+    if len(runs) < 3:
+        return interval(_aligned(runs).mean(0))
+    return _student([run.mean() for run in runs])
+
+
+def _student(values) -> Interval:
+    """Mean and 95 % interval of a few values (Student t)."""
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    return Interval(float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * error))
+
+
+def _together(*cells: list[dict]) -> list[tuple[dict, ...]]:
+    """The runs that all cells have."""
+    by_run = [{_repetition(r): r for r in cell} for cell in cells]
+    return [tuple(b[run] for b in by_run) for run in by_run[0] if all(run in b for b in by_run)]
+
+
+def _share(members_of: dict[tuple, list[dict]], key: tuple) -> dict:
+    """How far a method gets from the item mean to the Bayes ceiling."""
+
+    def cell(algorithm: str) -> list[dict]:
+        found = [m for k, m in members_of.items() if k[:5] == (*key[:4], algorithm)]
+        return found[0] if len(found) == 1 else []
+
+    result = Interval(np.nan, np.nan)
+    runs = _together(members_of[key], cell(FLOOR), cell(CEILING))
+    if runs and key[4] not in (FLOOR, CEILING):
+        shares = [share_of_way(*_aligned([_series(r) for r in run])) for run in runs]
+        result = shares[0] if len(shares) == 1 else _student([s.mean for s in shares])
+    return {"share": result.mean, "share_half_width": result.half_width}
 
 
 def _first_order(members_of: dict[tuple, list[dict]], key: tuple) -> list[dict]:
     """The records of first order that agree in every option that varies within both orders."""
     variant, found = dict(key[5]), []
     for other, members in members_of.items():
-        if other[:5] == (*key[:4], "fomaml"):
+        if other[:5] == (*key[:4], PAIRS.get(key[4])):
             theirs = dict(other[5])
             if all(theirs[n] == variant[n] for n in theirs.keys() & variant.keys()):
                 found.append(members)
@@ -196,19 +257,20 @@ def _first_order(members_of: dict[tuple, list[dict]], key: tuple) -> list[dict]:
 
 
 def _compared(second: list[dict], first: list[dict]) -> dict:
-    """Second minus first order over the seeds that both have."""
-    by_seed = {r["experiment"]["seed"]: r for r in first}
-    pairs = [(r, by_seed[s]) for r in second if (s := r["experiment"]["seed"]) in by_seed]
+    """Second minus first order over the runs that both have."""
+    runs = [_aligned([_series(r) for r in run]) for run in _together(second, first)]
     nothing = {"difference": np.nan, "difference_half_width": np.nan, "verdict": ""}
-    if not pairs:
-        return nothing | {"difference_seeds": 0}
-    a, b = _aligned([r for pair in pairs for r in pair]).reshape(len(pairs), 2, -1).swapaxes(0, 1)
-    result = paired_difference(a[0], b[0]) if len(pairs) == 1 else _over_seeds(a - b)
+    if not runs:
+        return nothing | {"difference_runs": 0}
+    if len(runs) == 1:
+        result = paired_difference(*runs[0])
+    else:
+        result = _over_runs([pd.Series(a - b) for a, b in runs])
     return {
         "difference": result.mean,
         "difference_half_width": result.half_width,
         "verdict": _verdict(result, second[0]["metrics"]["higher_is_better"]),
-        "difference_seeds": len(pairs),
+        "difference_runs": len(runs),
     }
 
 

@@ -44,8 +44,7 @@ class SyntheticStudents(StudentEpisodes):
         super().__init__(test_episodes=test_episodes, **kwargs)
         self.require_at_least("items", 2)
         self.require_at_least("new_items", 0)
-        if not estimate_noise >= 0:
-            raise BenchError(f"estimate_noise={estimate_noise!r}: give a number of at least 0")
+        self.require_number("estimate_noise", 0, np.inf)
         if fixed_order and new_items:
             raise BenchError("fixed_order leaves no place for new_items: use one of the two")
         shots, queries = self.hparams["shots"], self.hparams["queries"]
@@ -53,6 +52,32 @@ class SyntheticStudents(StudentEpisodes):
             raise BenchError(
                 f"shots={shots} + queries={queries} is more than items={items}: a student answers "
                 "each question once"
+            )
+
+    def require_number(self, name: str, least: float, most: float) -> None:
+        """Refuses a parameter that is not a finite number from ``least`` to ``most``.
+
+        Raises:
+            BenchError: names the argument.
+        """
+        value = self.hparams[name]
+        if type(value) not in (int, float) or not (least <= value <= most and value < np.inf):
+            wanted = f"from {least} to {most}" if most < np.inf else f"of at least {least}"
+            raise BenchError(f"{name}={value!r}: give a number {wanted}")
+
+    def require_range(self, name: str, least: float, most: float) -> None:
+        """Refuses a parameter that is not a pair, lower end first, from ``least`` to ``most``.
+
+        Raises:
+            BenchError: names the argument.
+        """
+        value = self.hparams[name]
+        pair = isinstance(value, (tuple, list)) and len(value) == 2
+        if not pair or not all(type(v) in (int, float) for v in value) or not (
+            least <= value[0] <= value[1] <= most
+        ):
+            raise BenchError(
+                f"{name}={value!r}: give two numbers from {least} to {most}, the lower one first"
             )
 
     # What a generator is -----------------------------------------------------------------------

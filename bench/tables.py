@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import records as record_files
+from bench.answer_tables import curve, details, is_curve, shares
 from bench.errors import BenchError
-from bench.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, frame, summary
+from bench.summary import FIRST_AHEAD, NO_DIFFERENCE, PAIRS, SECOND_AHEAD, frame, summary
 
 __all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
 
 # of the columns of a printed table: 100 columns leave room for the algorithm's name
-WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "seeds": 5}
+WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "runs": 5}
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "%&#_${}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -65,7 +66,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "Verdict": row.verdict or "-",
                 "ms": _short(row.ms_per_iteration),
                 "MiB": _short(row.peak_memory_mib),
-                "Seeds": str(row.seeds),
+                "Runs": str(row.runs),
             }
         )
     shown = pd.DataFrame(rows)
@@ -80,8 +81,8 @@ def caption(table: pd.DataFrame) -> list[str]:
     lines = {
         "episodes": f"± is a 95 % interval over {episodes} test episodes, for the models trained "
         "here: it does not cover other seeds",
-        "seeds": "± is a 95 % interval over seeds (Student t)",
-        "both": "± is a 95 % interval: over seeds (Student t) where there are three or more, "
+        "runs": "± is a 95 % interval over runs: seeds, folds or versions (Student t)",
+        "both": "± is a 95 % interval: over runs (Student t) where there are three or more, "
         f"otherwise over {episodes} test episodes",
     }
     text = [lines["both" if len(over) > 1 else over.pop()] + "."]
@@ -89,6 +90,13 @@ def caption(table: pd.DataFrame) -> list[str]:
         text.append(
             "Second − first order is paired by test episode and has an interval of its own; "
             f'"{NO_DIFFERENCE}" means that it holds zero.'
+        )
+    if any(is_curve(rows) for _, rows in table.groupby(["suite", "dataset"])):
+        text.append("* marks a difference whose interval excludes zero.")
+    if table["share"].notna().any():
+        text.append(
+            "Way to ceiling: 0 % is the item mean, 100 % what the exact Bayes posterior of the "
+            "true generator predicts from the same answers; blank where the gap is within noise."
         )
     text.append("Before → after: before the first and after the last inner step at test.")
     text.append(
@@ -106,12 +114,45 @@ def to_csv(records: list[dict]) -> str:
     return summary(records).to_csv(index=False, float_format="%.7g", lineterminator="\n")
 
 
-def to_markdown(records: list[dict]) -> str:
-    """A GitHub table and its caption."""
-    table = summary(records)
-    shown = display(table).map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
+def to_markdown(records: list[dict], brief: bool = False) -> str:
+    """GitHub tables and their caption.
+
+    Args:
+        records: of one suite, or several.
+        brief: without the table of all metrics of right and wrong answers.
+    """
+    table, parts = summary(records), []
+    curves, plain = _curves(table)
+    if len(plain):
+        parts.append(display(plain))
+    for name, rows in curves.items():
+        parts += [f"**{name}**", curve(rows)]
+        if rows["share"].notna().any():
+            parts.append(shares(rows))
+    answers = table[table["metric"] == "auc"]
+    if len(answers) and not brief:
+        parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
-    return shown.to_markdown(index=False, disable_numparse=True) + f"\n\n{text}\n"
+    return "\n\n".join([*map(_markdown, parts), text]) + "\n"
+
+
+def _markdown(part: pd.DataFrame | str) -> str:
+    if isinstance(part, str):
+        return part
+    shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def _curves(table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Data sets that are curves over the answers shown, by name, and the rows of the others."""
+    curves, plain = {}, []
+    for (_, name), rows in table.groupby(["suite", "dataset"], sort=False):
+        synthetic = " (synthetic)" if rows["synthetic"].any() else ""
+        if is_curve(rows):
+            curves[name + synthetic] = rows
+        else:
+            plain.append(rows)
+    return curves, pd.concat(plain) if plain else table[:0]
 
 
 def to_latex(records: list[dict]) -> str:
@@ -145,9 +186,13 @@ def print_rich(records: list[dict], console: Console, out: Path | None = None) -
         out: the folder in which the same table lies as files, to be named below it.
     """
     table, width = summary(records), min(console.width, 116)
+    curves, plain = _curves(table)
+    for name, rows in curves.items():
+        _print_frame(curve(rows), name, console, width)
+        if rows["share"].notna().any():
+            _print_frame(shares(rows), "", console, width)
     shown = display(table)
-    ahead = {SECOND_AHEAD: "maml", FIRST_AHEAD: "fomaml"}
-    for _, rows in table.groupby(["suite", "dataset", "setting"], sort=False):
+    for _, rows in plain.groupby(["suite", "dataset", "setting"], sort=False):
         grid = Table(
             title=Text(_heading(rows), style="bold"),
             title_justify="left",
@@ -158,7 +203,11 @@ def print_rich(records: list[dict], console: Console, out: Path | None = None) -
         grid.add_column("", ratio=1)
         for heading, columns in WIDTHS.items():
             grid.add_column(heading, width=columns, justify="right")
-        best = {(ahead.get(v), variant) for v, variant in zip(rows["verdict"], rows["variant"])}
+        best = {
+            (PAIRS[row.algorithm] if row.verdict == FIRST_AHEAD else row.algorithm, row.variant)
+            for row in rows.itertuples()
+            if row.verdict in (FIRST_AHEAD, SECOND_AHEAD)
+        }
         for index, row in rows.iterrows():
             text = shown.loc[index]
             verdict = f"\n{row['verdict']}" if row["verdict"] else ""
@@ -167,15 +216,35 @@ def print_rich(records: list[dict], console: Console, out: Path | None = None) -
                 Text(text["Test"], "bold" if (row["algorithm"], row["variant"]) in best else ""),
                 text["Before → after"],
                 text["Second − first order"] + verdict,
-                *text[["ms", "MiB", "Seeds"]],
+                *text[["ms", "MiB", "Runs"]],
             )
         console.print(grid)
+    for name, rows in table[table["metric"] == "auc"].groupby("dataset", sort=False):
+        most = rows[rows["shots"] == rows["shots"].max()].drop(columns="dataset")
+        heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
+        shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
+        _print_frame(shown, heading, console, width)
     notes = caption(table)
-    if table["verdict"].isin(list(ahead)).any():
+    if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         notes.append("Bold: the order shown ahead.")
     if out is not None:
         notes.append(f"Files: {Path(out) / 'tables'}, {Path(out) / 'runs'}.")
     console.print(Text(" ".join(notes), style="dim"), width=width)
+
+
+def _print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
+    grid = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        width=width,
+    )
+    for i, name in enumerate(frame.columns):
+        grid.add_column(name, justify="right" if i else "left", ratio=None if i else 1)
+    for row in frame.itertuples(index=False):
+        grid.add_row(*map(Text, row))
+    console.print(grid)
 
 
 def _heading(rows: pd.DataFrame) -> str:

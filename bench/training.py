@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -17,6 +18,7 @@ from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
 from bench.objectives import OBJECTIVES
+from bench.recovery import recovery
 from bench.statistics import interval
 
 
@@ -99,16 +101,9 @@ def train(
         chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
         interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **chosen)
-    scores = dict(learner.episode_scores)
-    index = scores.pop("index")
-    metrics = {
-        name: {
-            "mean": interval(values[:, -1]).mean,
-            "ci95": interval(values[:, -1]).half_width,
-            "per_step": values.mean(0).tolist(),
-        }
-        for name, values in scores.items()
-    }
+    parts = learner.view_scores
+    episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
+    headline = episode_scores[objective.headline][:, -1]
     best_first = sorted(history.values, key=lambda v: v[1], reverse=objective.higher_is_better)
     return {
         "schema": records.SCHEMA,
@@ -118,13 +113,23 @@ def train(
         "metrics": {
             "headline": objective.headline,
             "higher_is_better": objective.higher_is_better,
-            **metrics,
+            **in_figures(episode_scores, parts[0].pooled if len(parts) == 1 else {}),
         },
         "evaluation": {
-            "episodes": len(index),
+            "episodes": len(headline),
             "split": split,
-            "index": index.tolist(),
-            "per_episode": {name: values[:, -1].tolist() for name, values in scores.items()},
+            "index": np.concatenate([p.index for p in parts]).tolist(),
+            "per_episode": {objective.headline: headline.tolist()},
+            "views": [
+                {
+                    "shots": part.shots,
+                    "episodes": len(part.index),
+                    "metrics": in_figures(part.episode, part.pooled),
+                    "recovery": recovery(learner, data, part.index) if split == "test" else {},
+                }
+                for part in parts
+                if part.shots is not None
+            ],
         },
         "training": {
             "iterations": trainer.global_step,
@@ -135,6 +140,28 @@ def train(
         "cost": None,
         "provenance": records.provenance(device_name(trainer)),
     }
+
+
+def in_figures(
+    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """Mean, 95 % interval and course over the inner steps of each metric.
+
+    Args:
+        episode: ``[episodes, steps]`` each.
+        pooled: ``[steps]`` each; they have no interval.
+    """
+    figures = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in episode.items()
+    }
+    for name, values in pooled.items():
+        figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
+    return figures
 
 
 def device_name(trainer: Trainer) -> str | None:

@@ -113,15 +113,15 @@ def test_three_seeds_give_an_interval_over_seeds():
     first = [run("fomaml", FIRST, i) for i in range(3)]
     table = tables.summary(second + first)
     half = 4.30265273 * np.std(shifts, ddof=1) / 3**0.5
-    assert table["interval_over"].tolist() == ["seeds", "seeds"]
+    assert table["interval_over"].tolist() == ["runs", "runs"]
     assert table["half_width"][0] == pytest.approx(half)
     assert table["difference"][0] == pytest.approx(0.075 + np.mean(shifts))
     assert table["difference_half_width"][0] == pytest.approx(half)
     assert table["verdict"][0] == NO_DIFFERENCE
-    assert "over seeds (Student t)" in tables.to_markdown(second + first)
+    assert "over runs: seeds, folds or versions (Student t)" in tables.to_markdown(second + first)
     # a seed that only one of them has is no pair
     table = tables.summary(second + first[:1])
-    assert table["difference_seeds"][0] == 1
+    assert table["difference_runs"][0] == 1
     assert table["difference"][0] == pytest.approx(0.075)
 
 
@@ -130,10 +130,10 @@ def test_variants_of_an_algorithm_are_rows_of_their_own():
     table = tables.summary(records)
     assert table["variant"].tolist() == ["inner_steps=5", "inner_steps=10"] * 2
     assert table["label"][0] == "MAML, second order (inner_steps=5)"
-    assert table["difference_seeds"].tolist() == [1, 1, 0, 0]
+    assert table["difference_runs"].tolist() == [1, 1, 0, 0]
     # two settings that were tuned apart are no variants: one each
     records = [run("maml", SECOND, inner_lr=1.0), run("fomaml", FIRST, inner_lr=0.5)]
-    assert tables.summary(records)["difference_seeds"].tolist() == [1, 0]
+    assert tables.summary(records)["difference_runs"].tolist() == [1, 0]
 
 
 def test_one_experiment_twice_is_refused():
@@ -249,3 +249,36 @@ def test_frame_is_one_row_a_record():
     frame = tables.frame([run("maml", SECOND, inner_lr=0.3), run("fomaml", FIRST)])
     assert frame["learner.inner_lr"][0] == 0.3
     assert frame["accuracy"].tolist() == pytest.approx([0.75, 0.675])
+
+
+def student_run(algorithm, values, **options):
+    """A record tested at 1 and 5 answers shown, two students each."""
+    record = run(algorithm, [*values[0], *values[1]], 0, "auc", "irt", **options)
+    views, each = [], {"accuracy": 0.7, "nll": 0.5, "brier": 0.2, "calibration_error": 0.01}
+    for shots, part in zip((1, 5), values):
+        means = {"auc": float(np.mean(part))} | each
+        metrics = {n: {"mean": v, "ci95": None, "per_step": [v]} for n, v in means.items()}
+        views.append({"shots": shots, "episodes": 2, "metrics": metrics, "recovery": {}})
+    record["evaluation"]["views"] = views
+    return record
+
+
+def test_one_training_tested_at_several_numbers_of_answers_is_a_row_each():
+    records = [
+        student_run("bilevel_irt", ([0.7, 0.8], [0.8, 0.9])),
+        student_run("first_order_bilevel_irt", ([0.7, 0.8], [0.7, 0.81])),
+        student_run("bayes", ([0.8, 0.9], [0.9, 1.0])),
+        student_run("item_mean", ([0.6, 0.69], [0.6, 0.69])),
+    ]
+    table = tables.summary(records)
+    assert table["shots"].tolist() == [1, 1, 1, 1, 5, 5, 5, 5]
+    second = table[table["algorithm"] == "bilevel_irt"].set_index("shots")
+    assert second["mean"].tolist() == pytest.approx([0.75, 0.85])
+    assert second["difference"].tolist() == pytest.approx([0, 0.095])
+    assert second["share"].tolist() == pytest.approx([0.105 / 0.205, 0.205 / 0.305])
+    assert table[table["algorithm"].isin(["bayes", "item_mean"])]["share"].isna().all()
+    text = tables.to_markdown(records)
+    assert "n = 1" in text
+    assert "second − first: bilevel IRT" in text
+    assert "Calibration error" in text
+    assert "Calibration error" not in tables.to_markdown(records, brief=True)

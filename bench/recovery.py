@@ -1,0 +1,53 @@
+"""How well a method recovers what lies behind synthetic students' answers."""
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import binary_auroc
+
+from bench.data_module import EpisodeDataModule
+from bench.learner import MetaLearner
+
+AT_ONCE = 500  # students
+
+
+def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -> dict[str, float]:
+    """Compares a method's latent state with the true one of test students.
+
+    ``ability_correlation``: the correlation of each true ability with its best linear prediction
+    from the method's latent numbers, mean over the abilities. ``mastery_auc``: how well the
+    method's number for a skill tells students who have mastered it from those who have not, pooled
+    over skills; only where the method has one number a skill.
+
+    Args:
+        learner: a method, with ``latent(episode) -> [tasks, dimensions]`` if it has such a state.
+        data: students, with ``truth`` if they are synthetic.
+        index: ``[students]`` numbers of test episodes.
+
+    Returns:
+        Empty where there is nothing to compare.
+    """
+    if not hasattr(learner, "latent") or not hasattr(data, "truth"):
+        return {}
+    truth = data.truth("test", data.students_of("test", index))
+    if not truth:
+        return {}
+    found = []
+    for part in np.array_split(index, -(-len(index) // AT_ONCE)):
+        episode = data.episodes("test", part)
+        device = learner.device
+        episode = episode._replace(
+            **{n: v.to(device) for n, v in episode._asdict().items() if v is not None}
+        )
+        with torch.enable_grad():
+            found.append(learner.latent(episode).detach().double().cpu().numpy())
+    latent = np.concatenate(found)
+    result = {}
+    if "ability" in truth:
+        design = np.column_stack([np.ones(len(latent)), latent])
+        fitted = design @ np.linalg.lstsq(design, truth["ability"], rcond=None)[0]
+        pairs = zip(fitted.T, truth["ability"].T)
+        result["ability_correlation"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+    if "mastery" in truth and latent.shape == truth["mastery"].shape:
+        known = torch.from_numpy(truth["mastery"].astype(np.int64)).flatten()
+        result["mastery_auc"] = float(binary_auroc(torch.from_numpy(latent).flatten(), known))
+    return result
