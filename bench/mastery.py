@@ -70,7 +70,7 @@ def needed(u_first: np.ndarray, u_more: np.ndarray, most: int) -> np.ndarray:
         ``[items, skills]`` bool.
     """
     rank = u_more[:, 1:].copy()
-    rank[np.arange(len(rank)), u_first.argsort(1).ravel()[: len(rank)]] = 0
+    rank[np.arange(len(rank)), u_first.argsort(1).ravel()[: len(rank)]] = -1
     return rank.argsort(1).argsort(1) < 1 + (u_more[:, :1] * most).astype(int)
 
 
