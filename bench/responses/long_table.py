@@ -30,8 +30,8 @@ def recognised(names: list[str], first: int = 1) -> bool:
 def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
     """Reads the table.
 
-    Rows that share student, item, order_id and answer are one answer to an item of several
-    skills, one row a skill. Without an order_id, those that differ in nothing but the skill are.
+    Rows that share student, item, order_id and answer are one answer, to an item of several skills
+    that has a row for each. Without an order_id, those that differ in nothing but the skill are.
     Fractional scores and missing answers are dropped.
 
     Args:
@@ -70,13 +70,12 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
     time = _time(field["order_id"], where("order_id")) if "order_id" in at else None
 
     key = [student, value, item]
-    if time is None and "skill_id" in at:  # a row that says just the same again is a second try
-        skill, _ = table.number(field["skill_id"])
-        key.append(_occurrence([*key, skill]))
-    elif time is not None:
+    if time is not None:
         # An order_id is of one answer, whichever of its item's skills is in the item's place.
-        one = role == "skill_id" and names[at["order_id"]].lower() in ("order_id", "log_id")
-        key = [*(key[:2] if one else key), time]
+        of_answer = names[at["order_id"]].lower() in ("order_id", "log_id")
+        key = [student, value, time] if role == "skill_id" and of_answer else [*key, time]
+    elif "skill_id" in at:  # a row that says just the same again is a second try
+        key.append(_occurrence([*key, table.number(field["skill_id"])[0]]))
     if len(key) > 3 or time is not None:
         once = _first(key, kept)
         if len(once) < len(kept):
@@ -161,18 +160,22 @@ def _seconds(token: str) -> float:
 
 def _first(key: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Those of the rows, ascending, whose key no earlier one has."""
-    order = np.lexsort([part[rows] for part in key])  # stable: equal keys stay in order
-    new = np.ones(len(order), bool)
-    new[1:] = np.any([part[rows][order][1:] != part[rows][order][:-1] for part in key], 0)
+    order, new = _groups([part[rows] for part in key])
     return np.sort(rows[order[new]])
 
 
 def _occurrence(key: list[np.ndarray]) -> np.ndarray:
     """``[n]`` how many earlier rows have the same key."""
-    order = np.lexsort(key)
+    order, new = _groups(key)
+    place = np.arange(len(order))
+    count = np.empty_like(place)
+    count[order] = place - np.maximum.accumulate(np.where(new, place, 0))
+    return count
+
+
+def _groups(key: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """``[n]`` rows with equal ones together, in their order; ``[n]`` where another group begins."""
+    order = np.lexsort(key)  # stable
     new = np.ones(len(order), bool)
     new[1:] = np.any([part[order][1:] != part[order][:-1] for part in key], 0)
-    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    count = np.empty(len(order), np.int64)
-    count[order] = np.arange(len(order)) - start
-    return count
+    return order, new

@@ -22,14 +22,12 @@ class Cells(NamedTuple):
         columns: their names; ``1``, ``2``, ... if the file has none.
         value: ``[rows, columns]`` float64, 0, 1 or NaN.
         lines: ``[rows]`` line numbers.
-        notes: what was dropped.
     """
 
     rows: list[str] | None
     columns: list[str]
     value: np.ndarray
-    lines: list[int]
-    notes: list[str]
+    lines: tuple[int, ...]
 
 
 def recognised(text: Text) -> bool:
@@ -56,7 +54,7 @@ def read(text: Text) -> Responses:
         [],
         np.zeros((0, 2), np.int64),
         ordered=False,
-        notes=[*text.notes, *cells.notes],
+        notes=text.notes,
     )
 
 
@@ -101,18 +99,18 @@ def read_cells(text: Text, what: str) -> Cells:
         at = int(partial.argmax())
         raise where(at, f"answer {shown(flat[at])} is neither 0 nor 1: {table.REMEDY}")
     value = value.reshape(len(rows), len(columns))
-    notes = []
     if not (names and names[-1]) and len(columns) > 1 and np.isnan(value[:, -1]).all():
         value, columns = value[:, :-1], columns[:-1]  # a comma at the end of each line
     twice = len(columns) - len(set(columns))
     if twice:
         raise BenchError(f"{text.path}, header: {twice} names of columns occur twice: rename them")
-    return Cells([row[0].strip() for row in rows] if named else None, columns, value, lines, notes)
+    return Cells([row[0].strip() for row in rows] if named else None, columns, value, lines)
 
 
 def _is_header(row: list[str]) -> bool:
-    """Whether the first row has names: words, or 1, 2, 3, ..."""
-    if any(table.mark(cell) is None for cell in row[1:]):
+    """Whether the first row has names: words all of them, or 1, 2, 3, ..."""
+    rest = [cell for cell in row[1:] if cell.strip()]
+    if rest and all(table.mark(cell) is None for cell in rest):
         return True
     numbers = [str(n) for n in range(len(row) + 1)]
     row = [cell.strip() for cell in row]

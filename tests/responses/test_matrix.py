@@ -70,6 +70,8 @@ def test_students_without_answers_are_dropped(tmp_path):
         ("0,1,1\n1,-1,0\n1,0,0\n", "line 2: column 2: answer '-1'"),
         ("0,1,1\n1,0.5,0\n1,0,0\n", "line 2: column 2: answer '0.5' is neither 0 nor 1: write"),
         ("0,1,1\n1,no,0\n1,0,0\n", "line 2: column 2: answer 'no'"),
+        ("0,no,1\n1,0,0\n1,0,0\n", "line 1: column 2: answer 'no'"),
+        ("0,1,3\n1,0,0\n1,0,0\n", "line 1: column 3: answer '3'"),
         ("0,1,1\n1,0\n", "line 2: 2 fields, but 3 in line 1: leave a cell empty"),
         ("x,y,z\n0,1,1\n\n1,0,1,1\n", "line 4: 4 fields, but 3 in the header"),
         ("x,y,x\n0,1,1\n", "header: 1 names of columns occur twice: rename them"),
