@@ -84,7 +84,7 @@ def in_time_order(rows: Rows) -> tuple[Rows, Tensor]:
         The sorted rows, and ``[tasks, rows]`` where each row has gone.
     """
     position = rows.x[..., POSITION]
-    order = torch.where(position < 0, torch.inf, position).argsort(1, stable=True)
+    order = torch.where(position < 0, torch.inf, position).argsort(stable=True, dim=1)
     x = rows.x.gather(1, order[..., None].expand(rows.x.shape))
     others = (v.gather(1, order) for v in rows[1:])
     return Rows(x, *others), order.argsort(1)

@@ -22,6 +22,7 @@ from bench.batch_norm import SupportBatchNorm
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 from bench.models import build_model
+from bench.student_episodes import ITEM
 
 TASKS, SUPPORT, QUERY, STEPS, RATE = 3, 6, 5, 3, 0.1
 
@@ -52,10 +53,11 @@ def plain_forward(net, parameters, support_x, query_x=None):
 def reference(net, kind, episode, order, steps=STEPS, forward=plain_forward, frozen=None):
     """Mean meta-objective and its gradient; every inner gradient is appended to ``frozen``."""
     theta = {n: p for n, p in net.named_parameters() if p.requires_grad}
+    adapts = getattr(net, "adapts", theta)
     losses = []
     for t in range(len(episode.support_x)):
         sx, sy, qx, qy, sw, qw = (None if v is None else v[t] for v in episode[:6])
-        phi = dict(theta)
+        phi = {n: p for n, p in theta.items() if n in adapts}
         for _ in range(steps):
             loss = reference_loss(kind, forward(net, phi, sx), sy, sw)
             gradients = torch.autograd.grad(
@@ -105,6 +107,7 @@ def user_net(norm, outputs, channels=3):
 
 
 IMAGES = TaskSpec("classification", (1, 8, 8), 3)
+STUDENTS = TaskSpec("answers", (4,), 1, items=9, skills=1)
 MODELS = {
     "conv4-stride": (IMAGES, "conv4", {"filters": 4, "downsample": "stride"}),
     "conv4-max-pool": (
@@ -114,7 +117,8 @@ MODELS = {
     ),
     "mlp-vectors": (TaskSpec("classification", (4,), 3), "mlp", {"hidden": (7, 5)}),
     "mlp-regression": (TaskSpec("regression", (1,), 2), "mlp", {"hidden": (8,)}),
-    "mlp-items": (TaskSpec("answers", (), 1, items=9), "mlp", {"hidden": (6,), "embedding": 4}),
+    "mlp-items": (STUDENTS, "mlp", {"hidden": (6,), "embedding": 4}),
+    "irt": (STUDENTS, "irt", {"dimensions": 2, "growth": True}),
 }
 OUTPUTS = {"classification": 3, "answers": 1, "regression": 2}
 SMOOTH = [f"{norm}-{kind}" for norm in ("batch", "layer", "instance", "group") for kind in OUTPUTS]
@@ -136,13 +140,20 @@ def case(name):
     return spec, net
 
 
+def questions(spec, tasks, rows):
+    """Item, position, a skill or not, and an estimate of difficulty."""
+    item, skill = (torch.randint(n, (tasks, rows)).double() for n in (spec.items, 2))
+    position = torch.rand(tasks, rows).argsort(1).double()
+    return torch.stack([item, position, skill, torch.randn(tasks, rows)], -1)
+
+
 def draw(spec, tasks=TASKS, weights=False):
     """A batch of random tasks."""
     torch.manual_seed(2)
 
     def part(rows):
         if spec.items:
-            x = torch.randint(spec.items, (tasks, rows))
+            x = questions(spec, tasks, rows)
         else:
             x = torch.randn(tasks, rows, *spec.input_shape)
         if spec.kind == "regression":
@@ -200,7 +211,7 @@ def test_orders_differ(name):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", [*SMOOTH, "irt"])
 def test_meta_gradient_equals_finite_differences(name, order):
     spec, net = case(name)
     episode = draw(spec)
@@ -216,7 +227,8 @@ def test_meta_gradient_equals_finite_differences(name, order):
             return model.loss(episode).mean().item()
         losses = []
         for t in range(TASKS):
-            phi = {n: p.detach().clone() for n, p in net.named_parameters()}
+            named = {n: p for n, p in net.named_parameters() if n in getattr(net, "adapts", [n])}
+            phi = {n: p.detach().clone() for n, p in named.items()}
             for task, gradients in frozen:
                 if task == t:
                     phi = {n: v - RATE * g for (n, v), g in zip(phi.items(), gradients)}
@@ -265,7 +277,7 @@ def test_closed_form_of_linear_regression(order, steps):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["conv4-max-pool", "mlp-items", "batch-classification"])
+@pytest.mark.parametrize("name", ["conv4-max-pool", "mlp-items", "irt", "batch-classification"])
 def test_loop_over_tasks_equals_the_vectorised_forward(name, order):
     spec, net = case(name)
     episode, parameters = draw(spec), list(net.parameters())
@@ -277,7 +289,7 @@ def test_loop_over_tasks_equals_the_vectorised_forward(name, order):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["mlp-items", "mlp-regression", "group-classification"])
+@pytest.mark.parametrize("name", ["mlp-items", "irt", "mlp-regression", "group-classification"])
 def test_weighted_rows(name, order):
     spec, net = case(name)
     episode, parameters = draw(spec, weights=True), list(net.parameters())
@@ -476,7 +488,7 @@ def test_random_init_has_a_zero_gradient_and_adapts_as_maml():
     assert torch.equal(model.predict(episode), learner(spec, net).predict(episode))
 
 
-@pytest.mark.parametrize("name", ["conv4-stride", "mlp-items", "batch-regression"])
+@pytest.mark.parametrize("name", ["conv4-stride", "mlp-items", "irt", "batch-regression"])
 def test_no_adaptation_is_joint_training_on_the_query(name):
     spec, net = case(name)
     episode, parameters = draw(spec), list(net.parameters())
@@ -503,7 +515,7 @@ def test_item_mean_converges_to_the_item_means(weights):
 
     for _ in range(5):
         optimizer.step(closure)
-    items = torch.cat([episode.support_x, episode.query_x], 1).flatten()
+    items = torch.cat([episode.support_x, episode.query_x], 1)[..., ITEM].flatten()
     answers = torch.cat([episode.support_y, episode.query_y], 1).flatten()
     w = torch.ones_like(answers)
     if weights:
@@ -511,7 +523,7 @@ def test_item_mean_converges_to_the_item_means(weights):
     for item in range(spec.items):
         here = items == item
         mean = (answers * w)[here].sum() / w[here].sum()
-        odds = model.predict(episode._replace(query_x=torch.tensor([[item]])))
+        odds = model.predict(episode._replace(query_x=torch.tensor([[[item, 0.0, 0.0, 0.0]]])))
         assert odds.shape == (1, 1, 1, 1)
         assert odds.sigmoid().item() == pytest.approx(mean.item(), abs=1e-4)
 
@@ -524,8 +536,9 @@ def test_item_mean_gradient_is_answers_minus_expected():
     gradient = torch.autograd.grad(model.loss(episode).mean(), model.net.log_odds)[0][:, 0]
     wanted = torch.zeros(spec.items)
     for item, answer in zip(
-        [*episode.support_x[0], *episode.query_x[0]], [*episode.support_y[0], *episode.query_y[0]]
+        torch.cat([episode.support_x, episode.query_x], 1)[0, :, ITEM].long(),
+        [*episode.support_y[0], *episode.query_y[0]],
     ):
-        wanted[item] += (0.5 - answer) / (SUPPORT + QUERY)
+        wanted[item] += 0.5 - answer
     torch.testing.assert_close(gradient, wanted)
-    assert model.loss(episode).item() == pytest.approx(math.log(2))
+    assert model.loss(episode).item() == pytest.approx((SUPPORT + QUERY) * math.log(2))

@@ -108,7 +108,7 @@ HEADLINE = {"classification": "accuracy", "answers": "auc", "regression": "mse"}
 @pytest.mark.parametrize("cls", [MAML, FOMAML, NoAdaptation, RandomInit, ItemMean])
 def test_every_algorithm_on_every_kind_of_task(trainer, cls, kind):
     if cls is ItemMean and kind != "answers":
-        with pytest.raises(BenchError, match="item numbers"):
+        with pytest.raises(BenchError, match="students"):
             trainer(max_epochs=1).fit(cls(), DATA[kind]())
         return
     small = kind == "classification"
@@ -197,8 +197,8 @@ def test_item_mean_learns_the_item_means(trainer):
     data = IRTDataModule(queries=20, items=30, tasks_per_batch=64, iterations_per_epoch=100)
     model = ItemMean()
     trainer(max_steps=100).fit(model, data)
-    _, item, answer = data.students("train", np.arange(6400))
-    means = [answer[item == i].mean() for i in range(30)]
+    seen = data.sequences("train", np.arange(6400))
+    means = [seen.answer[seen.item == i].mean() for i in range(30)]
     np.testing.assert_allclose(model.net.log_odds.detach().sigmoid()[:, 0], means, atol=0.02)
 
 

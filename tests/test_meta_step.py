@@ -7,15 +7,17 @@ import torch
 from torch import nn
 
 from bench import meta_step, registry
+from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 from bench.meta_step import parts
+from bench.student_learner import StudentLearner
 
 TASKS = 5
 SPECS = {
     "images": TaskSpec("classification", (2, 16, 16), 3),
     "vectors": TaskSpec("regression", (4,), 2),
-    "items": TaskSpec("answers", (), 1, items=7),
+    "items": TaskSpec("answers", (4,), 1, items=7, skills=2),
 }
 MODELS = {
     "conv4": ("images", "conv4", {"filters": 3}),
@@ -23,6 +25,8 @@ MODELS = {
     "mlp-images": ("images", "mlp", {"hidden": [6]}),
     "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
     "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
+    "irt": ("items", "irt", {"dimensions": 3, "growth": True}),
+    "students": ("items", None, None),  # of methods with a network of their own
 }
 
 
@@ -34,7 +38,10 @@ def draw(kind):
 
     def x(rows):
         if spec.items:
-            return torch.randint(spec.items, (TASKS, rows), generator=made)
+            item = torch.randint(spec.items, (TASKS, rows), generator=made)
+            position = torch.rand(TASKS, rows, generator=made).argsort(1)
+            skills = torch.randint(2, (TASKS, rows, spec.skills), generator=made)
+            return torch.cat([item[..., None], position[..., None], skills], -1).double()
         return torch.randn(TASKS, rows, *spec.input_shape, generator=made)
 
     def y(rows):
@@ -96,20 +103,29 @@ def _parts(monkeypatch):
 
 @pytest.mark.parametrize("batch_norm", ["transductive", "support"])
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name, (_, model, _) in MODELS.items() if model])
 def test_every_model(name, order, batch_norm):
     check(name, "maml", {"order": order, "batch_norm": batch_norm})
 
 
 @pytest.mark.parametrize("algorithm", sorted(registry.names("algorithms")))
 def test_every_algorithm(algorithm):
-    names = ["mlp-items"] if algorithm == "item_mean" else ["conv4", "mlp-vectors"]
-    for name in names:
+    cls = registry.load("algorithms", algorithm)
+    if issubclass(cls, StudentLearner):
+        check("students", algorithm, {})
+        return
+    for name in ("irt",) if issubclass(cls, BilevelIRT) else ("conv4", "mlp-vectors", "irt"):
         check(name, algorithm, {})
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_inner_loss_summed(order):
+    for name in ("mlp-vectors", "irt"):
+        check(name, "maml", {"order": order, "inner_loss": "sum"})
+
+
 def test_models_and_algorithms_are_all_covered():
-    assert {m for _, m, _ in MODELS.values()} == set(registry.names("models"))
+    assert {m for _, m, _ in MODELS.values() if m} == set(registry.names("models"))
 
 
 compiler = pytest.mark.skipif(
@@ -120,7 +136,7 @@ compiler = pytest.mark.skipif(
 @compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["mlp-items", "mlp-vectors"])
+@pytest.mark.parametrize("name", ["mlp-items", "mlp-vectors", "irt"])
 def test_compiled(name, order):
     episode = draw(MODELS[name][0])
     made = learner(name, order=order, engine="compiled")

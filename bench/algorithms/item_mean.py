@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from bench.episode import Episode
-from bench.errors import BenchError
-from bench.learner import MetaLearner
+from bench.episode import Episode, TaskSpec
 from bench.student_episodes import ITEM
+from bench.student_learner import StudentLearner, rows_of
 
 
-class ItemMean(MetaLearner):
+class ItemMean(StudentLearner):
     """One log-odds per item, fitted to all answers of the training students; never adapted.
+
+    Items that were unknown in training get the mean over those whose number was withheld there.
 
     Args:
         outer_lr: Adam's learning rate for the log-odds.
@@ -22,23 +23,14 @@ class ItemMean(MetaLearner):
     def __init__(self, outer_lr: float = 0.1, outer_schedule: str = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
-    def configure_model(self) -> None:
-        """Builds the table of log-odds."""
-        if not self.spec.items:
-            raise BenchError("item_mean needs tasks whose inputs are item numbers (students)")
-        self._given_model = (Table(self.spec.items),)
-        super().configure_model()
+    def build(self, spec: TaskSpec) -> nn.Module:
+        """The table of log-odds."""
+        return Table(spec.items)
 
     def loss(self, episode: Episode) -> Tensor:
-        """Loss over all answers of each student, ``[tasks]``: its mean weighs answers alike."""
-        x = torch.cat([episode.support_x, episode.query_x], 1)
-        y = torch.cat([episode.support_y, episode.query_y], 1)
-        weights = []
-        for w, part in (episode.support_w, episode.support_y), (episode.query_w, episode.query_y):
-            weights.append(torch.ones_like(part, dtype=self.dtype) if w is None else w)
-        w = torch.cat(weights, 1)
-        loss = self.objective.loss(self.net(x), y)
-        return (loss * w).sum(1) / w.sum(1).mean()
+        """Minus the log-likelihood of all answers of each student, ``[tasks]``."""
+        rows = rows_of(episode)
+        return (self.objective.loss(self.net(rows.x), rows.y) * rows.counts).sum(1)
 
     def predict(self, episode: Episode) -> Tensor:
         """Log-odds of each query item, ``[tasks, 1, query, 1]``."""

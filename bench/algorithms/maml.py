@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.episode import Episode
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 from bench.inner_loop import Fast, inner_loop
 from bench.learner import MetaLearner
 from bench.student_episodes import ITEM
@@ -30,6 +30,9 @@ class MAML(MetaLearner):
             2.0 here.
         inner_steps: gradient steps on the support set while training.
         test_steps: gradient steps at validation, test and prediction; None: ``inner_steps``.
+        inner_loss: ``"mean"`` or ``"sum"`` over the support rows. With the sum, more rows move the
+            parameters further, as more answers of a student should; ``inner_lr`` is then the rate
+            of one row.
         recompute: with order 2, compute each inner step again in the backward pass instead of
             keeping it: memory hardly grows with the inner steps, for about a third more time.
         **kwargs: see :class:`bench.learner.MetaLearner`.
@@ -41,6 +44,7 @@ class MAML(MetaLearner):
         inner_lr: float = 0.1,
         inner_steps: int = 1,
         test_steps: int | None = None,
+        inner_loss: Literal["mean", "sum"] = "mean",
         recompute: bool = False,
         **kwargs,
     ):
@@ -52,6 +56,8 @@ class MAML(MetaLearner):
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
         if type(inner_lr) not in (int, float):
             raise BenchError(f"inner_lr={inner_lr!r}: give a number")
+        if inner_loss not in ("mean", "sum"):
+            raise BenchError(f"inner_loss={inner_loss!r}: {nearest(inner_loss, ['mean', 'sum'])}")
 
     @property
     def test_steps(self) -> int:
@@ -60,9 +66,20 @@ class MAML(MetaLearner):
         return self.hparams["inner_steps"] if steps is None else steps
 
     def fast(self, tasks: int) -> Fast:
-        """The parameters that adapt, one copy a task: name to ``[tasks, ...]``."""
-        named = self.net.named_parameters()
-        return {n: _laid_out(p).expand(tasks, *p.shape) for n, p in named if p.requires_grad}
+        """The parameters that adapt, one copy a task: name to ``[tasks, ...]``.
+
+        All that require a gradient; of a network that names them in ``adapts`` (parameters, or
+        layers with all they hold), only those. The others are shared by all tasks.
+        """
+        named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
+        adapts = getattr(self.net, "adapts", None)
+        if adapts is not None:
+            named = [(n, p) for n, p in named if n in adapts or n.split(".")[0] in adapts]
+            if not named:
+                raise BenchError(
+                    f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
+                )
+        return {n: _laid_out(p).expand(tasks, *p.shape) for n, p in named}
 
     def rate(self, name: str, step: int) -> Tensor | float:
         """Step size of a parameter at an inner step."""
@@ -72,8 +89,11 @@ class MAML(MetaLearner):
         """The parameters of every task after 0, 1, ..., ``steps`` steps on its support set."""
 
         def support_loss(fast: Fast) -> Tensor:
-            outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
-            return self.mean_loss(outputs, episode.support_y, episode.support_w)
+            x, y, w = episode.support_x, episode.support_y, episode.support_w
+            loss = self.mean_loss(self.task_outputs(fast, x, w), y, w)
+            if self.hparams["inner_loss"] == "mean":
+                return loss
+            return loss * (y.shape[1] if w is None else w.sum(1))
 
         fast = self.fast(len(episode.support_x))
         recompute = self.hparams["recompute"]

@@ -11,7 +11,7 @@ from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 
 IMAGES = TaskSpec("classification", (1, 8, 8), 3)
-STUDENT = TaskSpec("answers", (), 1, items=9)
+STUDENT = TaskSpec("answers", (2,), 1, items=9)
 LINE = TaskSpec("regression", (1,), 1)
 
 
@@ -27,7 +27,7 @@ def rows(spec, n=6):
     if spec is IMAGES:
         return torch.randn(n, 1, 8, 8), torch.arange(n) % 3
     if spec is STUDENT:
-        return torch.arange(n), torch.arange(n) % 2
+        return torch.arange(float(n))[:, None].expand(n, 2), torch.arange(n) % 2
     return torch.randn(n, 1), torch.randn(n, 1)
 
 
@@ -110,7 +110,7 @@ def test_adapt_leaves_the_model_and_other_predictors_alone():
         (IMAGES, lambda x, y: (x, y - 1), "from 0 to 2"),
         (IMAGES, lambda x, y: (x, y + 0.5), "whole numbers"),
         (IMAGES, lambda x, y: ((255 * x).to(torch.uint8), y), "floating-point"),
-        (STUDENT, lambda x, y: (x + 9, y), "item numbers from 0 to 8"),
+        (STUDENT, lambda x, y: (x + 9, y), "item numbers up to 8"),
         (STUDENT, lambda x, y: (x, y * 2), "from 0 to 1"),
         (LINE, lambda x, y: (x, y[:, 0]), r"these rows need \(6, 1\)"),
     ],

@@ -1,0 +1,49 @@
+"""The ceiling of synthetic student tasks: the best prediction that anybody could make."""
+
+import torch
+from torch import Tensor, nn
+
+from bench.algorithms.item_mean import Table
+from bench.episode import Episode, TaskSpec
+from bench.errors import BenchError
+from bench.student_learner import StudentLearner
+
+
+class Bayes(StudentLearner):
+    """The exact Bayes prediction, by the data module that knows how its students were made.
+
+    See :meth:`bench.synthetic_students.SyntheticStudents.ceiling` for what it knows. Nothing is
+    trained.
+
+    Args:
+        **kwargs: see :class:`bench.learner.MetaLearner`.
+    """
+
+    trains = False
+
+    def build(self, spec: TaskSpec) -> nn.Module:
+        """Numbers that are not used, as a Trainer wants something to train."""
+        return Table(spec.items)
+
+    def loss(self, episode: Episode) -> Tensor:
+        """Zero for every task."""
+        return 0 * self.net.log_odds.sum() + torch.zeros_like(episode.query_y[:, 0])
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Log-odds of each query in float64, ``[tasks, 1, query, 1]``.
+
+        Raises:
+            BenchError: where the best prediction is not known.
+        """
+        data = getattr(self._trainer, "datamodule", None)
+        if not hasattr(data, "ceiling_of"):
+            raise BenchError(
+                f"the best possible prediction is not known for {type(data).__name__}: leave "
+                "bayes out, or use a data set of synthetic students"
+            )
+        p = torch.as_tensor(data.ceiling_of(episode), dtype=torch.float64)
+        return torch.logit(p, eps=1e-15).to(self.device)[:, None, :, None]
+
+    def on_train_start(self) -> None:
+        """Ends training before it begins."""
+        self.trainer.should_stop = True

@@ -1,0 +1,60 @@
+"""Meta-learned item response theory: the ability adapts, the items learn how best it does."""
+
+from collections import deque
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from bench.algorithms.maml import MAML
+from bench.episode import Episode
+from bench.models.irt import GROWTH_TIME
+from bench.student_episodes import POSITION
+from bench.student_learner import rows_of
+
+
+class BilevelIRT(MAML):
+    """MAML on an IRT model of which the ability alone adapts.
+
+    The inner level fits a student's ability to the answers shown, the outer level fits what items
+    measure and how easy they are to the answers that follow from it: Ghosh and Lan, "BOBCAT:
+    Bilevel Optimization-Based Computerized Adaptive Testing", IJCAI 2021 (arXiv:2108.07386),
+    equations 1 and 2, with the items of every question in place of a question selector.
+
+    With ``order=2`` items also learn how they move the ability (what they teach about a student),
+    with ``order=1`` only how they are answered by a student of given ability.
+
+    Args:
+        model: ``"irt"``, or another model that says what ``adapts``.
+        inner_lr: inner learning rate of the ability, for one answer if ``inner_loss="sum"``.
+        inner_steps: gradient steps on the answers shown.
+        inner_loss: see :class:`bench.algorithms.maml.MAML`.
+        outer_lr: Adam's learning rate for the items.
+        **kwargs: see :class:`bench.algorithms.maml.MAML`.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module | None = "irt",
+        inner_lr: float = 0.3,
+        inner_steps: int = 3,
+        inner_loss: Literal["mean", "sum"] = "sum",
+        outer_lr: float = 1e-2,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            model=model,
+            inner_lr=inner_lr,
+            inner_steps=inner_steps,
+            inner_loss=inner_loss,
+            outer_lr=outer_lr,
+            **kwargs,
+        )
+
+    def latent(self, episode: Episode) -> Tensor:
+        """The ability of each student after the last question, ``[tasks, dimensions]``."""
+        fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
+        ability = fast["ability"]
+        if "growth" not in fast:
+            return ability
+        last = rows_of(episode).x[..., POSITION].amax(1)
+        return ability + fast["growth"] * last[:, None] / GROWTH_TIME

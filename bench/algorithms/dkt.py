@@ -1,0 +1,98 @@
+"""Deep knowledge tracing: a recurrent network reads the answers in the order of time."""
+
+import torch
+from torch import Tensor, nn
+
+from bench.episode import Episode, TaskSpec
+from bench.models.irt import ItemParameters
+from bench.student_episodes import POSITION
+from bench.student_learner import Rows, StudentLearner, in_time_order, rows_of
+
+WRONG, RIGHT, UNKNOWN = 0, 1, 2
+
+
+class DKT(StudentLearner):
+    """An LSTM whose state after each answer predicts the next.
+
+    Piech et al., "Deep Knowledge Tracing", NeurIPS 2015 (arXiv:1506.05908), section 3. A question
+    met whose answer is not shown enters as a third kind of answer, so that what lies further ahead
+    can be predicted. Of answers that come after a query nothing is used.
+
+    Args:
+        hidden: size of the LSTM's state.
+        ahead: whether to learn also to predict the whole query from the answers shown alone; where
+            the protocol asks for the next answer only, the other part of the loss is enough.
+        outer_lr: Adam's learning rate.
+        **kwargs: see :class:`bench.learner.MetaLearner`.
+    """
+
+    def __init__(self, hidden: int = 64, ahead: bool = True, outer_lr: float = 3e-3, **kwargs):
+        super().__init__(outer_lr=outer_lr, **kwargs)
+
+    def build(self, spec: TaskSpec) -> nn.Module:
+        """The network."""
+        return Recurrent(spec, self.hparams["hidden"])
+
+    def loss(self, episode: Episode) -> Tensor:
+        """Minus the log-likelihood of each student's answers, ``[tasks]``.
+
+        Of each answer given all before it, the query's among them, in one pass; with ``ahead``
+        also of the query given what is shown.
+        """
+        rows, _ = in_time_order(rows_of(episode))
+        loss = self._minus_log_likelihood(rows, rows.counts, rows.counts)
+        if self.hparams["ahead"]:
+            loss = loss + self._minus_log_likelihood(rows, rows.shown, rows.counts - rows.shown)
+        return loss
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Log-odds of each query given what was shown before it, ``[tasks, 1, query, 1]``."""
+        rows, place = in_time_order(rows_of(episode))
+        logits = self.net(rows.x, _kind(rows, rows.shown))[..., 0]
+        asked = place[:, episode.support_y.shape[1] :]
+        return logits.gather(1, asked)[:, None, :, None]
+
+    def _minus_log_likelihood(self, rows: Rows, seen: Tensor, asked: Tensor) -> Tensor:
+        logits = self.net(rows.x, _kind(rows, seen))
+        return (self.objective.loss(logits, rows.y) * asked).sum(1)
+
+
+def _kind(rows: Rows, seen: Tensor) -> Tensor:
+    return torch.where((seen > 0) & (rows.x[..., POSITION] >= 0), rows.y.long(), UNKNOWN)
+
+
+class Recurrent(nn.Module):
+    """The LSTM between what is read of each question and what is predicted of it.
+
+    Args:
+        spec: tasks whose inputs are questions to students.
+        hidden: size of the state, and of what is read.
+    """
+
+    def __init__(self, spec: TaskSpec, hidden: int):
+        super().__init__()
+        self.read = ItemParameters(spec, 3 * hidden)  # a vector for each kind of answer
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.ask = ItemParameters(spec, hidden + 1)
+        with torch.no_grad():
+            self.read.own.weight.normal_()
+            self.ask.own.weight[:, :-1].normal_(std=hidden**-0.5)
+
+    def forward(self, x: Tensor, kind: Tensor | None = None) -> Tensor:
+        """Predicts each question from those before it.
+
+        Args:
+            x: ``[..., rows, columns]`` in the order of time.
+            kind: ``[..., rows]`` wrong, right or unknown; None: all unknown.
+
+        Returns:
+            Log-odds ``[..., rows, 1]``.
+        """
+        if kind is None:
+            kind = torch.full(x.shape[:-1], UNKNOWN, device=x.device)
+        vectors = self.read(x).unflatten(-1, (3, -1))
+        at = kind[..., None, None].expand(*kind.shape, 1, vectors.shape[-1])
+        state, _ = self.lstm(vectors.gather(-2, at).squeeze(-2))
+        before = torch.cat([torch.zeros_like(state[..., :1, :]), state[..., :-1, :]], -2)
+        asked = self.ask(x)
+        return (asked[..., :-1] * before).sum(-1, keepdim=True) + asked[..., -1:]
