@@ -71,15 +71,16 @@ class StudentEpisodes(EpisodeDataModule):
         if queries is not None:
             self.require_at_least("queries", 1)
         if protocol not in PROTOCOLS:
-            raise BenchError(f"protocol={protocol!r}: {nearest(protocol, PROTOCOLS)}")
-        tested = tuple(tested_shots or (shots,))
+            raise BenchError(f"protocol={protocol!r}: {nearest(str(protocol), PROTOCOLS)}")
+        several = isinstance(tested_shots, (tuple, list))
+        tested = tuple(tested_shots or (shots,)) if several else ()
         whole = all(type(n) is int and 0 < n <= shots for n in tested)
-        if not whole or list(tested) != sorted(set(tested)):
+        if not tested or not whole or list(tested) != sorted(set(tested)):
             raise BenchError(
                 f"tested_shots={tested_shots!r}: give rising whole numbers from 1 to shots={shots}"
             )
         self.tested_shots = tested
-        if not 0 <= hide_items < 1:
+        if type(hide_items) not in (int, float) or not 0 <= hide_items < 1:
             raise BenchError(f"hide_items={hide_items!r}: give a share from 0 to below 1")
 
     # What a source of students is --------------------------------------------------------------
@@ -204,7 +205,23 @@ class StudentEpisodes(EpisodeDataModule):
         if self.varies:
             counts = ((before >= 0) & (before < shown), after >= 0)
             weights = [torch.from_numpy(w).to(support[1].dtype) for w in counts]
+            support = support[0], support[1] * weights[0]  # what is not shown cannot be seen
         return Episode(*support, *query, *weights, index=torch.from_numpy(index))
+
+    def questions(
+        self, split: str, students: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """All that students of validation or test met, whatever their episodes show of it.
+
+        Returns:
+            Rows ``[students, length, columns]`` and answers ``[students, length]`` in the order of
+            time, and ``[students, length]`` bool, false where there is padding.
+        """
+        sequences = self.sequences(split, students)
+        place = np.broadcast_to(np.arange(sequences.item.shape[1]), sequences.item.shape)
+        there = place < sequences.lengths[:, None]
+        x, y = self._rows(split, students, sequences, place, np.where(there, place, -1))
+        return x, y, torch.from_numpy(there)
 
     @property
     def varies(self) -> bool:
