@@ -73,9 +73,8 @@ class SyntheticStudents(StudentEpisodes):
         """
         value = self.hparams[name]
         pair = isinstance(value, (tuple, list)) and len(value) == 2
-        if not pair or not all(type(v) in (int, float) for v in value) or not (
-            least <= value[0] <= value[1] <= most
-        ):
+        numbers = pair and all(type(v) in (int, float) for v in value)
+        if not numbers or not least <= value[0] <= value[1] <= most:
             raise BenchError(
                 f"{name}={value!r}: give two numbers from {least} to {most}, the lower one first"
             )
