@@ -123,6 +123,31 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     speed.add_argument("--readme", type=Path, help="file whose block of these tables is refreshed")
 
+    select = commands.add_parser("select", help="compare ways to choose a student's next question")
+    select.set_defaults(command=select_command)
+    select.add_argument(
+        "--checkpoint",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="of a suite run: results/checkpoints/KEY/best.ckpt; several make an ensemble",
+    )
+    select.add_argument(
+        "--selection",
+        nargs="+",
+        default=["random", "fisher", "bayes"],
+        metavar="POLICY",
+        help="random, fisher, bayes",
+    )
+    select.add_argument(
+        "--questions", nargs="+", type=int, default=[1, 3, 5, 10], help="after how many to predict"
+    )
+    select.add_argument("--students", type=int, help="test students, at most")
+    select.add_argument("--seed", type=int, default=0, help="of the division of the questions")
+    select.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
+    select.add_argument("--data-root", type=Path, help="folder of prepared data")
+
     listing = commands.add_parser("list", help="show algorithms, data sets, models and suites")
     listing.set_defaults(command=list_command)
     listing.add_argument("kind", nargs="?", choices=registry.KINDS)
@@ -246,6 +271,23 @@ def speed_command(options: argparse.Namespace, console: Console) -> None:
     contestants = measure.field_of(given, options.contestants, console.print)
     command.compare(chosen, options.orders, contestants, options.rounds, out, console)
     command.finish(out, options.readme, console)
+
+
+def select_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench select``."""
+    from bench import paths
+    from bench.selection_report import select
+
+    select(
+        options.checkpoint,
+        options.selection,
+        options.questions,
+        options.students,
+        options.seed,
+        paths.writable(options.out),
+        options.data_root,
+        console,
+    )
 
 
 def list_command(options: argparse.Namespace, console: Console) -> None:

@@ -94,15 +94,9 @@ def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
     Raises:
         BenchError: if the learner has no ability.
     """
-    learner.configure_model()
+    require_ability(learner)
     if isinstance(learner, TwoPL):
         return _moments(learner, episode)
-    if not isinstance(learner, MAML) or "ability" not in dict(learner.net.named_parameters()):
-        name = type(learner).__name__
-        raise BenchError(
-            f"one {name} has no posterior: give several checkpoints of it, or one of bilevel_irt, "
-            "rasch or two_pl"
-        )
     with torch.inference_mode(False), torch.enable_grad():
         copies = Episode(*(v.clone() if isinstance(v, Tensor) else v for v in episode))
         fast = deque(learner.adapted(copies, learner.test_steps, order=0), maxlen=1).pop()
@@ -116,6 +110,27 @@ def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
         scaled = root[:, :, None] * information * root[:, None]
         inner = torch.linalg.inv(torch.eye(root.shape[1]).to(scaled) + scaled)
         return Gaussian(logits, query_slopes, root[:, :, None] * inner * root[:, None])
+
+
+def has_ability(learner: MetaLearner) -> bool:
+    """Whether a learner has an ability, and so a posterior of its own."""
+    learner.configure_model()
+    if isinstance(learner, TwoPL):
+        return True
+    return isinstance(learner, MAML) and "ability" in dict(learner.net.named_parameters())
+
+
+def require_ability(learner: MetaLearner) -> None:
+    """Refuses one learner that has no posterior.
+
+    Raises:
+        BenchError: says what to give instead.
+    """
+    if not has_ability(learner):
+        raise BenchError(
+            f"one {type(learner).__name__} has no posterior: give several checkpoints of it, or "
+            "one of bilevel_irt, rasch or two_pl"
+        )
 
 
 def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
