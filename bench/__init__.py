@@ -8,13 +8,22 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
+    "BKT": "bench.algorithms.bkt",
+    "Bayes": "bench.algorithms.bayes",
+    "BilevelIRT": "bench.algorithms.bilevel_irt",
+    "DKT": "bench.algorithms.dkt",
     "FOMAML": "bench.algorithms.fomaml",
+    "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "ItemMean": "bench.algorithms.item_mean",
     "MAML": "bench.algorithms.maml",
     "NoAdaptation": "bench.algorithms.no_adaptation",
     "RandomInit": "bench.algorithms.random_init",
+    "Rasch": "bench.algorithms.rasch",
+    "SkillRunningMean": "bench.algorithms.skill_running_mean",
+    "TwoPL": "bench.algorithms.two_pl",
     "BenchError": "bench.errors",
     "Conv4": "bench.models.conv4",
+    "IRT": "bench.models.irt",
     "MLP": "bench.models.mlp",
     "Episode": "bench.episode",
     "TaskSpec": "bench.episode",

@@ -29,16 +29,18 @@ class BilevelIRT(MAML):
         inner_steps: gradient steps on the answers shown.
         inner_loss: see :class:`bench.algorithms.maml.MAML`.
         outer_lr: Adam's learning rate for the items.
+        outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
     def __init__(
         self,
         model: str | nn.Module | None = "irt",
-        inner_lr: float = 0.3,
-        inner_steps: int = 3,
+        inner_lr: float = 0.05,
+        inner_steps: int = 5,
         inner_loss: Literal["mean", "sum"] = "sum",
-        outer_lr: float = 1e-2,
+        outer_lr: float = 0.03,
+        outer_schedule: Literal["constant", "cosine"] = "cosine",
         **kwargs: Any,
     ):
         super().__init__(
@@ -47,6 +49,7 @@ class BilevelIRT(MAML):
             inner_steps=inner_steps,
             inner_loss=inner_loss,
             outer_lr=outer_lr,
+            outer_schedule=outer_schedule,
             **kwargs,
         )
 

@@ -98,4 +98,4 @@ def test_items_are_recovered(cls):
     found = made.net.discrimination.item() + (own[:, 1] if cls is TwoPL else 0)
     assert np.corrcoef(own[:, 0], d)[0, 1] > 0.99
     assert np.abs(own[:, 0] - d).max() < 0.2
-    np.testing.assert_allclose(found, a if cls is TwoPL else a[0], rtol=0.2)
+    np.testing.assert_allclose(found, a if cls is TwoPL else a[0], rtol=0.3)
