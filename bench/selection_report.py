@@ -114,7 +114,10 @@ def _data(experiments: list[dict[str, Any]], data_root: Path | None) -> StudentE
             )
     if data_root and "data_root" in registry.arguments("data", first["dataset"], {}):
         options[0]["data_root"] = str(data_root)
-    data = registry.create("data", first["dataset"], **options[0])
+    try:
+        data = registry.create("data", first["dataset"], **options[0])
+    except BenchError as error:  # the record may be of another version
+        raise BenchError(f"the data of {first['key']}: {error}") from None
     if not isinstance(data, StudentEpisodes):
         raise BenchError(f"{first['key']}: {first['dataset']} has no questions to ask students")
     return data
@@ -141,12 +144,8 @@ def print_table(record: dict[str, Any], console: Console) -> None:
     """Prints both metrics after each number of questions, and how evenly items are used."""
     made_up = " (synthetic)" if record["synthetic"] else ""
     for metric, title in TITLES.items():
-        grid = Table(
-            title=Text(f"{record['dataset']}{made_up}, {_who(record)}: {title}", style="bold"),
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-        )
+        console.print(Text(f"{record['dataset']}{made_up}, {_who(record)}: {title}", style="bold"))
+        grid = Table(box=None, pad_edge=False)
         grid.add_column("selection")
         for n in record["questions"]:
             grid.add_column(f"{n} question{'s' * (n > 1)}", justify="right")
@@ -162,8 +161,7 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         grid.add_column(heading, justify="left" if heading == "selection" else "right")
     for name, found in record["policies"].items():
         used = found["exposure"]
-        shares = (f"{100 * used[n]:.0f} %" for n in ("max", "overlap"))
-        most, overlap = shares
+        most, overlap = (f"{100 * used[n]:.0f} %" for n in ("max", "overlap"))
         grid.add_row(name, most, f"{used['chi_square']:.2f}", overlap)
     console.print(grid)
     console.print(
