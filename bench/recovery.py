@@ -21,13 +21,18 @@ def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -
     Args:
         learner: a method, with ``latent(episode) -> [tasks, dimensions]`` if it has such a state.
         data: students, with ``truth`` if they are synthetic.
-        index: ``[students]`` numbers of test episodes.
+        index: ``[students]`` numbers of their units in the test list (see
+            :meth:`bench.data_module.EpisodeDataModule.unit`); of each, the last episode is looked
+            at, which shows most.
 
     Returns:
-        Empty where there is nothing to compare.
+        Empty where there is nothing to compare, and where the latent numbers are not finite.
     """
     if not hasattr(learner, "latent") or not hasattr(data, "truth"):
         return {}
+    unit = data.unit("test", np.arange(data.listed("test")))
+    units, from_end = np.unique(unit[::-1], return_index=True)
+    index = (len(unit) - 1 - from_end)[np.searchsorted(units, index)]
     truth = data.truth("test", data.students_of("test", index))
     if not truth:
         return {}
@@ -42,12 +47,18 @@ def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -
             found.append(learner.latent(episode).detach().double().cpu().numpy())
     latent = np.concatenate(found)
     result = {}
+    if not np.isfinite(latent).all():  # training diverged
+        return result
     if "ability" in truth:
         design = np.column_stack([np.ones(len(latent)), latent])
         fitted = design @ np.linalg.lstsq(design, truth["ability"], rcond=None)[0]
         pairs = zip(fitted.T, truth["ability"].T)
-        result["ability_correlation"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+        with np.errstate(invalid="ignore"):  # no correlation with what is alike for all
+            found = [np.corrcoef(a, b)[0, 1] for a, b in pairs]
+        result["ability_correlation"] = float(np.mean(found))
     if "mastery" in truth and latent.shape == truth["mastery"].shape:
         known = torch.from_numpy(truth["mastery"].astype(np.int64)).flatten()
+        if not 0 < known.sum() < len(known):
+            return result
         result["mastery_auc"] = float(binary_auroc(torch.from_numpy(latent).flatten(), known))
     return result

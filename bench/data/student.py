@@ -53,13 +53,15 @@ class StudentDataModule(StudentEpisodes):
         **kwargs,
     ):
         super().__init__(val_episodes=val_episodes, test_episodes=test_episodes, **kwargs)
+        for name in ("source", "q_matrix"):  # plain data, which a checkpoint can hold
+            self.hparams[name] = _plain(self.hparams[name])
         self.require_at_least("folds", 2)
         self.require_at_least("most_answers", 2)
         if folds_from not in FOLDS_FROM:
-            raise BenchError(f"folds_from={folds_from!r}: {nearest(folds_from, FOLDS_FROM)}")
+            raise BenchError(f"folds_from={folds_from!r}: {nearest(str(folds_from), FOLDS_FROM)}")
         if folds_from == "seed" and not (type(fold) is int and 0 <= fold < folds):
             raise BenchError(f"fold={fold!r}: give a number from 0 to {folds - 1}")
-        if not 0 < val_share < 1:
+        if type(val_share) is not float or not 0 < val_share < 1:
             raise BenchError(f"val_share={val_share!r}: give a share between 0 and 1")
 
     @cached_property
@@ -103,7 +105,7 @@ class StudentDataModule(StudentEpisodes):
                 raise BenchError(
                     f"{self._where}: no student is left for {split}: {len(tested)} students, "
                     f"{int(long_enough.sum())} of them with {least} answers or more; give more "
-                    "students, fewer folds or smaller tested_shots"
+                    "students, fewer folds, smaller tested_shots or another val_share"
                 )
         return found
 
@@ -200,3 +202,10 @@ class StudentDataModule(StudentEpisodes):
     def varies(self) -> bool:
         """Always: students gave different numbers of answers."""
         return True
+
+
+def _plain(path):
+    """A path, or several, as text."""
+    if isinstance(path, (list, tuple)):
+        return [str(p) for p in path]
+    return None if path is None else str(path)
