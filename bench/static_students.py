@@ -74,6 +74,10 @@ class StaticStudents(SyntheticStudents):
         right = np.take_along_axis(self.probability(*latent.values()), item, 1)
         return self.draws(split, students, item.shape[1], "answers") < right, latent
 
+    def truth(self, split, students):
+        """What lies behind the answers, without drawing them."""
+        return self.latent(split, students)
+
     def ceiling(self, x, answer, support):
         """Posterior weights of the nodes from the support, then the mean of each row's curve."""
         curve = self._curve_of(x)

@@ -22,10 +22,11 @@ class MIRTDataModule(StaticStudents):
     skills that the Q-matrix says it needs, and strength in one makes up for weakness in another.
     Abilities are standard normal, each two with the same correlation.
 
-    The ceiling is a trapezoidal rule over the abilities, as fine as 131,072 nodes allow: within
-    1e-5 of a much finer one for up to three dimensions, 1e-4 for four, 3e-4 for five. Where the
-    coarsest does not fit (five dimensions with more than some 25 answers shown), the arguments are
-    refused. A new item is averaged over its loadings as drawn and over b given its estimate.
+    The ceiling is a trapezoidal rule over the abilities, as fine as 131,072 nodes allow: with usual
+    parameters within 1e-5 of a much finer one for up to three dimensions, 2e-4 for four and five.
+    Where the coarsest does not fit (five dimensions with more than some 25 answers shown), the
+    arguments are refused. A new item is averaged over its loadings as drawn and over b given its
+    estimate.
 
     Args:
         dimensions: abilities, 1 to 5; 2 or 3 are usual.

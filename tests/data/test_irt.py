@@ -1,96 +1,179 @@
 import numpy as np
 import pytest
 import torch
+from scipy import integrate, special
+from scipy.stats import norm
 
 from bench.data.irt import IRTDataModule
 from bench.errors import BenchError
+from bench.student_episodes import FEATURES, ITEM, POSITION
 
 
-def probability(data, ability, item):
-    a, b = data.item_parameters
-    return 1 / (1 + np.exp(-a[item] * (ability[:, None] - b[item])))
+def integral(f):
+    return integrate.quad(f, -10, 10, epsabs=0, epsrel=1e-10, limit=200)[0]
 
 
-def test_shapes():
-    e = IRTDataModule(shots=3, queries=4, items=9).episodes("val", np.arange(5))
-    assert e.support_x.shape == e.support_y.shape == (5, 3)
-    assert e.query_x.shape == e.query_y.shape == (5, 4)
-    assert e.support_x.dtype == e.query_x.dtype == torch.int64
-    assert e.support_y.dtype == torch.float32
+def brute_force(curves, answer, support):
+    """P(right) of each question not shown, by adaptive integration over the ability.
+
+    ``curves``: functions of the ability, one a question.
+    """
+
+    def likelihood(theta):
+        p = [c(theta) for c in curves]
+        shown = (v if said else 1 - v for v, said, s in zip(p, answer, support) if s)
+        return norm.pdf(theta) * np.prod(list(shown))
+
+    total = integral(likelihood)
+    asked = (c for c, s in zip(curves, support) if not s)
+    return [integral(lambda t: likelihood(t) * c(t)) / total for c in asked]  # noqa: B023
+
+
+def curve(a, b, c):
+    return lambda theta: c + (1 - c) * special.expit(a * (theta - b))
+
+
+def test_columns():
+    data = IRTDataModule(shots=3, queries=4, items=9, new_items=2)
+    e = data.episodes("val", np.arange(50))
+    assert e.support_x.shape == (50, 3, 3)
+    assert e.query_x.shape == (50, 4, 3)
+    assert e.support_y.shape == (50, 3)
+    assert e.support_x.dtype == e.support_y.dtype == torch.float32
     assert set(e.query_y.unique().tolist()) == {0, 1}
-    spec = IRTDataModule(items=60).spec
-    assert (spec.kind, spec.input_shape, spec.outputs, spec.items) == ("answers", (), 1, 60)
+    x = torch.cat([e.support_x, e.query_x], 1)
+    assert set(x[..., ITEM].unique().tolist()) == set(range(10))  # 9 stands for both new ones
+    assert (x[..., POSITION].sort(1).values == torch.arange(7)).all()
+    estimates = {x[..., FEATURES][x[..., ITEM] == j].unique().numel() for j in range(9)}
+    assert estimates == {1}
+    assert x[..., FEATURES][x[..., ITEM] == 9].unique().numel() == 2
+    assert (data.spec.kind, data.spec.input_shape, data.spec.items) == ("answers", (3,), 10)
+    assert IRTDataModule(items=60).spec.input_shape == (2,)
 
 
 def test_a_student_answers_each_question_once():
     data = IRTDataModule(shots=4, queries=6, items=10)
     e = data.episodes("train", np.arange(200))
-    items = torch.cat([e.support_x, e.query_x], 1).sort(1).values
-    assert torch.equal(items, torch.arange(10).expand(200, 10))
+    items = torch.cat([e.support_x, e.query_x], 1)[..., ITEM].sort(1).values
+    assert torch.equal(items, torch.arange(10.0).expand(200, 10))
     # Which questions are answered first is random.
-    counts = np.bincount(e.support_x.flatten(), minlength=10)
+    counts = np.bincount(e.support_x[..., ITEM].flatten().int(), minlength=10)
     assert ((counts - 80) ** 2 / 80).sum() < 27.9  # 99.9 % of chi-square, 9 degrees
 
 
-def test_episodes_are_the_students():
-    data = IRTDataModule()
-    _, item, answer = data.students("test", np.arange(6))
-    e = data.episodes("test", np.arange(6))
-    np.testing.assert_array_equal(torch.cat([e.support_x, e.query_x], 1), item)
-    np.testing.assert_array_equal(torch.cat([e.support_y, e.query_y], 1), answer)
-
-
-def test_answers_follow_the_model():
-    data = IRTDataModule(items=50)
-    ability, item, answer = data.students("train", np.arange(3000))
-    p = probability(data, ability, item)
+@pytest.mark.parametrize("model", ["1pl", "2pl", "3pl"])
+def test_answers_follow_the_model(model):
+    data = IRTDataModule(model=model, items=50, guess_max=0.4)
+    students = np.arange(3000)
+    item, answer, _ = data.sequences("train", students)
+    a, b, c = (v[item] for v in data.item_parameters)
+    p = c + (1 - c) / (1 + np.exp(-a * (data.truth("train", students)["ability"] - b)))
     # Per question, and per tenth of the model's probability.
     for group in (item, np.floor(10 * p).astype(int)):
         excess, variance = (
             np.bincount(group.ravel(), v.ravel()) for v in (answer - p, p * (1 - p))
         )
-        z = excess / np.sqrt(variance)
+        z = excess[variance > 0] / np.sqrt(variance[variance > 0])
         assert np.abs(z).max() < 4
-        assert 0.3 < (z**2).mean() < 2.2
+        assert 0.2 < (z**2).mean() < 2.5
 
 
 def test_abilities_and_items_have_the_stated_distributions():
-    data = IRTDataModule(items=2000)
-    ability = data.students("train", np.arange(2000))[0]
-    a, b = data.item_parameters
-    for value in (ability, b, np.log(a) / 0.4):
-        assert abs(value.mean()) < 4 / np.sqrt(2000)
-        assert abs(value.std() - 1) < 4 / np.sqrt(2 * 2000)
-    assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(2000)
+    data = IRTDataModule(model="3pl", items=2000, new_items=2000)
+    ability = data.truth("train", np.arange(2000))["ability"][:, 0]
+    a, b, c = data.item_parameters
+    noise = data.features[:, 0] - b
+    for value in (ability, b, np.log(a) / 0.4, noise / 0.5):
+        assert abs(value.mean()) < 4 / np.sqrt(len(value))
+        assert abs(value.std() - 1) < 4 / np.sqrt(2 * len(value))
+    for value in (a, noise, c):
+        assert abs(np.corrcoef(value, b)[0, 1]) < 4 / np.sqrt(len(b))
+    assert 0 < c.min() < 0.01 < 0.24 < c.max() < 0.25
+    rasch = IRTDataModule(model="1pl").item_parameters
+    assert (rasch[0] == 1).all()
+    assert (rasch[2] == 0).all()
 
 
-def test_an_episode_depends_on_its_number_alone():
-    data = IRTDataModule()
-    together, alone = (data.students("train", i) for i in (np.arange(9), np.array([5])))
-    for a, b in zip(together, alone):
-        np.testing.assert_array_equal(a[5:6], b)
-    assert len(np.unique(together[0])) == 9
+@pytest.mark.parametrize("model", ["1pl", "2pl", "3pl"])
+@pytest.mark.parametrize("shown", [0, 1, 5, 30])
+def test_the_ceiling_is_that_of_adaptive_integration(rows, model, shown):
+    data = IRTDataModule(model=model, shots=30, queries=2, data_seed=3)
+    item = data.met("test", np.arange(2))
+    answer = data.answers("test", np.arange(2), item)[0]
+    answer[1] = ~answer[1]  # unlikely ones too
+    support = np.broadcast_to(np.arange(32) < shown, item.shape)
+    p = data.ceiling(rows(data, item), answer, support)
+    for s in range(2):
+        curves = [curve(*(v[j] for v in data.item_parameters)) for j in item[s]]
+        there = np.r_[:shown, -2:0]  # a query alone is enough
+        expected = brute_force([curves[j] for j in there], answer[s, there], support[s, there])
+        np.testing.assert_allclose(p[s, -2:], expected, rtol=0, atol=1e-8)
 
 
-def test_which_seed_changes_what():
-    base, seed, world = (IRTDataModule(**k) for k in ({}, {"seed": 1}, {"data_seed": 1}))
-    index = np.arange(4)
+def test_a_new_item_is_averaged_over_what_is_not_known_of_it(rows):
+    data = IRTDataModule(model="3pl", items=4, new_items=3, shots=3, queries=1)
+    item = np.array([[4, 0, 5, 6]])
+    x, estimate = rows(data, item), data.features[4:, 0]
 
-    def same(a, b, split):
-        pairs = zip(a.students(split, index), b.students(split, index))
-        return all(np.array_equal(*pair) for pair in pairs)
+    z, w = special.roots_hermitenorm(200)
+    w = w / w.sum()
 
-    assert np.array_equal(base.item_parameters, seed.item_parameters)
-    assert not np.array_equal(base.item_parameters, world.item_parameters)
-    for split, by_seed in (("train", False), ("val", True), ("test", True)):
-        assert same(base, seed, split) == by_seed
-        assert not same(base, world, split)
-    val, test = (base.students(split, index)[0] for split in ("val", "test"))
-    assert not np.array_equal(val, test)
+    def new_curve(e, theta):
+        b = 0.8 * e + np.sqrt(0.2) * z  # prior and noise have variances 1 and 1/4
+        right = special.expit(np.exp(0.4 * z)[:, None] * (theta - b))
+        return 0.125 + 0.875 * (w @ right @ w)  # c is 1/8 on average
+
+    nodes = data.nodes[0][:, 0]
+    some = np.abs(nodes).argsort()[[0, 30, 60]]
+    data.ceiling(x, np.ones((1, 4), bool), np.zeros((1, 4), bool))
+    for e in estimate[:2]:
+        expected = [new_curve(e, t) for t in nodes[some]]
+        got = data.new_curve(np.array([e]))
+        np.testing.assert_allclose(got[some], expected, rtol=0, atol=1e-9)
+    # With such curves, the ceiling is as for known items.
+    known = curve(*(v[0] for v in data.item_parameters))
+    table = [data.new_curve(np.array([e])) for e in estimate]
+    curves = [table[0], known(nodes), table[1], table[2]]
+    answer, support = np.array([[1, 0, 1, 0]], bool), np.array([[1, 1, 1, 0]], bool)
+    w = data.nodes[1] * curves[0] * (1 - curves[1]) * curves[2]
+    expected = (w * curves[3]).sum() / w.sum()
+    assert abs(data.ceiling(x, answer, support)[0, 3] - expected) < 1e-12
 
 
-def test_too_few_questions():
-    with pytest.raises(BenchError, match=r"shots=5 \+ queries=6 is more than items=10"):
-        IRTDataModule(shots=5, queries=6, items=10)
-    with pytest.raises(BenchError, match="shots=0"):
-        IRTDataModule(shots=0)
+def test_an_estimate_without_noise_or_of_no_use():
+    exact = IRTDataModule(model="1pl", new_items=2, estimate_noise=0.0)
+    b = exact.difficulty[-1]
+    np.testing.assert_allclose(
+        exact.new_curve(exact.features[-1]), special.expit(exact.nodes[0][:, 0] - b), atol=1e-12
+    )
+    alike = IRTDataModule(model="1pl", new_items=2, difficulty_sd=0.0)
+    np.testing.assert_allclose(
+        alike.new_curve(alike.features[-1]), special.expit(alike.nodes[0][:, 0]), atol=1e-12
+    )
+
+
+def test_knowing_more_predicts_better():
+    def loss(shots):
+        data = IRTDataModule(shots=shots, queries=20, test_episodes=500)
+        e = data.episodes("test", np.arange(500))
+        p, y = data.ceiling_of(e), e.query_y.numpy()
+        return -np.log(np.where(y > 0, p, 1 - p)).mean()
+
+    assert loss(1) > loss(5) + 0.01 > loss(25) + 0.02
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"shots": 5, "queries": 6, "items": 10}, r"shots=5 \+ queries=6 is more than items=10"),
+        ({"shots": 0}, "shots=0"),
+        ({"model": "2pm"}, "model='2pm': did you mean 2pl"),
+        ({"discrimination_sd": -0.1}, "discrimination_sd=-0.1: give a number from 0 to 1"),
+        ({"difficulty_sd": "wide"}, "difficulty_sd='wide': give a number from 0 to 3"),
+        ({"guess_max": 0.6}, "guess_max=0.6: give a number from 0 to 0.5"),
+        ({"estimate_noise": float("nan")}, "estimate_noise=nan: give a number of at least 0"),
+    ],
+)
+def test_wrong_options(wrong, message):
+    with pytest.raises(BenchError, match=message):
+        IRTDataModule(**wrong)
