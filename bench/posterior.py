@@ -177,7 +177,7 @@ def _root(covariance: Tensor) -> Tensor:
 @torch.no_grad()
 def _from_nodes(learner: TwoPL, episode: Episode, count: int, seed: int) -> Tensor:
     """Draws by inverting the distribution function between the nodes of the ability."""
-    weights, nodes = learner._posterior(episode).exp(), learner.net.nodes
+    weights, nodes = learner.posterior(episode).exp(), learner.net.nodes
     # one draw in each of so many equal parts of the distribution: less noise, and no bias
     u = counter_random.uniform(counter_random.stream("posterior", seed), np.arange(count), 1)[:, 0]
     u = torch.from_numpy((np.arange(count) + u) / count).to(weights)
@@ -193,7 +193,7 @@ def _from_nodes(learner: TwoPL, episode: Episode, count: int, seed: int) -> Tens
 
 @torch.no_grad()
 def _moments(learner: TwoPL, episode: Episode) -> Gaussian:
-    weights, nodes = learner._posterior(episode).exp(), learner.net.nodes
+    weights, nodes = learner.posterior(episode).exp(), learner.net.nodes
     mean = weights @ nodes
     variance = (weights * (nodes - mean[:, None]) ** 2).sum(1)
     logits, slopes = _straight(learner, episode.query_x)

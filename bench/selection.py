@@ -169,19 +169,25 @@ def ask(
         division: what may be asked, and what is predicted.
         policy: a key of :data:`POLICIES`.
         counts: after how many questions to predict, rising.
-        seed: of the policy's random numbers.
+        seed: of the policy's random numbers, ties included.
     """
     orders, predictions, answers = [], [], []
+    key = counter_random.stream("selection", "ties", seed)
     for start in range(0, len(division.students), BATCH):
         part = slice(start, start + BATCH)
         students = division.students[part]
         x, y, there = (v[:, : division.meta.shape[1]] for v in data.questions("test", students))
         dialogue = _Dialogue(x, y, there, torch.from_numpy(students), counts[-1])
         may = torch.from_numpy(division.selectable[part]).clone()
+        # Questions that score alike, such as those on one skill, in random order: the first in the
+        # order of time would be answered worse than what is predicted, before anything is learned.
+        u = counter_random.uniform(key, students, may.shape[1])
+        order = torch.from_numpy(u.argsort(1))
         at = []
         for n in range(1, counts[-1] + 1):
             score = POLICIES[policy](learners, dialogue.episode(may), seed)
-            choice = score.masked_fill(~may, -torch.inf).argmax(1, keepdim=True)
+            score = score.masked_fill(~may, -torch.inf).gather(1, order)
+            choice = order.gather(1, score.argmax(1, keepdim=True))
             may.scatter_(1, choice, False)
             dialogue.answer(choice)
             if n in counts:

@@ -107,6 +107,14 @@ def test_asking_is_reproducible_and_does_not_depend_on_the_batch(double, data, r
     assert (moved.order != selection.ask([rasch], data, division, "random", [5]).order).any()
 
 
+def test_questions_that_score_alike_are_not_asked_in_the_order_of_time(data):
+    learner = Rasch(spec=data.spec)  # untrained: all items are the same
+    division = selection.divide(data, 3, most=30)
+    order = selection.ask([learner], data, division, "fisher", [3]).order
+    first = division.selectable.argmax(1)
+    assert (order[:, 0] == first).mean() < 0.2
+
+
 @pytest.mark.parametrize("policy", selection.POLICIES)
 def test_answers_that_are_not_revealed_change_nothing(data, rasch, policy, monkeypatch):
     division = selection.divide(data, 3, most=20)

@@ -44,16 +44,16 @@ class TwoPL(StudentLearner):
 
     def predict(self, episode: Episode) -> Tensor:
         """Log-odds of the posterior mean probability of each query, ``[tasks, 1, query, 1]``."""
-        posterior = self._posterior(episode)[:, None]
+        posterior = self.posterior(episode)[:, None]
         logits = self.net(episode.query_x)
         right, wrong = ((posterior + F.logsigmoid(s * logits)).logsumexp(2) for s in (1, -1))
         return (right - wrong)[:, None, :, None]
 
     def latent(self, episode: Episode) -> Tensor:
         """The posterior mean of each student's ability, ``[tasks, 1]``."""
-        return (self._posterior(episode).exp() * self.net.nodes).sum(1, keepdim=True)
+        return (self.posterior(episode).exp() * self.net.nodes).sum(1, keepdim=True)
 
-    def _posterior(self, episode: Episode) -> Tensor:
+    def posterior(self, episode: Episode) -> Tensor:
         """Log of the weight of each ability given the answers shown, ``[tasks, nodes]``."""
         rows = rows_of(episode)
         return self._joint(rows.x, rows.y, rows.shown).log_softmax(1)
