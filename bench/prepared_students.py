@@ -1,6 +1,6 @@
 """Well-known sets of real students, prepared once and checked against what is known of them."""
 
-import zipfile
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +15,7 @@ from bench.responses import Responses, read
 # "file" is what numpy calls an argument of its own
 ARRAYS = ("starts", "item", "answer", "q_matrix", "of_file")
 NAMES = ("students", "items", "skills", "notes")
+_NUMBERS = ("starts", "item", "answer", "of_file")
 
 
 class PreparedStudents(StudentDataModule):
@@ -29,6 +30,12 @@ class PreparedStudents(StudentDataModule):
 
     def __init__(self, data_root: str | None = None, **kwargs):
         super().__init__(**kwargs)
+        for name in ("source", "columns", "q_matrix"):
+            if self.hparams[name] is not None:
+                raise BenchError(
+                    f"{name}={self.hparams[name]!r}: {self.stored_as} is read as it was prepared; "
+                    "for files of your own use the data set student"
+                )
 
     @cached_property
     def responses(self) -> Responses:
@@ -130,10 +137,44 @@ def load(path: Path, name: str) -> Responses:
     if not path.exists():
         raise BenchError(f"{path} does not exist: {name} is not prepared; run {again}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy, of a header that it mends
+            stored = np.load(file, allow_pickle=False)
             arrays = {n.removeprefix("of_"): stored[n] for n in ARRAYS}
             lists = {n: stored[n].tolist() for n in NAMES}
-            ordered = bool(stored["ordered"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            ordered = stored["ordered"].item()
+    except PermissionError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:  # zipfile and numpy raise a dozen kinds
         raise BenchError(f"{path} is damaged ({error}): run {again}") from None
-    return Responses(**arrays, **lists, ordered=ordered, fold=None)
+    responses = Responses(**arrays, **lists, ordered=ordered, fold=None)
+    if not _is_whole(responses):
+        raise BenchError(f"{path} is damaged (its parts do not fit together): run {again}")
+    return responses
+
+
+def _is_whole(responses: Responses) -> bool:
+    """Whether arrays from a file have the types, sizes and numbers that they must have."""
+    starts, item, answer, file = (getattr(responses, n.removeprefix("of_")) for n in _NUMBERS)
+    lists, q_matrix = [getattr(responses, n) for n in NAMES], responses.q_matrix
+    if not all(isinstance(a, np.ndarray) for a in (starts, item, answer, file, q_matrix)):
+        return False  # a part that is no array is read as bytes
+    if not all(a.dtype.kind == "i" and a.ndim == 1 for a in (starts, item, answer, file)):
+        return False
+    if not all(isinstance(v, list) and all(type(n) is str for n in v) for v in lists):
+        return False
+    students, items, skills, _ = map(len, lists)
+    return bool(
+        type(responses.ordered) is bool
+        and q_matrix.dtype == bool
+        and q_matrix.shape == (items, skills)
+        and len(starts) == students + 1
+        and len(file) == students > 0
+        and (starts[0], starts[-1]) == (0, len(item))
+        and (np.diff(starts) > 0).all()
+        and len(answer) == len(item)
+        and item.min() >= 0
+        and item.max() < items
+        and answer.min() >= 0
+        and answer.max() <= 1
+    )
