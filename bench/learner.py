@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
+from bench import vocabulary
 from bench.data_module import EpisodeDataModule
 from bench.engine import TaskForward, check_adaptable
 from bench.episode import Episode, TaskSpec
@@ -81,6 +82,7 @@ class MetaLearner(LightningModule):
         self.scores: EpisodeScores | None = None
         self.episode_scores: dict[str, Any] | None = None
         self.view_scores: list[Scores] = []
+        self.vocabulary: dict[str, Any] | None = None  # what questions to students are called
 
     # What an algorithm is -------------------------------------------------------------------
 
@@ -203,12 +205,21 @@ class MetaLearner(LightningModule):
         check_adaptable(self.net)
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what it takes to use the model without its data: :mod:`bench.checkpoints`."""
+        module, name = type(self).__module__, type(self).__qualname__
+        own = module.removeprefix("bench.algorithms.")
+        checkpoint["algorithm"] = f"{module}.{name}" if own == module else own
+        data = getattr(self._trainer, "datamodule", None)
+        checkpoint["students"] = vocabulary.of(data) or self.vocabulary
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the weights of another network.
+        """Reads what questions are called, and refuses the weights of another network.
 
         Raises:
             BenchError: says to pass the model again.
         """
+        self.vocabulary = checkpoint.get("students")
         own = {n: v.shape for n, v in self.state_dict().items()}
         stored = {n: v.shape for n, v in checkpoint["state_dict"].items()}
         if self.strict_loading and own != stored:
