@@ -148,6 +148,42 @@ def parser() -> argparse.ArgumentParser:
     select.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     select.add_argument("--data-root", type=Path, help="folder of prepared data")
 
+    student = commands.add_parser("student", help="what students master, and what to ask next")
+    student.set_defaults(command=student_command)
+    student.add_argument(
+        "--checkpoint", nargs="+", type=Path, required=True, help="of a model of students"
+    )
+    student.add_argument("--answers", type=Path, required=True, help="file of students' answers")
+    student.add_argument("--out", type=Path, default=Path("students"), help="folder for the report")
+    student.add_argument(
+        "--target",
+        nargs=2,
+        type=float,
+        default=(0.6, 0.8),
+        metavar=("LOW", "HIGH"),
+        help="chance of success of questions to practise",
+    )
+    student.add_argument(
+        "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
+    )
+    student.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
+    student.add_argument("--questions", type=int, default=5, help="how many next questions to name")
+    student.add_argument(
+        "--unknown-items",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="what to do about answers to questions that the checkpoint does not know",
+    )
+    student.add_argument(
+        "--columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROLE=NAME",
+        help="unusual names of columns, such as user_id=learner item_id=exercise correct=right",
+    )
+    student.add_argument("--no-pictures", action="store_true", help="tables alone")
+
     listing = commands.add_parser("list", help="show algorithms, data sets, models and suites")
     listing.set_defaults(command=list_command)
     listing.add_argument("kind", nargs="?", choices=registry.KINDS)
@@ -287,6 +323,27 @@ def select_command(options: argparse.Namespace, console: Console) -> None:
         paths.writable(options.out),
         options.data_root,
         console,
+    )
+
+
+def student_command(options: argparse.Namespace, console: Console) -> None:
+    """``maml-bench student``."""
+    from bench import tutor
+    from bench.assessment import Settings
+
+    roles = [text.partition("=") for text in options.columns]
+    for role, equals, name in roles:
+        if not (role and equals and name):
+            raise BenchError(f"--columns {role}: write ROLE=NAME, such as user_id=learner")
+    tutor.report(
+        options.checkpoint,
+        options.answers,
+        options.out,
+        Settings(tuple(options.target), options.mastery, options.certainty, options.questions),
+        console,
+        {role: name for role, _, name in roles},
+        options.unknown_items == "skip",
+        not options.no_pictures,
     )
 
 
