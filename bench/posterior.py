@@ -43,7 +43,8 @@ def draws(
 ) -> Tensor:
     """Draws chances of right answers from the posterior given the answers shown.
 
-    The mean over draws is the posterior predictive probability, their spread how unsure it is.
+    The mean over draws is the posterior predictive probability (for a learner that adapts, its own
+    prediction but for noise), their spread is how unsure it is.
     The same random numbers serve every student, so that a student's draws depend on nothing else.
 
     Args:
@@ -71,9 +72,24 @@ def draws(
     half = counter_random.uniform(key, np.arange(-(-count // 2)), 2 * dimensions)
     half = counter_random.normal(half)[:, :dimensions]
     z = np.concatenate([half, -half])[:count]  # in pairs, whose mean is exactly the mean ability
-    root = _root(covariance)
-    moved = slopes @ root @ torch.from_numpy(z.T).to(logits)
-    return (logits[..., None] + moved).sigmoid().mT
+    moved = slopes @ _root(covariance) @ torch.from_numpy(z.T).to(logits)
+    sharper = _sharper(torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes))
+    return (sharper[..., None] * (logits[..., None] + moved)).sigmoid().mT
+
+
+def _sharper(variance: Tensor) -> Tensor:
+    """By how much larger log-odds are than those that a learner of adaptation gives.
+
+    It learns to predict well by the adapted ability alone, so its log-odds are those of the mean
+    chance, nearer to 0 by ``1 / sqrt(1 + pi v / 8)`` than the mean of log-odds of variance v
+    (MacKay, "The evidence framework applied to classification networks", Neural Computation 4,
+    1992, equation 10). Undone here, for mean and width alike, so that the draws have the learner's
+    own prediction as their mean; without it they are too narrow.
+
+    Args:
+        variance: of the log-odds as the learner gives them. Beyond 1.9 the approximation ends.
+    """
+    return (1 - (torch.pi / 8 * variance).clamp_max(0.75)).rsqrt()
 
 
 @torch.no_grad()
