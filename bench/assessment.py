@@ -63,7 +63,7 @@ class Student:
             chance of success over its questions with the ends of its interval, the probability
             that it is above the mastery threshold, and the verdict.
         questions: a row for each question, likewise; ``informs`` is the share of the uncertainty
-            about all questions that its answer is expected to remove.
+            about the other questions that its answer is expected to remove.
         ask: names of the most informative questions, the best first.
         practise: names of questions with a chance of success in the target zone, its middle first.
     """
@@ -163,11 +163,10 @@ def believed(
         ``[tasks, query]`` the learners' own predictions, the mean over them, and
         ``[tasks, draws, query]``; None for one learner that has no posterior.
     """
-    try:
-        parts = [posterior.draws([learner], episode, DRAWS) for learner in learners]
-    except BenchError:  # which is how a learner without posterior is known
+    if not all(map(posterior.has_ability, learners)):
         own = torch.stack([_alone(learner, episode) for learner in learners], 1)
         return own.mean(1).numpy(), own.numpy() if len(learners) > 1 else None
+    parts = [posterior.draws([learner], episode, DRAWS) for learner in learners]
     own = torch.stack([posterior.predicted(learner, episode) for learner in learners])
     return own.mean(0).numpy(), torch.cat(parts, 1).numpy()
 
@@ -190,21 +189,21 @@ def _alone(learner: MetaLearner, episode: Episode) -> torch.Tensor:
 
 
 def informs(draws: np.ndarray) -> np.ndarray:
-    """What the answer to each question is expected to tell about all, ``[query]`` from 0 to 1.
+    """What the answer to each question is expected to tell about the others, ``[query]``, 0 to 1.
 
-    Of the variance of the chance p_q, an answer to question j is expected to remove
-    ``cov(p_q, p_j)^2 / (P_j (1 - P_j))``, P_j the mean of p_j (the law of total variance, as
-    ``E[p_q | right] = E[p_q p_j] / P_j``); here the sum over all questions, as a share.
+    The share of the variance of their chances that it removes, by the formula of
+    :func:`bench.selection.bayes`, without a table of question by question.
 
     Args:
         draws: ``[draws, query]`` chances of a right answer.
     """
     mean = draws.mean(0, dtype=np.float64)
     off = draws - mean
-    # sum_q cov(q, j)^2 = off_j' (off off') off_j / draws^2, without a table of query x query
-    removed = (off * (off @ off.T @ off)).sum(0) / len(draws) ** 2
-    total = off.var(0).sum()
-    return removed / np.maximum(mean * (1 - mean), 1e-9) / max(total, 1e-30)
+    variance = (off**2).mean(0)
+    # sum_q cov(q, j)^2 = off_j' (off off') off_j / draws^2
+    squared = (off * (off @ off.T @ off)).sum(0) / len(draws) ** 2 - variance**2
+    others = variance.sum() - variance
+    return squared / np.maximum(mean * (1 - mean), 1e-9) / np.maximum(others, 1e-30)
 
 
 def _student(

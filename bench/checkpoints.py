@@ -1,67 +1,70 @@
-"""Opens checkpoints of the suite without running anything that is in them."""
+"""Learners trained by a suite, with the data that they were trained on."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-
-from bench import registry
+from bench import records, registry
+from bench.data_module import EpisodeDataModule
 from bench.errors import BenchError
 from bench.learner import MetaLearner
 
-NAME = "algorithm"  # key of the algorithm's name in the registry
+NOT_OURS = "give a checkpoint of a suite run, such as RESULTS/checkpoints/<key>/best.ckpt"
 
 
-def load(path: str | Path) -> MetaLearner:
-    """The learner of a checkpoint, its class found by the algorithm's name.
+class Trained(NamedTuple):
+    """What a checkpoint holds.
 
-    Nothing but tensors and plain data is read from the file, and of its hyper-parameters only what
-    the algorithm's constructor knows: ``load_from_checkpoint`` of Lightning would import and call
-    what the file names.
+    Attributes:
+        learner: with its weights, ready to predict on the processor.
+        data: the data module it was trained on.
+        experiment: the ``experiment`` of its record.
+    """
+
+    learner: MetaLearner
+    data: EpisodeDataModule
+    experiment: dict[str, Any]
+
+
+def load(path: Path, data_root: Path | None = None) -> Trained:
+    """Builds learner and data module from a checkpoint, and from the record that names both.
+
+    Args:
+        path: ``out/checkpoints/<key>/best.ckpt``.
+        data_root: folder of prepared data; None: as the user's machine has it, not as in training.
 
     Raises:
-        BenchError: if the file is missing, damaged, or not of an algorithm of the suite.
+        BenchError: if it is no checkpoint of a suite run, or its record is gone.
     """
-    path = Path(path).expanduser()
-    stored = _read(path)
-    name = stored.get(NAME)
-    if not isinstance(name, str):
-        raise BenchError(
-            f"{path} does not say which algorithm it is of: train it again with this version"
-        )
-    try:
-        cls = registry.load("algorithms", name)
-        given = stored["hyper_parameters"]
-        options = {n: given[n] for n in registry.option_names(cls) if n in given}
-        learner = cls(**options | {"engine": "batched"})  # compiling is for training
-        learner.configure_model()
-        learner.on_load_checkpoint(stored)
-        learner.load_state_dict(stored["state_dict"])
-    except BenchError as error:
-        raise BenchError(f"{path}: {error}") from None
-    except Exception as error:  # whatever wrong contents lead to
-        raise BenchError(
-            f"{path}: its contents do not fit the algorithm {name} ({type(error).__name__}: "
-            f"{error}): train it again with this version"
-        ) from None
-    if not all(v.isfinite().all() for v in learner.state_dict().values()):
-        raise BenchError(f"{path} holds numbers that are not finite: the training has diverged")
-    return learner.eval()
+    import torch
 
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise BenchError(f"{path} is no file: give a checkpoint, such as {_EXAMPLE}")
-    try:
+    try:  # plain data and tensors only: nothing in a file is executed
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch.load raises nearly anything, and advises to trust the file
-        stored = None
-    if not isinstance(stored, dict) or not {"state_dict", "hyper_parameters"} <= stored.keys():
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror or error}; {NOT_OURS}") from None
+    except Exception as error:  # whatever a file that is none can lead to
+        reason = str(error).strip().split("\n")[0]
+        raise BenchError(f"{path} is not a checkpoint ({reason}); {NOT_OURS}") from None
+    hyper = stored.get("hyper_parameters") if isinstance(stored, dict) else None
+    if hyper is None or "datamodule_hyper_parameters" not in stored:
+        raise BenchError(f"{path} holds no learner with its data; {NOT_OURS}")
+    experiment = _record(Path(path))["experiment"]
+    name, dataset = experiment["algorithm"], experiment["dataset"]
+    data_options = dict(stored["datamodule_hyper_parameters"])
+    if "data_root" in data_options:
+        data_options["data_root"] = data_root
+    learner = registry.create("algorithms", name, **hyper)
+    learner.configure_model()
+    learner.on_load_checkpoint(stored)
+    learner.load_state_dict(stored["state_dict"])
+    return Trained(learner.eval(), registry.create("data", dataset, **data_options), experiment)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    key, out = path.absolute().parent.name, path.absolute().parent.parent.parent
+    found = sorted(out.glob(f"runs/*/{key}.json"))
+    if not found:
         raise BenchError(
-            f"{path} is damaged, or no checkpoint of this suite (only weights and plain data are "
-            f"read from it): give one such as {_EXAMPLE}"
+            f"{path}: no record {out / 'runs'}/*/{key}.json says which algorithm and data this is; "
+            f"{NOT_OURS}"
         )
-    return stored
-
-
-_EXAMPLE = "results/checkpoints/RUN/best.ckpt"
+    return records.read(found[0])

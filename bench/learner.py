@@ -206,7 +206,7 @@ class MetaLearner(LightningModule):
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what it takes to use the model without its data: :mod:`bench.checkpoints`."""
+        """Adds what it takes to use the model without its data: :mod:`bench.learner_file`."""
         module, name = type(self).__module__, type(self).__qualname__
         own = module.removeprefix("bench.algorithms.")
         checkpoint["algorithm"] = f"{module}.{name}" if own == module else own

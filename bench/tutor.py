@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench import checkpoints, responses, tutor_report, vocabulary
+from bench import learner_file, responses, tutor_report, vocabulary
 from bench.assessment import Answers, Settings, assess
 from bench.errors import BenchError
 from bench.learner import MetaLearner
@@ -64,7 +64,7 @@ def load(paths: Sequence[str | Path]) -> tuple[list[MetaLearner], Vocabulary]:
     """
     learners, first = [], None
     for path in paths:
-        learner = checkpoints.load(path)
+        learner = learner_file.load(path)
         if learner.spec.kind != "answers" or learner.vocabulary is None:
             raise BenchError(
                 f"{path} is not of questions to students (but of {learner.spec.kind}), or of a "
