@@ -55,7 +55,7 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines: dict[str, dict[str, str]] = {}
     for row in rows.itertuples():
-        cell = with_interval(row.mean, row.half_width)
+        cell = "diverged" if pd.isna(row.mean) else with_interval(row.mean, row.half_width)
         lines.setdefault(row.label, {})[_heading(row.shots)] = cell
     for row in rows[rows["verdict"] != ""].itertuples():
         name = f"second − first: {label(row.algorithm).partition(',')[0]}"

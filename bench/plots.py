@@ -45,12 +45,15 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
     table, paths = summary(records), []
     for suite, rows in table.groupby("suite", sort=True):
         own = cells([r for r in records if r["experiment"]["suite"] == suite])
-        most = rows.groupby("dataset")["shots"].transform("max")
-        if any(is_curve(part) for _, part in rows.groupby("dataset")):
+        curved = [name for name, part in rows.groupby("dataset") if is_curve(part)]
+        if curved:
+            is_part = rows["dataset"].isin(curved)
             paths.append(Path(out) / "figures" / f"{suite}-answers.png")
-            save(curves(own, rows), paths[-1])
-            own = {k: own[k] for k, is_last in zip(own, rows["shots"] == most) if is_last}
-            rows = rows[rows["shots"] == most]
+            save(curves({k: own[k] for k, i in zip(own, is_part) if i}, rows[is_part]), paths[-1])
+            most = rows.groupby("dataset")["shots"].transform("max")
+            kept = ~is_part | (rows["shots"] == most)
+            own = {k: own[k] for k, is_kept in zip(own, kept) if is_kept}
+            rows = rows[kept]
         for name, draw in (("steps", steps), ("price", price), ("validation", validation)):
             figure = draw(own, rows)
             if figure is not None:

@@ -226,8 +226,14 @@ def _check_views(evaluation: dict, headline: str, wrong) -> None:
                 raise wrong(f"evaluation.views.metrics.{name}", "must hold mean, ci95, per_step")
             if not metric["per_step"] or not _numbers(metric["per_step"]):
                 raise wrong(f"evaluation.views.metrics.{name}.per_step", "must be numbers")
+        if view["episodes"] < 1 or not all(map(_is_name, view["metrics"])):
+            raise wrong("evaluation.views", "must hold episodes, and metrics by name")
+        if {"headline", "higher_is_better"} & view["metrics"].keys():
+            raise wrong("evaluation.views.metrics", "must hold no headline")
         if headline not in view["metrics"] or not _numbers(list(view["recovery"].values())):
             raise wrong("evaluation.views", f"must hold {headline} and numbers")
+    if len({v["shots"] for v in views}) < len(views):
+        raise wrong("evaluation.views", "must differ in shots")
     if views and sum(v["episodes"] for v in views) != evaluation["episodes"]:
         raise wrong("evaluation.views", "do not add up to evaluation.episodes")
 

@@ -98,3 +98,51 @@ def test_an_unwritable_folder_is_said(tmp_path):
     (tmp_path / "figures").touch()
     with pytest.raises(BenchError, match="cannot write"):
         plots.write_all(tmp_path, [run("maml")])
+
+
+def curve_run(algorithm, means=(0.6, 0.7, 0.8), shots=(1, 5, 10)):
+    """A record tested at several numbers of answers shown, two students each."""
+    record = run(algorithm, ways=None, shots=max(shots), inner_lr=0.1)
+    record["experiment"]["dataset"] = "irt"
+    values = [v for mean in means for v in (mean - 0.1, mean + 0.1)]
+    views = []
+    for n, mean in zip(shots, means):
+        metric = {"mean": mean, "ci95": 0.1, "per_step": [0.5, mean]}
+        views.append({"shots": n, "episodes": 2, "metrics": {"auc": metric}, "recovery": {}})
+    record["metrics"] = {"headline": "auc", "higher_is_better": True, "auc": metric}
+    record["evaluation"] = {
+        "episodes": len(values),
+        "split": "test",
+        "index": list(range(len(values))),
+        "per_episode": {"auc": values},
+        "views": views,
+    }
+    return record
+
+
+def test_a_curve_goes_through_every_number_of_answers_shown():
+    records = [curve_run("bilevel_irt"), curve_run("bayes", (0.7, 0.8, 0.9)), curve_run("rasch")]
+    (axes,) = plots.curves(plots.cells(records), plots.summary(records)).axes
+    assert axes.get_title() == "irt (synthetic)"
+    assert axes.get_ylabel() == "AUC, higher is better"
+    assert axes.get_xscale() == "log"
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1", "5", "10"]
+    drawn = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
+    assert drawn["Bayes ceiling"] == [[1, 0.7], [5, pytest.approx(0.8)], [10, 0.9]]
+    assert drawn.keys() == {"Bayes ceiling", "bilevel IRT, second order", "Rasch, posterior mean"}
+    assert len(drawn) == len(axes.containers)
+
+
+def test_a_suite_of_curves_and_other_data_keeps_every_panel(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.name: figure}))
+    records = [curve_run("bilevel_irt"), run("maml", shots=1), run("maml", shots=5)]
+    plots.write_all(tmp_path, records)
+    titles = {name: [a.get_title() for a in figure.axes] for name, figure in drawn.items()}
+    assert titles["quick-answers.png"] == ["irt (synthetic)"]
+    for name in ("steps", "price", "validation"):
+        assert titles[f"quick-{name}.png"] == [
+            "glyphs (synthetic), 5-way 1-shot",
+            "glyphs (synthetic), 5-way 5-shot",
+            "irt (synthetic), 10-shot",
+        ]

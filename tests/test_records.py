@@ -178,3 +178,74 @@ def test_torch_is_not_imported():
     )
     command = [sys.executable, "-c", heavy]
     assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def viewed(**changes):
+    """A record tested at 1 and 5 answers shown: one student, then two."""
+    whole = records._plain(record())
+    one = {"mean": 0.1, "ci95": None, "per_step": [0.2, 0.1]}
+    whole["evaluation"]["views"] = [
+        {"shots": 1, "episodes": 1, "metrics": {"accuracy": one}, "recovery": {}},
+        {
+            "shots": 5,
+            "episodes": 2,
+            "metrics": {"accuracy": one | {"mean": 0.4}, "brier": one},
+            "recovery": {"mastery_auc": 0.7},
+        },
+    ]
+    whole["evaluation"]["views"][1] |= changes
+    return whole
+
+
+def test_views_are_expanded_to_a_record_each(tmp_path):
+    records.write(tmp_path / "a.json", viewed())
+    whole = records.read(tmp_path / "a.json")
+    first, second, plain = records.by_shots([whole, changed("experiment.seed", 1)])
+    assert [r["experiment"]["shots"] for r in (first, second)] == [1, 5]
+    assert [r["evaluation"]["episodes"] for r in (first, second)] == [1, 2]
+    assert second["evaluation"]["index"] == [1, 2]
+    assert second["evaluation"]["per_episode"] == {"accuracy": [0.3333333, None]}
+    assert second["metrics"]["accuracy"]["mean"] == 0.4
+    assert second["metrics"]["headline"] == "accuracy"
+    assert "brier" not in first["metrics"]
+    assert second["recovery"] == {"mastery_auc": 0.7}
+    assert "views" not in first["evaluation"]
+    assert plain == changed("experiment.seed", 1)
+    for part in (first, second):  # each is whole by itself, but for metrics it alone has
+        records.check(part, tmp_path / "part.json")
+    assert records.read(tmp_path / "a.json") == whole  # nothing was changed in place
+
+
+METRIC = {"mean": 0.5, "ci95": None, "per_step": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"episodes": 3}, "do not add up"),
+        ({"episodes": 0}, "must hold episodes"),
+        ({"episodes": -1}, "must hold episodes"),
+        ({"episodes": True}, "must be a list of"),
+        ({"shots": "5"}, "must be a list of"),
+        ({"shots": 1}, "must differ in shots"),
+        ({"extra": 1}, "must be a list of"),
+        ({"metrics": {}}, "must hold accuracy"),
+        ({"metrics": {"accuracy": 0.5}}, "must hold mean, ci95, per_step"),
+        ({"metrics": {"accuracy": METRIC | {"mean": "high"}}}, "must hold mean, ci95, per_step"),
+        ({"metrics": {"accuracy": METRIC | {"per_step": []}}}, "per_step must be numbers"),
+        ({"metrics": {"accuracy": METRIC | {"per_step": [1e301]}}}, "per_step must be numbers"),
+        ({"metrics": {"accuracy": METRIC, "\x1b[31m": METRIC}}, "metrics by name"),
+        ({"metrics": {"accuracy": METRIC, "headline": METRIC}}, "must hold no headline"),
+        ({"recovery": {"mastery_auc": "good"}}, "must hold accuracy and numbers"),
+    ],
+)
+def test_a_wrong_view_is_named_with_its_file(tmp_path, change, says):
+    with pytest.raises(BenchError, match=f"a.json: evaluation.views.*{re.escape(says)}"):
+        records.write(tmp_path / "a.json", viewed(**change))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("views", [{}, None, "ab", [1], [[]]])
+def test_views_are_a_list_of_views(tmp_path, views):
+    with pytest.raises(BenchError, match=r"a.json: evaluation.views must be a list"):
+        records.check(changed("evaluation.views", views), tmp_path / "a.json")

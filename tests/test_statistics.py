@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from bench.statistics import Interval, auc_placements, interval, paired_difference
+from bench.statistics import (
+    Interval,
+    auc_placements,
+    interval,
+    paired_difference,
+    share_of_way,
+)
 
 
 def pooled_auc(scores, answers, weights):
@@ -101,3 +107,33 @@ def test_a_paired_difference_of_auc_is_that_of_a_bootstrap_over_episodes():
         )
         resampled.append(a - b)
     assert paired_difference(*both).half_width == pytest.approx(1.96 * np.std(resampled), rel=0.1)
+
+
+def test_the_share_of_the_way_by_hand():
+    floor, ceiling = np.array([0.5, 0.6, 0.4]), np.array([0.9, 1.0, 0.8])
+    assert share_of_way(floor, floor, ceiling) == pytest.approx((0, 0), abs=1e-12)
+    assert share_of_way(ceiling, floor, ceiling) == pytest.approx((1, 0), abs=1e-12)
+    assert share_of_way((floor + 3 * ceiling) / 4, floor, ceiling) == pytest.approx((0.75, 0))
+    assert share_of_way(floor - 0.1, floor, ceiling).mean == pytest.approx(-0.25)
+
+
+@pytest.mark.parametrize(
+    ("floor", "ceiling"),
+    [([0.5, 0.6, 0.4], [0.6, 0.5, 0.45]), ([0.5, 0.6], [0.5, 0.6]), ([0.5], [0.9])],
+)
+def test_no_share_where_the_gap_is_within_noise(floor, ceiling):
+    assert np.isnan(share_of_way(floor, floor, ceiling)).all()
+
+
+def test_the_interval_of_the_share_is_that_of_a_bootstrap_over_episodes():
+    rng = np.random.default_rng(5)
+    skill = rng.normal(size=(3, 400))
+    floor, ceiling = 0.6 + 0.2 * skill[0], 0.8 + 0.2 * skill[1]
+    values = 0.4 * floor + 0.6 * ceiling + 0.15 * skill[2]
+    resampled = []
+    for _ in range(1000):
+        i = rng.integers(400, size=400)
+        resampled.append((values - floor)[i].mean() / (ceiling - floor)[i].mean())
+    found = share_of_way(values, floor, ceiling)
+    assert found.mean == pytest.approx(np.mean(resampled), abs=0.02)
+    assert found.half_width == pytest.approx(1.96 * np.std(resampled), rel=0.1)
