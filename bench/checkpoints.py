@@ -1,70 +1,75 @@
-"""Learners trained by a suite, with the data that they were trained on."""
+"""Opens checkpoints of suite runs together with the data that they were trained on.
 
+Learners alone: :mod:`bench.learner_file`.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import records, registry
+from bench import learner_file, records, registry
 from bench.data_module import EpisodeDataModule
 from bench.errors import BenchError
 from bench.learner import MetaLearner
 
-NOT_OURS = "give a checkpoint of a suite run, such as RESULTS/checkpoints/<key>/best.ckpt"
-
 
 class Trained(NamedTuple):
-    """What a checkpoint holds.
+    """One learner or an ensemble.
 
     Attributes:
-        learner: with its weights, ready to predict on the processor.
-        data: the data module it was trained on.
-        experiment: the ``experiment`` of its record.
+        learners: with their weights, on the processor.
+        data: what all of them were trained on.
+        experiments: the ``experiment`` of the record of each.
     """
 
-    learner: MetaLearner
+    learners: list[MetaLearner]
     data: EpisodeDataModule
-    experiment: dict[str, Any]
+    experiments: list[dict[str, Any]]
 
 
-def load(path: Path, data_root: Path | None = None) -> Trained:
-    """Builds learner and data module from a checkpoint, and from the record that names both.
+def load(paths: Sequence[Path], data_root: Path | None = None) -> Trained:
+    """The learners of checkpoints, and the data that their records name.
 
     Args:
-        path: ``out/checkpoints/<key>/best.ckpt``.
-        data_root: folder of prepared data; None: as the user's machine has it, not as in training.
+        paths: ``out/checkpoints/<key>/best.ckpt``, where suite runs left them.
+        data_root: folder of prepared data; None: this machine's usual one.
 
     Raises:
-        BenchError: if it is no checkpoint of a suite run, or its record is gone.
+        BenchError: if one is no such checkpoint, or they were trained on different data.
     """
-    import torch
+    learners = [learner_file.load(path) for path in paths]
+    experiments = [_experiment(Path(path)) for path in paths]
+    options = [{**e["data"], "seed": 0} for e in experiments]  # the seed draws training episodes
+    first = experiments[0]
+    for other, own in zip(experiments, options):
+        if (other["dataset"], own) != (first["dataset"], options[0]):
+            raise BenchError(
+                f"{first['key']} and {other['key']} were trained on different data: an ensemble "
+                "needs runs that differ in algorithm and seed alone"
+            )
+    if data_root and "data_root" in registry.arguments("data", first["dataset"], {}):
+        options[0]["data_root"] = str(data_root)
+    try:
+        data = registry.create("data", first["dataset"], **options[0])
+    except BenchError as error:  # the record may be of another version
+        raise BenchError(f"the data of {first['key']}: {error}") from None
+    for path, learner in zip(paths, learners):
+        if learner.spec != data.spec:
+            raise BenchError(
+                f"{path} was trained on tasks of {learner.spec}, and its data has {data.spec}: "
+                "prepare the data as it was, or train again"
+            )
+    return Trained(learners, data, experiments)
 
-    try:  # plain data and tensors only: nothing in a file is executed
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise BenchError(f"{path}: {error.strerror or error}; {NOT_OURS}") from None
-    except Exception as error:  # whatever a file that is none can lead to
-        reason = str(error).strip().split("\n")[0]
-        raise BenchError(f"{path} is not a checkpoint ({reason}); {NOT_OURS}") from None
-    hyper = stored.get("hyper_parameters") if isinstance(stored, dict) else None
-    if hyper is None or "datamodule_hyper_parameters" not in stored:
-        raise BenchError(f"{path} holds no learner with its data; {NOT_OURS}")
-    experiment = _record(Path(path))["experiment"]
-    name, dataset = experiment["algorithm"], experiment["dataset"]
-    data_options = dict(stored["datamodule_hyper_parameters"])
-    if "data_root" in data_options:
-        data_options["data_root"] = data_root
-    learner = registry.create("algorithms", name, **hyper)
-    learner.configure_model()
-    learner.on_load_checkpoint(stored)
-    learner.load_state_dict(stored["state_dict"])
-    return Trained(learner.eval(), registry.create("data", dataset, **data_options), experiment)
 
-
-def _record(path: Path) -> dict[str, Any]:
-    key, out = path.absolute().parent.name, path.absolute().parent.parent.parent
-    found = sorted(out.glob(f"runs/*/{key}.json"))
+def _experiment(path: Path) -> dict[str, Any]:
+    """The experiment that wrote a checkpoint, from the record of the same key."""
+    folder = path.expanduser().absolute().parent
+    out = folder.parent.parent
+    found = sorted(out.glob(f"runs/*/{folder.name}.json"))
     if not found:
         raise BenchError(
-            f"{path}: no record {out / 'runs'}/*/{key}.json says which algorithm and data this is; "
-            f"{NOT_OURS}"
+            f"{path}: no record {out / 'runs'}/*/{folder.name}.json says what data it was trained "
+            "on; give a checkpoint where a suite run left it, RESULTS/checkpoints/<key>/best.ckpt"
         )
-    return records.read(found[0])
+    return records.read(found[0])["experiment"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench import checkpoints, plots, records, registry, selection, tables
+from bench import checkpoints, plots, records, selection, tables
 from bench.errors import BenchError
 from bench.student_episodes import StudentEpisodes
 
@@ -51,12 +51,9 @@ def select(
         raise BenchError(f"--questions {min(counts)}: give at least 1")
     if students is not None and students < 2:
         raise BenchError(f"--students {students}: give at least 2")
-    learners = [checkpoints.load(path) for path in paths]
-    experiments = [_experiment(Path(path)) for path in paths]
-    data = _data(experiments, data_root)
-    for path, learner in zip(paths, learners):
-        if learner.spec != data.spec:
-            raise BenchError(f"{path} was trained on tasks of {learner.spec}, not {data.spec}")
+    learners, data, experiments = checkpoints.load(paths, data_root)
+    if not isinstance(data, StudentEpisodes):
+        raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
     selection.check(policies, learners)
     counts = sorted(set(counts))
     division = selection.divide(data, counts[-1], students, seed)
@@ -87,40 +84,6 @@ def select(
     print_table(record, console)
     for written in (path, path.with_suffix(".png")):
         console.print(f"wrote {written}", highlight=False)
-
-
-def _experiment(path: Path) -> dict[str, Any]:
-    """The experiment that wrote a checkpoint, from the record of the same key."""
-    folder = path.expanduser().absolute().parent
-    out = folder.parent.parent
-    found = sorted(out.glob(f"runs/*/{folder.name}.json"))
-    if not found:
-        raise BenchError(
-            f"{path}: no record {out / 'runs'}/*/{folder.name}.json says what data it was trained "
-            "on; give a checkpoint where a suite run left it, RESULTS/checkpoints/<key>/best.ckpt"
-        )
-    return records.read(found[0])["experiment"]
-
-
-def _data(experiments: list[dict[str, Any]], data_root: Path | None) -> StudentEpisodes:
-    """The data that all experiments have in common, but for the seed of training."""
-    options = [{**e["data"], "seed": 0} for e in experiments]
-    first = experiments[0]
-    for other, own in zip(experiments, options):
-        if (other["dataset"], own) != (first["dataset"], options[0]):
-            raise BenchError(
-                f"{first['key']} and {other['key']} were trained on different data: an ensemble "
-                "needs runs that differ in algorithm and seed alone"
-            )
-    if data_root and "data_root" in registry.arguments("data", first["dataset"], {}):
-        options[0]["data_root"] = str(data_root)
-    try:
-        data = registry.create("data", first["dataset"], **options[0])
-    except BenchError as error:  # the record may be of another version
-        raise BenchError(f"the data of {first['key']}: {error}") from None
-    if not isinstance(data, StudentEpisodes):
-        raise BenchError(f"{first['key']}: {first['dataset']} has no questions to ask students")
-    return data
 
 
 def _figures(
