@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from bench import checkpoints, plots, records, selection, tables
 from bench.errors import BenchError
+from bench.statistics import Interval
 from bench.student_episodes import StudentEpisodes
 
 STYLES = {"random": ("#7F7F7F", "v", ":"), "fisher": ("#D55E00", "s", "--")}
@@ -91,13 +93,27 @@ def _figures(
 ) -> dict[str, dict[str, Any]]:
     item = data.sequences("test", division.students).item[:, : division.meta.shape[1]]
     items = len(np.unique(item[division.selectable]))
+    random = asked.get("random")
     return {
         name: {
-            **selection.curves(one, asked.get("random") if name != "random" else None),
+            **_plain(selection.curves(one, random if one is not random else None)),
             "exposure": selection.exposure(np.take_along_axis(item, one.order, 1), items),
         }
         for name, one in asked.items()
     }
+
+
+def _plain(value):
+    """Intervals in words, as in records of runs: what is not a number is None."""
+    if isinstance(value, Interval):
+        return {n: v if isfinite(v) else None for n, v in zip(("mean", "ci95"), value)}
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value]
+
+
+def _interval(figure: dict[str, float | None]) -> Interval:
+    return Interval(*(nan if v is None else v for v in (figure["mean"], figure["ci95"])))
 
 
 # Table and figure -------------------------------------------------------------------------------
@@ -113,10 +129,12 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         for n in record["questions"]:
             grid.add_column(f"{n} question{'s' * (n > 1)}", justify="right")
         for name, found in record["policies"].items():
-            grid.add_row(name, *(tables.figure(metric, *p["value"]) for p in found[metric]))
+            grid.add_row(
+                name, *(tables.figure(metric, *_interval(p["value"])) for p in found[metric])
+            )
             ahead = [p.get("ahead") for p in found[metric]]
             if all(ahead):
-                words = [tables.figure(metric, *a, sign=True) for a in ahead]
+                words = [tables.figure(metric, *_interval(a), sign=True) for a in ahead]
                 grid.add_row("  ahead of random", *words, style="dim")
         console.print(grid, "")
     grid = Table(box=None, pad_edge=False)
@@ -149,7 +167,7 @@ def draw(record: dict[str, Any]) -> Figure:
     for axes, (metric, title) in zip(figure.subplots(1, 2), TITLES.items()):
         for i, (name, found) in enumerate(record["policies"].items()):
             color, marker, line = STYLES[name]
-            mean, half = np.array([p["value"] for p in found[metric]], float).T
+            mean, half = np.array([_interval(p["value"]) for p in found[metric]]).T
             axes.errorbar(
                 np.array(record["questions"]) * 1.03**i,  # side by side, so that all can be seen
                 mean,

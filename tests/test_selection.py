@@ -13,6 +13,7 @@ from bench.data.irt import IRTDataModule
 from bench.episode import Episode
 from bench.errors import BenchError
 from bench.experiment import Experiment
+from bench.statistics import Interval
 from bench.training import train
 
 
@@ -213,8 +214,18 @@ def test_the_command_writes_record_and_figure_and_prints_a_table(out, capsys):
     assert found["students"] == 40
     assert list(found["policies"]) == ["random", "fisher", "bayes"]
     assert len(found["policies"]["bayes"]["auc"]) == 2
+    assert found["policies"]["bayes"]["auc"][0]["ahead"].keys() == {"mean", "ci95"}
     assert found["provenance"]["torch"]
     assert path.with_suffix(".png").stat().st_size > 1000
+
+
+def test_an_auc_that_does_not_exist_is_null(monkeypatch, out):
+    nothing = Interval(float("nan"), float("nan"))
+    monkeypatch.setattr(selection, "interval", lambda values: nothing)
+    assert select(out, "bilevel", more=["--selection", "random", "--questions", "2"]) == 0
+    (path,) = (out / "new" / "selection").glob("*bilevel*.json")
+    figures = json.loads(path.read_text())["policies"]["random"]
+    assert figures["auc"] == [{"value": {"mean": None, "ci95": None}}]
 
 
 def test_the_command_takes_an_ensemble(out, capsys):
