@@ -83,7 +83,7 @@ def _sharper(variance: Tensor) -> Tensor:
     It learns to predict well by the adapted ability alone, so its log-odds are those of the mean
     chance, nearer to 0 by ``1 / sqrt(1 + pi v / 8)`` than the mean of log-odds of variance v
     (MacKay, "The evidence framework applied to classification networks", Neural Computation 4,
-    1992, equation 10). Undone here, for mean and width alike, so that the draws have the learner's
+    1992). Undone here, for mean and width alike, so that the draws have the learner's
     own prediction as their mean; without it they are too narrow.
 
     Args:
@@ -152,10 +152,11 @@ def require_ability(learner: MetaLearner) -> None:
 def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
     """The variance of the normal prior that the inner steps stand for.
 
-    A few steps of gradient descent stop where a normal prior around the initialisation would, of
-    variance step size times number of steps (Santos, Applied Mathematics Letters 9, 1996; Grant et
-    al. 2018, arXiv:1801.08930, section 3.1). It fits the students because the items, which are
-    learned through those steps, set the scale of the ability.
+    A few steps of gradient descent stop about where a normal prior around the initialisation would,
+    of variance step size times number of steps (Grant et al. 2018, arXiv:1801.08930): along a
+    direction of information h they go ``1 - (1 - rate h)^steps`` of the way to the likeliest
+    ability, the prior ``1 - 1 / (1 + variance h)``, the same for small h. It fits the students
+    because the items, which are learned through those steps, set the scale of the ability.
 
     Returns:
         ``[tasks, dimensions]``.

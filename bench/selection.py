@@ -1,7 +1,7 @@
 """Which question to ask a student next: policies, and how well they serve to know the student.
 
 The protocol is that of Ghosh and Lan, "BOBCAT: Bilevel Optimization-Based Computerized Adaptive
-Testing", IJCAI 2021 (arXiv:2108.07386), section 4: of each student's questions 80 % may be asked,
+Testing", IJCAI 2021 (arXiv:2108.07386): of each student's questions 80 % may be asked,
 and the other 20 % say how well the answers given so far predict the rest.
 """
 
@@ -40,9 +40,9 @@ def fisher(learners: Sequence[MetaLearner], episode: Episode, seed: int = 0) -> 
     """Most Fisher information on the ability: ``p (1 - p) a' C a``.
 
     C is the covariance of the posterior: the question that enlarges the determinant of its
-    precision most (Segall, "Multidimensional adaptive testing", Psychometrika 61, 1996, equation
-    19). With one dimension C is the same for all questions, which leaves Lord's rule of maximum
-    information, ``a^2 p (1 - p)``.
+    precision most (Segall, "Multidimensional adaptive testing", Psychometrika 61, 1996). With one
+    dimension C is the same for all questions, which leaves Lord's rule of maximum information,
+    ``a^2 p (1 - p)``.
     """
     logits, slopes, covariance = posterior.gaussian(learners[0], episode)
     p = logits.sigmoid()
