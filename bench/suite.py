@@ -32,6 +32,7 @@ class Study:
         ways: ways to try; empty where the data set has none.
         shots: shots to try.
         data: further arguments of the data module.
+        repeats: arguments of the data module for runs that are averaged, such as folds or versions.
         learner: arguments for every algorithm that takes them.
         sweep: what ``tune`` tries: argument name to candidates.
         sweep_iterations: meta-iterations of each trial, the same for every algorithm.
@@ -44,6 +45,7 @@ class Study:
     ways: tuple[int, ...] = ()
     shots: tuple[int, ...] = (1,)
     data: Mapping[str, Any] = field(default_factory=dict)
+    repeats: tuple[Mapping[str, Any], ...] = ({},)
     learner: Mapping[str, Any] = field(default_factory=dict)
     sweep: Mapping[str, tuple] = field(default_factory=dict)
     sweep_iterations: int = 0
@@ -114,10 +116,11 @@ class Suite:
                 dict.fromkeys(ways or study.ways) if study.ways else (None,),
                 dict.fromkeys(shots or study.shots),
                 dict.fromkeys(own if algorithms else study.algorithms),
+                study.repeats,
                 dict.fromkeys(seeds or self.seeds),
             )
-            for way, shot, algorithm, seed in grid:
-                sizes = {"shots": shot} | ({"ways": way} if way is not None else {})
+            for way, shot, algorithm, repeat, seed in grid:
+                sizes = {"shots": shot} | ({"ways": way} if way is not None else {}) | repeat
                 found.append(self._experiment(study, algorithm, sizes, seed, settings, used))
         if not found:
             raise BenchError(f"nothing of suite {self.name} is left to run with these flags")

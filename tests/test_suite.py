@@ -5,6 +5,7 @@ import pytest
 from bench import registry
 from bench.errors import BenchError
 from bench.suite import Study, Suite
+from bench.summary import PAIRS
 
 SUITE = Suite(
     name="tiny",
@@ -120,6 +121,7 @@ def test_every_suite_expands_and_compares_both_orders_with_a_rate_of_their_own(n
     assert suite.name == name
     assert all(e.fields["key"] for e in experiments)
     for study in suite.studies:
-        assert {"maml", "fomaml", "random_init"} <= study.algorithms.keys()
-        assert study.algorithms["maml"]["inner_lr"] in study.sweep["inner_lr"]
-        assert study.algorithms["fomaml"]["inner_lr"] in study.sweep["inner_lr"]
+        assert {"maml", "fomaml"} <= study.algorithms.keys()
+        assert {"random_init", "item_mean"} & study.algorithms.keys()  # a floor
+        for name in {*PAIRS, *PAIRS.values()} & study.algorithms.keys():
+            assert study.algorithms[name]["inner_lr"] in study.sweep["inner_lr"]

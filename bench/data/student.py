@@ -1,5 +1,6 @@
 """Real students: answers from files, split by student."""
 
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
@@ -77,7 +78,10 @@ class StudentDataModule(StudentEpisodes):
                 "source: name a file of students' answers, such as --set source=answers.csv; "
                 "made-up students are in the data sets irt, mirt, bkt, dina, ..."
             )
-        return read(source, self.hparams["columns"], self.hparams["q_matrix"])
+        responses = read(source, self.hparams["columns"], self.hparams["q_matrix"])
+        for note in responses.notes:
+            logging.getLogger(__name__).warning("%s: %s", self._where, note)
+        return responses
 
     @cached_property
     def students(self) -> dict[str, np.ndarray]:
@@ -94,10 +98,12 @@ class StudentDataModule(StudentEpisodes):
             )
         tested = self._tested(responses)
         key = counter_random.stream("students", options["split_seed"], "validation")
-        validates = counter_random.uniform(key, np.arange(len(tested)), 1)[:, 0]
-        validates = ~tested & (validates < options["val_share"])
         least = 2 if options["protocol"] == "next" else self.tested_shots[0] + 1
         long_enough = np.diff(responses.starts) >= least
+        others = np.flatnonzero(~tested & long_enough)
+        drawn = others[counter_random.uniform(key, others, 1)[:, 0].argsort()]
+        validates = np.zeros(len(tested), bool)
+        validates[drawn[: max(round(options["val_share"] * len(others)), 1)]] = True
         parts = {"train": ~tested & ~validates, "val": validates, "test": tested}
         found = {split: np.flatnonzero(part & long_enough) for split, part in parts.items()}
         for split, part in found.items():

@@ -1,0 +1,58 @@
+"""Real students: the first answers predict the following ones, random ones the rest."""
+
+from bench.suite import Study, Suite
+
+SWEEP = {"inner_lr": (0.03, 0.1, 0.2, 0.5)}
+COMMON = {
+    "bilevel_irt": {"inner_lr": 0.1},
+    "first_order_bilevel_irt": {"inner_lr": 0.2},
+    "maml": {"inner_lr": 0.1},
+    "fomaml": {"inner_lr": 0.1},
+    "rasch": {},
+    "two_pl": {},
+    "skill_running_mean": {},
+    "item_mean": {},
+}
+LEARNER = {"outer_schedule": "cosine", "inner_steps": 3}
+
+SUITE = Suite(
+    name="students-real",
+    description="fraction subtraction, the DKT paper's students and ASSISTments 2009, prepared",
+    studies=(
+        Study(  # the protocol of the reference line: five folds, the rest of a student's answers
+            dataset="fraction_subtraction",
+            shots=(10,),
+            iterations=600,
+            validations=6,
+            data={"tested_shots": (3, 5, 10), "tasks_per_batch": 64},
+            repeats=tuple({"fold": fold} for fold in range(5)),
+            learner=LEARNER,
+            algorithms=COMMON,
+            sweep=SWEEP,
+            sweep_iterations=300,
+        ),
+        Study(
+            dataset="synthetic5",
+            shots=(49,),
+            iterations=1500,
+            validations=4,
+            data={"tasks_per_batch": 64},
+            repeats=tuple({"version": version} for version in range(10)),
+            learner=LEARNER,
+            algorithms=COMMON | {"dkt": {}},
+            sweep=SWEEP,
+            sweep_iterations=500,
+        ),
+        Study(
+            dataset="assist2009",
+            shots=(25,),
+            iterations=1500,
+            validations=6,
+            data={"tested_shots": (1, 3, 5, 10, 25), "tasks_per_batch": 64},
+            learner=LEARNER,
+            algorithms=COMMON | {"bkt": {}, "dkt": {}},
+            sweep=SWEEP,
+            sweep_iterations=500,
+        ),
+    ),
+)
