@@ -81,7 +81,8 @@ class MetaStep:
             return self.engine
         modules = list(self.learner.modules())
         ours = all(type(m).__module__.split(".")[0] in ("bench", "torch") for m in modules)
-        if not ours or self.iterations < RECORDED_ITERATIONS:
+        wide = self._widest(episode) > PART_BYTES  # kernels so long that what calls them is nothing
+        if wide or not ours or self.iterations < RECORDED_ITERATIONS:
             return "batched"
         small = len(episode.query_y) * self._widest(episode) <= SMALL_BYTES
         convolves = any(isinstance(m, _ConvNd) for m in modules)

@@ -212,6 +212,8 @@ def test_auto_chooses_by_network_and_length():
         made = learner(name)
         made.meta_step.iterations = iterations
         assert made.meta_step.engine_for(draw(MODELS[name][0])) == chosen, (name, iterations)
+    meta_step.PART_BYTES = 1
+    assert made.meta_step.engine_for(draw("images")) == "batched"
 
 
 def test_auto_records_nothing_foreign():
