@@ -22,7 +22,7 @@ from bench.models import build_model
 from bench.objectives import OBJECTIVES, weighted_mean
 from bench.statistics import interval
 
-ENGINES = ("auto", "loop", "batched", "compiled")
+ENGINES = ("auto", "loop", "batched", "recorded", "compiled")
 
 
 class MetaLearner(LightningModule):
@@ -45,9 +45,11 @@ class MetaLearner(LightningModule):
         seed: seed of the initial weights.
         engine: how the tasks of a meta-batch are computed; all give the same meta-gradient.
             ``"loop"``: one after the other, as plain PyTorch does it. ``"batched"``: together.
-            ``"compiled"``: together, the whole step compiled for each shape of meta-batch, which
-            takes a minute or more at the first and needs a C++ compiler. ``"auto"``: compiled for
-            small networks that train long, otherwise batched.
+            ``"recorded"``: together, the whole step recorded for each shape of meta-batch, which
+            takes some seconds at the first, and played back without autograd. ``"compiled"``:
+            what was recorded is compiled, which takes a minute or more and needs a C++ compiler.
+            ``"auto"``: for runs of many iterations recorded, small networks compiled; otherwise
+            batched.
         spec: what the tasks look like; taken from the data module when there is one.
     """
 
@@ -61,7 +63,7 @@ class MetaLearner(LightningModule):
         outer_schedule: Literal["constant", "cosine"] = "constant",
         batch_norm: Literal["transductive", "support"] = "transductive",
         seed: int = 0,
-        engine: Literal["auto", "loop", "batched", "compiled"] = "auto",
+        engine: Literal["auto", "loop", "batched", "recorded", "compiled"] = "auto",
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The loss of a meta-batch with its gradient: all tasks at once, in parts, or compiled."""
+"""The loss of a meta-batch with its gradient: at once, in parts, recorded or compiled."""
 
 import warnings
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from bench.episode import Episode
 from bench.errors import BenchError
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
-# Compiling takes about a minute. It pays where calling many small kernels is most of the work, and
-# where enough meta-batches follow.
-SMALL_BYTES, MANY_ITERATIONS = 2 * 2**20, 20_000
+# Recording takes seconds, compiling about a minute, for each shape of meta-batch. Compiling pays
+# where calling many small kernels is most of the work; both where enough meta-batches follow.
+RECORDED_ITERATIONS, COMPILED_ITERATIONS = 4_000, 20_000
+SMALL_BYTES, SHAPES = 2 * 2**20, 4
 
 
 class MetaStep:
@@ -26,55 +27,68 @@ class MetaStep:
     the one before has left there, and so that memory does not grow with the meta-batch. Every task
     has its own loss, so the parts add up exactly.
 
-    Compiled: the whole step, inner loops and meta-gradient, is recorded once as a list of tensor
-    operations and compiled as that. Only values are recorded, so what a forward pass decides from
-    them is fixed at the first meta-batch of each shape.
+    Recorded: the whole step, inner loops and meta-gradient, is written down once as a list of
+    tensor operations and played back, which spares what autograd and ``vmap`` spend on finding it
+    anew. Compiled: that list is compiled. Only values are recorded, so what a forward pass decides
+    from them or from elsewhere is fixed at the first meta-batch of each shape.
 
     Args:
         learner: whose ``loss`` and parameters.
-        engine: ``"loop"``, ``"batched"``, ``"compiled"`` or ``"auto"``.
+        engine: ``"loop"``, ``"batched"``, ``"recorded"``, ``"compiled"`` or ``"auto"``.
     """
 
     def __init__(self, learner: nn.Module, engine: str):
         self.learner, self.engine = learner, engine
         self.iterations = 0  # how many are to come, where that is known
-        self._compiled: dict[tuple, Callable] = {}
+        self._recorded: dict[tuple, Callable] = {}
 
     def __call__(self, episode: Episode) -> Tensor:
         """The mean loss, a scalar to call ``backward`` on once.
 
         Raises:
-            BenchError: if the step is to be compiled and cannot be.
+            BenchError: if the step is to be recorded or compiled and cannot be.
         """
-        parameters = {n: p for n, p in self.learner.named_parameters() if p.requires_grad}
-        if self.compiles(episode):
-            try:
-                loss, *gradients = self._compiled_for(parameters, episode)(parameters, episode)
-            except BenchError as error:
-                if self.engine == "compiled":
-                    raise
-                self.engine = "batched"
-                warnings.warn(f"going on without compiling: {error}", stacklevel=2)
-            else:
-                return _Known.apply(loss, gradients, *parameters.values())
-        tasks = len(episode.query_y)
-        at_once = self.tasks_at_once(episode)
-        if at_once >= tasks:
+        engine, tasks = self.engine_for(episode), len(episode.query_y)
+        records = engine in ("recorded", "compiled")
+        at_once = tasks if engine == "compiled" else self.tasks_at_once(episode)
+        if at_once >= tasks and not records:
             return self.learner.loss(episode).mean()
-        total, gradients = 0.0, None
-        for part in parts(episode, at_once):
-            loss, *own = _with_gradient(self.learner.loss(part).sum() / tasks, parameters)
-            total = total + loss
-            gradients = own if gradients is None else [_sum(a, b) for a, b in zip(gradients, own)]
-        return _Known.apply(total, gradients, *parameters.values())
+        parameters = {n: p for n, p in self.learner.named_parameters() if p.requires_grad}
+        total, gradients = 0.0, [None] * len(parameters)
+        try:
+            for part in parts(episode, at_once):
+                step = self._recorded_for(parameters, part, engine) if records else None
+                if step is None:
+                    loss, *own = _with_gradient(self.learner.loss(part).sum(), parameters)
+                else:
+                    loss, *own = step(parameters, part)
+                total = total + loss
+                gradients = [_sum(a, b) for a, b in zip(gradients, own)]
+        except BenchError as error:
+            if not records or self.engine != "auto":
+                raise
+            self.engine = "batched"
+            warnings.warn(f"going on without recording the step: {error}", stacklevel=2)
+            return self(episode)
+        return _Known.apply(total, gradients, *parameters.values()) / tasks
 
-    def compiles(self, episode: Episode) -> bool:
-        """Whether meta-batches of this shape are compiled."""
-        if self.engine != "auto" or self.iterations < MANY_ITERATIONS:
-            return self.engine == "compiled"
+    def engine_for(self, episode: Episode) -> str:
+        """What computes meta-batches of this shape: the engine asked for, or what suits them.
+
+        Nothing foreign is recorded unasked: it may do something else at a later iteration.
+        """
+        if self.engine != "auto":
+            return self.engine
+        modules = list(self.learner.modules())
+        ours = all(type(m).__module__.split(".")[0] in ("bench", "torch") for m in modules)
+        wide = self._widest(episode) > PART_BYTES  # kernels so long that what calls them is nothing
+        if wide or not ours or self.iterations < RECORDED_ITERATIONS:
+            return "batched"
         small = len(episode.query_y) * self._widest(episode) <= SMALL_BYTES
-        convolves = any(isinstance(layer, _ConvNd) for layer in self.learner.net.modules())
-        return small and not convolves and episode.query_x.device.type == "cpu"
+        convolves = any(isinstance(m, _ConvNd) for m in modules)
+        many = self.iterations >= COMPILED_ITERATIONS
+        on_cpu = episode.query_x.device.type == "cpu"
+        return "compiled" if many and small and on_cpu and not convolves else "recorded"
 
     def _widest(self, episode: Episode) -> int:
         """Bytes that the widest layer puts out for one task."""
@@ -90,11 +104,15 @@ class MetaStep:
             return tasks
         return max(min(PART_BYTES // self._widest(episode), tasks), 1)
 
-    def _compiled_for(self, parameters: dict[str, Tensor], episode: Episode) -> Callable:
+    def _recorded_for(self, parameters, episode: Episode, engine: str) -> Callable | None:
+        """The recorded step for this shape; None if there are too many shapes already."""
         shapes = tuple(None if v is None else (v.shape, v.dtype, v.device) for v in episode)
-        if shapes not in self._compiled:
-            self._compiled[shapes] = compiled(self.learner, parameters, episode)
-        return self._compiled[shapes]
+        if shapes not in self._recorded:
+            if self.engine == "auto" and len(self._recorded) >= SHAPES:
+                return None
+            made = recorded(self.learner, parameters, episode, engine == "compiled")
+            self._recorded[shapes] = made
+        return self._recorded[shapes]
 
 
 def parts(episode: Episode, tasks: int) -> list[Episode]:
@@ -105,16 +123,19 @@ def parts(episode: Episode, tasks: int) -> list[Episode]:
     return [Episode(*piece) for piece in zip(*pieces)]
 
 
-def compiled(learner: nn.Module, parameters: dict[str, Tensor], episode: Episode) -> Callable:
-    """The whole meta-step for episodes of this shape as one compiled function.
+def recorded(
+    learner: nn.Module, parameters: dict[str, Tensor], episode: Episode, compiles: bool
+) -> Callable:
+    """The whole meta-step for episodes of this shape as a list of tensor operations.
 
     Args:
         learner: its ``forward`` is the meta-objective of each task.
         parameters: what the gradient is with respect to.
         episode: an example.
+        compiles: whether the list is compiled, or played back as it is.
 
     Returns:
-        A function from parameters and episode to the mean loss and the gradients.
+        A function from parameters and episode to the sum of the losses and its gradients.
 
     Raises:
         BenchError: without a compiler, or where the step cannot be recorded.
@@ -128,7 +149,7 @@ def compiled(learner: nn.Module, parameters: dict[str, Tensor], episode: Episode
         fields: list[Tensor | None] = [None] * len(episode)
         for i, v in zip(given, batch):
             fields[i] = v
-        loss = functional_call(learner, named, (Episode(*fields),)).mean()
+        loss = functional_call(learner, named, (Episode(*fields),)).sum()
         return [v if v is None else v.detach() for v in _with_gradient(loss, named)]
 
     def arguments(parameters, episode):
@@ -136,7 +157,8 @@ def compiled(learner: nn.Module, parameters: dict[str, Tensor], episode: Episode
 
     values, batch = arguments(parameters, episode)
     device = values[0].device.type
-    require_compiler(device)
+    if compiles:
+        require_compiler(device)
     with _quiet():
         try:
             graph = make_fx(step)([v.clone().requires_grad_() for v in values], batch)
@@ -145,10 +167,12 @@ def compiled(learner: nn.Module, parameters: dict[str, Tensor], episode: Episode
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise BenchError(
-                f"engine='compiled': this step cannot be recorded ({reason}); use engine='batched'"
+                f"this step cannot be recorded ({reason}); use engine='batched'"
             ) from error
         graph.graph.eliminate_dead_code()
         graph.recompile()
+    function = graph
+    if compiles:
         # On a GPU the kernels are replayed as one CUDA graph, so that launching them costs nothing.
         mode = "reduce-overhead" if device == "cuda" else None
         function = torch.compile(graph, dynamic=False, mode=mode)

@@ -248,8 +248,12 @@ def _conv_weight(x, g, geometry):
     shape = (g.shape[4], *geometry.kernel, x.shape[4])
     if not geometry.in_columns(x.shape, x.element_size()):
         return _native_gradient(1, g, x, [x.new_empty(shape)] * len(x), geometry)
-    weight = torch.bmm(g.flatten(1, 3).transpose(1, 2), _columns(x, geometry))
-    return weight.view(len(x), *shape)
+    g, columns = g.flatten(1, 3), _columns(x, geometry)
+    if columns.shape[2] < g.shape[2]:  # a product with few columns is slow: 5x for one channel
+        weight = torch.bmm(columns.transpose(1, 2), g).transpose(1, 2)
+    else:
+        weight = torch.bmm(g.transpose(1, 2), columns)
+    return weight.reshape(len(x), *shape)
 
 
 def _native_gradient(which, g, x, weight, geometry):
@@ -352,8 +356,8 @@ class BatchNormGradient(Function):
             for of_task in zip(_rows(g), _rows(x), weight, mean, scale)
         ]
         dx, dweight, dbias = (_stacked(values) for values in zip(*parts))
-        ctx.save_for_backward(g, x, weight)
-        ctx.of_inputs = tuple(v[:, None] for v in (mean, scale, dbias, dweight))
+        ctx.save_for_backward(g, x, weight, dbias, dweight)  # results kept otherwise never go
+        ctx.of_x = mean, scale
         return _unrows(dx, x), dweight, dbias
 
     @staticmethod
@@ -364,10 +368,10 @@ class BatchNormGradient(Function):
         It depends on ``g``, ``u``, ``a`` and ``weight``; with ``sum(v * dx) = a * r``, its
         derivative by ``u`` is ``p * v + q * g``, and ``u`` and ``a`` depend on ``x``.
         """
-        g, x, weight = ctx.saved_tensors
+        g, x, weight, *sums = ctx.saved_tensors
         like = x
         v, g, x = _rows(v), _rows(g), _rows(x)
-        mean, scale, g_sum, gu_sum = ctx.of_inputs
+        mean, scale, g_sum, gu_sum = (s[:, None] for s in (*ctx.of_x, *sums))
         n = x.shape[1]
         u = (x - mean).mul_(scale)
         a = weight[:, None] * scale

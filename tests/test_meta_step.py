@@ -89,6 +89,7 @@ def check(name, algorithm, options, tolerance=1e-10):
         ("batched", True, 2**40),
         ("batched", False, 1),
         ("auto", False, 2**40),
+        ("recorded", False, 2**40),
     ):
         meta_step.PART_BYTES = part
         made = learner(name, algorithm, **options, engine=engine, recompute=recompute)
@@ -217,24 +218,60 @@ def test_unknown_engine():
         registry.create("algorithms", "maml", engine="bached")
 
 
-def test_auto_compiles_small_networks_that_train_long(monkeypatch):
-    monkeypatch.setattr(meta_step, "require_compiler", lambda device: None)
-    for name, iterations, compiles in (
-        ("mlp-vectors", 100, False),
-        ("mlp-vectors", 10**6, True),
-        ("conv4", 10**6, False),
+def test_auto_chooses_by_network_and_length():
+    for name, iterations, chosen in (
+        ("mlp-vectors", 100, "batched"),
+        ("mlp-vectors", 5_000, "recorded"),
+        ("mlp-vectors", 10**6, "compiled"),
+        ("conv4", 10**6, "recorded"),
     ):
         made = learner(name)
         made.meta_step.iterations = iterations
-        episode = draw(MODELS[name][0])
-        assert made.meta_step.compiles(episode) == compiles, (name, iterations)
+        assert made.meta_step.engine_for(draw(MODELS[name][0])) == chosen, (name, iterations)
+    meta_step.PART_BYTES = 1
+    assert made.meta_step.engine_for(draw("images")) == "batched"
+
+
+def test_auto_records_nothing_foreign():
+    class Own(nn.Linear):
+        """May count its calls, which a recording would not."""
+
+    made = registry.create("algorithms", "maml", spec=SPECS["vectors"], model=Own(4, 2))
+    made.configure_model()
+    made.meta_step.iterations = 10**6
+    assert made.meta_step.engine_for(draw("vectors")) == "batched"
+
+
+@pytest.mark.parametrize(("part", "recompute"), [(2**40, False), (2**40, True), (1, False)])
+def test_a_recording_follows_the_parameters_and_the_shape(part, recompute):
+    meta_step.PART_BYTES = part
+    episode = draw("vectors")
+    made = learner("mlp-vectors", engine="recorded", recompute=recompute)
+    plain = learner("mlp-vectors", engine="loop")
+    for batch in (episode, Episode(*(v if v is None else v[:3] for v in episode)), episode):
+        expected = gradient(plain, batch)
+        assert (gradient(made, batch) - expected).norm() <= 1e-10 * expected.norm()
+        for one in (made, plain):
+            one.zero_grad()
+            with torch.no_grad():
+                for p in one.parameters():
+                    p *= 1.5
+
+
+def test_auto_records_few_shapes(monkeypatch):
+    monkeypatch.setattr(meta_step, "SHAPES", 0)
+    monkeypatch.setattr(meta_step, "recorded", None)
+    made = learner("mlp-vectors")
+    made.meta_step.iterations = 5_000
+    plain = gradient(learner("mlp-vectors", engine="loop"), draw("vectors"))
+    assert (gradient(made, draw("vectors")) - plain).norm() <= 1e-10 * plain.norm()
 
 
 def test_auto_goes_on_where_compiling_fails(monkeypatch):
     def fails(*arguments):
         raise BenchError("no compiler today")
 
-    monkeypatch.setattr(meta_step, "compiled", fails)
+    monkeypatch.setattr(meta_step, "recorded", fails)
     made = learner("mlp-vectors")
     made.meta_step.iterations = 10**6
     with pytest.warns(UserWarning, match="no compiler today"):

@@ -1,5 +1,7 @@
 """The layers for many tasks against torch's own, to second order, in float64."""
 
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -80,6 +82,22 @@ def hessian_vector(forward, parameters, x):
     gradients = torch.autograd.grad(loss, values, create_graph=True)
     product = sum((g.tanh() * (i + 1)).sum() for i, g in enumerate(gradients))
     return [loss.detach(), *torch.autograd.grad(product, [*values, x])]
+
+
+def test_nothing_is_left_behind():
+    """A node that holds what it has given holds itself, and no collector finds that."""
+
+    def tensors():
+        x, weight, bias = leaf(2, 5, 3, 6, 6), leaf(2, 3), leaf(2, 3)
+        y = BatchNorm.apply(x, weight, bias, 1e-5)
+        y = Conv.apply(y, leaf(2, 3, 3, 3, 3), None, Geometry((3, 3), (1, 1), (1, 1)))
+        gradients = torch.autograd.grad(y.sin().sum(), (x, weight, bias), create_graph=True)
+        sum(g.square().sum() for g in gradients).backward()
+        del x, weight, bias, y, gradients
+        gc.collect()
+        return sum(type(v) is torch.Tensor for v in gc.get_objects())
+
+    assert tensors() == tensors()
 
 
 class Pooled(nn.Module):
