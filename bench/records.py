@@ -31,7 +31,7 @@ FIELDS = {
     "experiment.algorithm": str,
     "experiment.ways": (int, type(None)),
     "experiment.shots": int,
-    "experiment.queries": int,
+    "experiment.queries": (int, type(None)),
     "experiment.seed": int,
     "experiment.iterations": int,
     "experiment.data": dict,

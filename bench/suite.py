@@ -121,7 +121,10 @@ class Suite:
             )
             for way, shot, algorithm, repeat, seed in grid:
                 sizes = {"shots": shot} | ({"ways": way} if way is not None else {}) | repeat
-                found.append(self._experiment(study, algorithm, sizes, seed, settings, used))
+                remark = ", ".join(f"{n} {v}" for n, v in repeat.items())
+                found.append(
+                    self._experiment(study, algorithm, sizes, seed, settings, used, remark)
+                )
         if not found:
             raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
         if unused := settings.keys() - used:
@@ -133,7 +136,7 @@ class Suite:
             )
         return found
 
-    def _experiment(self, study, algorithm, sizes, seed, settings, used) -> Experiment:
+    def _experiment(self, study, algorithm, sizes, seed, settings, used, remark) -> Experiment:
         cls = registry.load("algorithms", algorithm)
         takes = registry.option_names(cls)
         common = {k: v for k, v in study.learner.items() if k in takes}
@@ -174,5 +177,6 @@ class Suite:
             data=data,
             learner=learner,
             chosen=chosen,
+            remark=remark,
             **run,
         )

@@ -50,7 +50,8 @@ def trials(
     suite.experiments(algorithms, datasets)  # says what is misspelt
     found = []
     for study in suite.studies:
-        part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(study,))
+        once = dataclasses.replace(study, repeats=study.repeats[:1])
+        part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(once,))
         if not study.sweep or (datasets and study.dataset not in datasets):
             continue
         for algorithm in algorithms or study.algorithms:
