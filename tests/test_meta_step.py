@@ -155,6 +155,16 @@ def test_compiled(name, order):
 
 @compiler
 @pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["bkt", "dkt", "skill_running_mean", "two_pl"])
+def test_compiled_students(algorithm):
+    episode = draw("items")
+    made, plain = (learner("students", algorithm, engine=e) for e in ("compiled", "loop"))
+    wanted = gradient(plain, episode)
+    assert (gradient(made, episode) - wanted).norm() <= 1e-10 * wanted.norm()
+
+
+@compiler
+@pytest.mark.slow
 def test_compiled_images():
     episode = draw("images")
     net = nn.Sequential(

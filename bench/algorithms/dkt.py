@@ -20,14 +20,22 @@ class DKT(StudentLearner):
 
     Args:
         hidden: size of the LSTM's state.
-        ahead: whether to learn also to predict the whole query from the answers shown alone; where
-            the protocol asks for the next answer only, the other part of the loss is enough.
+        ahead: whether to learn also to predict the whole query from the answers shown alone; costs
+            a second pass, and helped on all data tried, even where the next answer is asked for.
         outer_lr: Adam's learning rate.
+        outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
         **kwargs: see :class:`bench.learner.MetaLearner`.
     """
 
-    def __init__(self, hidden: int = 64, ahead: bool = True, outer_lr: float = 3e-3, **kwargs):
-        super().__init__(outer_lr=outer_lr, **kwargs)
+    def __init__(
+        self,
+        hidden: int = 64,
+        ahead: bool = True,
+        outer_lr: float = 0.01,
+        outer_schedule: str = "cosine",
+        **kwargs,
+    ):
+        super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network."""

@@ -29,7 +29,9 @@ class IRT(nn.Module):
 
     adapts = ("ability", "growth")
 
-    def __init__(self, spec: TaskSpec, dimensions: int = 5, growth: bool = False, spread: float = 0.3):
+    def __init__(
+        self, spec: TaskSpec, dimensions: int = 5, growth: bool = False, spread: float = 0.7
+    ):
         super().__init__()
         if not spec.items:
             raise BenchError("irt takes questions to students, not other inputs")

@@ -7,7 +7,9 @@ from scipy.integrate import quad
 
 from bench.algorithms.rasch import Rasch
 from bench.algorithms.two_pl import TwoPL
+from bench.data.irt import IRTDataModule
 from bench.episode import Episode, TaskSpec
+from bench.statistics import auc_placements
 from bench.student_episodes import ITEM
 
 SPEC = TaskSpec("answers", (2,), 1, items=12)
@@ -99,3 +101,25 @@ def test_items_are_recovered(cls):
     assert np.corrcoef(own[:, 0], d)[0, 1] > 0.99
     assert np.abs(own[:, 0] - d).max() < 0.2
     np.testing.assert_allclose(found, a if cls is TwoPL else a[0], rtol=0.3)
+
+
+@pytest.mark.parametrize(("cls", "model"), [(Rasch, "1pl"), (TwoPL, "2pl")])
+def test_close_to_the_ceiling_and_to_the_difficulties(cls, model):
+    torch.set_default_dtype(torch.float32)
+    data = IRTDataModule(model=model, items=25, shots=10, queries=15)
+    made = cls(spec=data.spec)
+    made.configure_model()
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 60)
+    for k in range(60):
+        optimizer.zero_grad()
+        made.loss(data.episodes("train", np.arange(100 * k, 100 * (k + 1)))).mean().backward()
+        optimizer.step()
+        schedule.step()
+    a, b, _ = data.item_parameters
+    easiness = made.net.items.own.weight.detach()[:, 0].numpy()
+    assert np.corrcoef(easiness, -a * b)[0, 1] > 0.98
+    episode = data.episodes("test", np.arange(1000))
+    known = auc_placements(data.ceiling_of(episode), episode.query_y)
+    found = auc_placements(made.predict(episode).detach()[:, 0, :, 0], episode.query_y)
+    assert abs((known - found).mean()) < 0.003
