@@ -4,16 +4,16 @@ from bench.suite import Study, Suite
 
 ALGORITHMS = {
     "bayes": {},
-    "bilevel_irt": {"inner_lr": 0.3},
-    "first_order_bilevel_irt": {"inner_lr": 0.3},
-    "maml": {"inner_lr": 0.03},
-    "fomaml": {"inner_lr": 0.03},
+    "bilevel_irt": {"inner_lr": 0.05},
+    "first_order_bilevel_irt": {"inner_lr": 0.2},
+    "maml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
+    "fomaml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
     "rasch": {},
     "two_pl": {},
     "bkt": {},
     "dkt": {},
     "skill_running_mean": {},
-    "item_mean": {"outer_lr": 0.1},
+    "item_mean": {},
 }
 IN_ORDER = {"bkt", "dkt"}  # methods that follow a student over time
 
@@ -33,9 +33,9 @@ def study(dataset: str, in_order: bool = False, **data) -> Study:
             "val_episodes": 400,
             **data,
         },
-        learner={"outer_lr": 1e-2, "outer_schedule": "cosine", "inner_steps": 3},
+        learner={"outer_schedule": "cosine"},
         algorithms={n: a for n, a in ALGORITHMS.items() if in_order or n not in IN_ORDER},
-        sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
+        sweep={"inner_lr": (0.02, 0.05, 0.1, 0.2, 0.5)},
         sweep_iterations=500,
     )
 

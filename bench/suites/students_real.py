@@ -2,18 +2,18 @@
 
 from bench.suite import Study, Suite
 
-SWEEP = {"inner_lr": (0.03, 0.1, 0.2, 0.5)}
+SWEEP = {"inner_lr": (0.02, 0.05, 0.1, 0.2, 0.5)}
 COMMON = {
-    "bilevel_irt": {"inner_lr": 0.1},
+    "bilevel_irt": {"inner_lr": 0.05},
     "first_order_bilevel_irt": {"inner_lr": 0.2},
-    "maml": {"inner_lr": 0.1},
-    "fomaml": {"inner_lr": 0.1},
+    "maml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
+    "fomaml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
     "rasch": {},
     "two_pl": {},
     "skill_running_mean": {},
     "item_mean": {},
 }
-LEARNER = {"outer_schedule": "cosine", "inner_steps": 3}
+LEARNER = {"outer_schedule": "cosine"}
 
 SUITE = Suite(
     name="students-real",
