@@ -134,7 +134,7 @@ class Suite:
                 f"--set {name}: nothing in suite {self.name} has this argument: "
                 f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
             )
-        return found
+        return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
 
     def _experiment(self, study, algorithm, sizes, seed, settings, used, remark) -> Experiment:
         cls = registry.load("algorithms", algorithm)

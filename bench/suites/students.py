@@ -16,6 +16,7 @@ ALGORITHMS = {
     "item_mean": {},
 }
 IN_ORDER = {"bkt", "dkt"}  # methods that follow a student over time
+GROWTH = {"model_options": {"growth": True}}  # where students learn, an ability may too
 
 
 def study(dataset: str, in_order: bool = False, **data) -> Study:
@@ -34,7 +35,11 @@ def study(dataset: str, in_order: bool = False, **data) -> Study:
             **data,
         },
         learner={"outer_schedule": "cosine"},
-        algorithms={n: a for n, a in ALGORITHMS.items() if in_order or n not in IN_ORDER},
+        algorithms={
+            name: settings | (GROWTH if in_order and name.endswith("bilevel_irt") else {})
+            for name, settings in ALGORITHMS.items()
+            if in_order or name not in IN_ORDER
+        },
         sweep={"inner_lr": (0.02, 0.05, 0.1, 0.2, 0.5)},
         sweep_iterations=500,
     )

@@ -13,6 +13,7 @@ COMMON = {
     "skill_running_mean": {},
     "item_mean": {},
 }
+GROWTH = {"model_options": {"growth": True}}
 LEARNER = {"outer_schedule": "cosine"}
 
 SUITE = Suite(
@@ -34,23 +35,25 @@ SUITE = Suite(
         Study(
             dataset="synthetic5",
             shots=(49,),
-            iterations=1500,
+            iterations=1000,
             validations=4,
             data={"tasks_per_batch": 64},
             repeats=tuple({"version": version} for version in range(10)),
             learner=LEARNER,
-            algorithms=COMMON | {"dkt": {}},
+            algorithms=COMMON | {"dkt": {"iterations": 500}},
             sweep=SWEEP,
             sweep_iterations=500,
         ),
         Study(
             dataset="assist2009",
             shots=(25,),
-            iterations=1500,
-            validations=6,
+            iterations=1000,
+            validations=5,
             data={"tested_shots": (1, 3, 5, 10, 25), "tasks_per_batch": 64},
             learner=LEARNER,
-            algorithms=COMMON | {"bkt": {}, "dkt": {}},
+            algorithms=COMMON
+            | {name: COMMON[name] | GROWTH for name in ("bilevel_irt", "first_order_bilevel_irt")}
+            | {"bkt": {}, "dkt": {}},
             sweep=SWEEP,
             sweep_iterations=500,
         ),
