@@ -60,6 +60,7 @@ def finish(
     from bench.training import train  # which takes seconds to load
 
     seconds: dict[str, list[float]] = {}
+    probed = set()  # what repetitions cost is measured once
     for number, experiment in enumerate(to_do):
         left = time_left(to_do[number:], seconds)
         console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
@@ -68,8 +69,10 @@ def finish(
         if reports:
             path = records.path_of(out, experiment.fields)
             records.write(path, record)  # before the probe: what is finished is kept
-            if split == "test" and experiment.iterations:
+            repeated = experiment.dataset, experiment.setting, experiment.algorithm
+            if split == "test" and experiment.iterations and repeated not in probed:
                 records.write(path, record | {"cost": cost(experiment, machine, console)})
+                probed.add(repeated)
         seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
     return reports
 

@@ -122,7 +122,7 @@ def finish(out: Path, readme: Path | None, console: Console) -> None:
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
     if readme:
-        tables.refresh_readme(readme, "speed", text)
+        tables.refresh_readme(readme, "speed", report.brief(found))
 
 
 def grow(one: Workload, what: str, rounds: int, out: Path, console: Console) -> None:

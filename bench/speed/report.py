@@ -135,6 +135,29 @@ def markdown(found: list[dict]) -> str:
     return "\n\n".join(parts)
 
 
+def brief(found: list[dict]) -> str:
+    """One table for a README: a row a record, the ratio of every contestant."""
+    tables = [{r["contestant"]: r for r in rows_of(record)} for record in found]
+    names = dict.fromkeys(name for table in tables for name in table)
+    names = sorted(names, key=lambda n: (not n.startswith("maml"), n))
+    lines = ["| Workload | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
+    for record, table in zip(found, tables):
+        w, order = record["workload"], {1: "first", 2: "second"}[record["order"]]
+        steps = f"{w['inner_steps']} step" + "s" * (w["inner_steps"] > 1)
+        ratios = [
+            f"{r['ratio']:.2f} ({r['one_ratio']:.2f})" if (r := table.get(n)) else "-"
+            for n in names
+        ]
+        words = f"{w['name']}, {order} order, {w['tasks']} tasks, {steps}"
+        lines.append(f"| {words} | " + " | ".join(ratios) + " |")
+    note = (
+        "Time of a meta-iteration, learn2learn = 1: each contestant in its own best split of the "
+        "cores into processes and threads, in brackets in one process with all cores. "
+        "Milliseconds, spread, memory and how it was measured: results/tables/speed.md."
+    )
+    return "\n".join([*lines, "", note])
+
+
 def plot(found: list[dict], path: Path) -> None:
     """Bars of the ratios, one panel a record."""
     figure = Figure(figsize=(9, 1 + 1.9 * -(-len(found) // 2)), layout="constrained")
