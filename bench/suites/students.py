@@ -2,12 +2,13 @@
 
 from bench.suite import Study, Suite
 
+PERCEPTRON = {"inner_steps": 3, "outer_lr": 3e-3}
 ALGORITHMS = {
     "bayes": {},
-    "bilevel_irt": {"inner_lr": 0.05},
-    "first_order_bilevel_irt": {"inner_lr": 0.2},
-    "maml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
-    "fomaml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
+    "bilevel_irt": {},
+    "first_order_bilevel_irt": {},
+    "maml": PERCEPTRON,
+    "fomaml": PERCEPTRON,
     "rasch": {},
     "two_pl": {},
     "bkt": {},
@@ -15,12 +16,25 @@ ALGORITHMS = {
     "skill_running_mean": {},
     "item_mean": {},
 }
+RATED = (
+    "bilevel_irt",
+    "first_order_bilevel_irt",
+    "maml",
+    "fomaml",
+)  # have an inner_lr of their own
 IN_ORDER = {"bkt", "dkt"}  # methods that follow a student over time
 GROWTH = {"model_options": {"growth": True}}  # where students learn, an ability may too
 
 
-def study(dataset: str, in_order: bool = False, **data) -> Study:
-    """The same study on each kind of student: 25 answers shown at most, 25 to predict."""
+def study(dataset: str, rates: tuple[float, ...], in_order: bool = False) -> Study:
+    """The same study on each kind of student: 25 answers shown at most, 25 to predict.
+
+    Args:
+        dataset: which students.
+        rates: ``inner_lr`` of each of :data:`RATED`, as ``maml-bench tune students`` found them.
+        in_order: whether the answers shown are the first ones, as of students who learn.
+    """
+    rate = {name: {"inner_lr": value} for name, value in zip(RATED, rates)}
     return Study(
         dataset=dataset,
         shots=(25,),
@@ -32,11 +46,12 @@ def study(dataset: str, in_order: bool = False, **data) -> Study:
             "protocol": "first" if in_order else "random",
             "tasks_per_batch": 64,
             "val_episodes": 400,
-            **data,
         },
         learner={"outer_schedule": "cosine"},
         algorithms={
-            name: settings | (GROWTH if in_order and name.endswith("bilevel_irt") else {})
+            name: settings
+            | rate.get(name, {})
+            | (GROWTH if in_order and name.endswith("bilevel_irt") else {})
             for name, settings in ALGORITHMS.items()
             if in_order or name not in IN_ORDER
         },
@@ -49,11 +64,11 @@ SUITE = Suite(
     name="students",
     description="synthetic students of six kinds against their Bayes ceiling",
     studies=(
-        study("irt"),
-        study("mirt"),
-        study("dina"),
-        study("bkt", in_order=True),
-        study("growing_skills", in_order=True),
-        study("learning_styles", in_order=True),
+        study("irt", (0.1, 0.1, 0.1, 0.1)),
+        study("mirt", (0.1, 0.1, 0.1, 0.1)),
+        study("dina", (0.1, 0.1, 0.1, 0.1)),
+        study("bkt", (0.02, 0.02, 0.1, 0.1), in_order=True),
+        study("growing_skills", (0.05, 0.1, 0.1, 0.1), in_order=True),
+        study("learning_styles", (0.05, 0.05, 0.1, 0.1), in_order=True),
     ),
 )
