@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.data.bkt import BKTDataModule
 from bench.data.dina import DINADataModule
+from bench.data.growing_skills import GrowingSkillsDataModule
 from bench.data.irt import IRTDataModule
+from bench.data.learning_styles import LearningStylesDataModule
 from bench.data.mirt import MIRTDataModule
 from bench.errors import BenchError
 from bench.student_episodes import POSITION
@@ -15,6 +18,18 @@ GENERATORS = [
     (IRTDataModule, {"model": "3pl", "new_items": 8}),
     (MIRTDataModule, {"dimensions": 2, "new_items": 4}),
     (DINADataModule, {"skills": 3, "new_items": 8}),
+    (BKTDataModule, {"skills": 3, "skills_per_item": 2, "forget": (0, 0.3), "new_items": 4}),
+    (LearningStylesDataModule, {"skills": 2, "new_items": 4}),
+    (
+        GrowingSkillsDataModule,
+        {
+            "ability_sd": 1,
+            "growth_wrong": -0.5,
+            "fixed_order": False,
+            "show_skills": True,
+            "new_items": 4,
+        },
+    ),
 ]
 STATIC = GENERATORS[:4]  # those whose students stay as they are
 
