@@ -96,8 +96,10 @@ def test_the_grid_is_fine_enough_for_few_and_many_answers(rows, concepts, abilit
     data = GrowingSkillsDataModule(
         concepts=concepts,
         ability_sd=ability_sd,
-        growth_wrong=-0.05,
-        difficulty_sd=3,
+        growth=0.01,
+        growth_wrong=-0.01,
+        difficulty_sd=0.1,  # so that every answer tells as much as it can
+        guess=0.0,
         items=40,
         queries=30,
     )
