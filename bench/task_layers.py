@@ -16,7 +16,7 @@ would be cut off from the graph.
 module does not know.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -24,15 +24,16 @@ from torch import Tensor
 from torch._C import _functorch as functorch
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from bench.task_batch_norm import BatchNorm, stacked
 
 COLUMN_BYTES = 2**20  # larger columns leave the cache: then oneDNN's convolution, task by task
 
 
 class TaskLayers(TorchFunctionMode):
-    """Within this context, layers under ``vmap`` run what is in this file.
+    """Within this context, layers under ``vmap`` run what is here and in ``task_batch_norm``.
 
     Whatever they do not cover (groups, dilation, running statistics, other devices) is left as it
     is.
@@ -230,7 +231,7 @@ def _conv(x, weight, bias, geometry):
             )
             for t, (image, w) in enumerate(zip(x, weight))
         ]
-        return _stacked([y.permute(0, 2, 3, 1) for y in parts])
+        return stacked([y.permute(0, 2, 3, 1) for y in parts])
     y = torch.bmm(_columns(x, geometry), weight.flatten(2).transpose(1, 2))
     if bias is not None:
         y += bias[:, None]
@@ -266,11 +267,7 @@ def _native_gradient(which, g, x, weight, geometry):
         )[which]
         for of_task in zip(g, x, weight)
     ]  # fmt: skip
-    return _stacked([v.permute(0, 2, 3, 1) for v in parts])
-
-
-def _stacked(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+    return stacked([v.permute(0, 2, 3, 1) for v in parts])
 
 
 def _columns(x: Tensor, geometry: Geometry) -> Tensor:
@@ -307,96 +304,3 @@ def _from_columns(columns: Tensor, x_shape: torch.Size, geometry: Geometry) -> T
             first = j * channels
             place += windows[..., i : i + block[0], first : first + block[1]]
     return x[:, :, pad_high : pad_high + height, pad_wide : pad_wide + width].contiguous()
-
-
-# Batch norm -------------------------------------------------------------------------------------
-
-
-class BatchNorm(Function):
-    """Normalises each task's rows by their own mean and variance (Ioffe and Szegedy 2015).
-
-    Shapes: ``[tasks, rows, channels, ...]``, weight and bias ``[tasks, channels]``.
-    """
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, eps):
-        rows = _rows(x)
-        y, (mean, scale) = torch.empty_like(rows), weight.new_empty(2, *weight.shape)
-        for t in range(len(x)):
-            torch.native_batch_norm(
-                rows[t], weight[t], bias[t], None, None, True, 0.0, eps,
-                out=(y[t], mean[t], scale[t]),
-            )  # fmt: skip
-        ctx.save_for_backward(x, weight)
-        ctx.of_x, ctx.eps = (mean, scale), eps
-        return _unrows(y, x)
-
-    @staticmethod
-    def backward(ctx, g):
-        x, weight = ctx.saved_tensors
-        return *BatchNormGradient.apply(g, x, weight, *ctx.of_x, ctx.eps), None
-
-
-class BatchNormGradient(Function):
-    """The gradients of batch norm with respect to its rows, weight and bias.
-
-    With ``n`` rows, ``u = (x - mean) * scale`` the normalised rows and ``a = weight * scale``::
-
-        dx = a * (g - sum(g) / n - u * sum(g * u) / n),   dweight = sum(g * u),   dbias = sum(g)
-
-    Mean and scale (one over the standard deviation) are given, but are functions of ``x``.
-    """
-
-    @staticmethod
-    def forward(ctx, g, x, weight, mean, scale, eps):
-        parts = [
-            torch.ops.aten.native_batch_norm_backward(
-                *of_task[:3], None, None, *of_task[3:], True, eps, [True] * 3
-            )
-            for of_task in zip(_rows(g), _rows(x), weight, mean, scale)
-        ]
-        dx, dweight, dbias = (_stacked(values) for values in zip(*parts))
-        ctx.save_for_backward(g, x, weight, dbias, dweight)  # results kept otherwise never go
-        ctx.of_x = mean, scale
-        return _unrows(dx, x), dweight, dbias
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, v, v_weight, v_bias):
-        """Differentiates ``sum(v * dx) + sum(v_weight * dweight) + sum(v_bias * dbias)``.
-
-        It depends on ``g``, ``u``, ``a`` and ``weight``; with ``sum(v * dx) = a * r``, its
-        derivative by ``u`` is ``p * v + q * g``, and ``u`` and ``a`` depend on ``x``.
-        """
-        g, x, weight, *sums = ctx.saved_tensors
-        like = x
-        v, g, x = _rows(v), _rows(g), _rows(x)
-        mean, scale, g_sum, gu_sum = (s[:, None] for s in (*ctx.of_x, *sums))
-        n = x.shape[1]
-        u = (x - mean).mul_(scale)
-        a = weight[:, None] * scale
-        v_sum, vu_sum, vg_sum = _sum(v), _sum(v, u), _sum(v, g)
-        r = vg_sum - (v_sum * g_sum + vu_sum * gu_sum) / n
-        p = a * gu_sum / -n
-        q = v_weight[:, None] - a * vu_sum / n
-        by_g = torch.addcmul(v_bias[:, None] - a * v_sum / n, u, q).addcmul_(v, a)
-        h_sum = p * v_sum + q * g_sum  # of h = p * v + q * g
-        hu_sum = p * vu_sum + q * gu_sum + a * r
-        by_x = torch.addcmul(h_sum * scale / -n, u, hu_sum * scale / -n)
-        by_x.addcmul_(v, p * scale).addcmul_(g, q * scale)
-        by_weight = (r * scale)[:, 0]
-        return _unrows(by_g, like), _unrows(by_x, like), by_weight, None, None, None
-
-
-def _rows(x: Tensor) -> Tensor:
-    """``[tasks, rows, channels, ...]`` as ``[tasks, all rows and places, channels]``."""
-    return x.movedim(2, -1).flatten(1, -2).contiguous()
-
-
-def _unrows(rows: Tensor, like: Tensor) -> Tensor:
-    return rows.view(*like.shape[:2], *like.shape[3:], like.shape[2]).movedim(-1, 2)
-
-
-def _sum(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Sum over the rows of ``x`` or ``x * y``, ``[tasks, 1, channels]``."""
-    return (x if y is None else x * y).sum(1, keepdim=True)
