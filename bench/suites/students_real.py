@@ -3,16 +3,8 @@
 from bench.suite import Study, Suite
 
 SWEEP = {"inner_lr": (0.02, 0.05, 0.1, 0.2, 0.5)}
-COMMON = {
-    "bilevel_irt": {"inner_lr": 0.05},
-    "first_order_bilevel_irt": {"inner_lr": 0.2},
-    "maml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
-    "fomaml": {"inner_lr": 0.1, "inner_steps": 3, "outer_lr": 3e-3},
-    "rasch": {},
-    "two_pl": {},
-    "skill_running_mean": {},
-    "item_mean": {},
-}
+PERCEPTRON = {"inner_steps": 3, "outer_lr": 3e-3}
+FITTED = {"rasch": {}, "two_pl": {}, "skill_running_mean": {}, "item_mean": {}}
 GROWTH = {"model_options": {"growth": True}}
 LEARNER = {"outer_schedule": "cosine"}
 
@@ -28,7 +20,13 @@ SUITE = Suite(
             data={"tested_shots": (3, 5, 10), "tasks_per_batch": 64},
             repeats=tuple({"fold": fold} for fold in range(5)),
             learner=LEARNER,
-            algorithms=COMMON,
+            algorithms={
+                "bilevel_irt": {"inner_lr": 0.05},
+                "first_order_bilevel_irt": {"inner_lr": 0.05},
+                "maml": PERCEPTRON | {"inner_lr": 0.05},
+                "fomaml": PERCEPTRON | {"inner_lr": 0.1},
+                **FITTED,
+            },
             sweep=SWEEP,
             sweep_iterations=300,
         ),
@@ -40,8 +38,12 @@ SUITE = Suite(
             data={"tasks_per_batch": 64},
             repeats=tuple({"version": version} for version in range(10)),
             learner=LEARNER,
-            algorithms={n: s for n, s in COMMON.items() if n not in ("maml", "fomaml")}
-            | {"dkt": {"iterations": 500}},
+            algorithms={
+                "bilevel_irt": {"inner_lr": 0.1},
+                "first_order_bilevel_irt": {"inner_lr": 0.2},
+                "dkt": {"iterations": 500},
+                **FITTED,
+            },
             sweep=SWEEP,
             sweep_iterations=500,
         ),
@@ -52,9 +54,15 @@ SUITE = Suite(
             validations=5,
             data={"tested_shots": (1, 3, 5, 10, 25), "tasks_per_batch": 64},
             learner=LEARNER,
-            algorithms=COMMON
-            | {name: COMMON[name] | GROWTH for name in ("bilevel_irt", "first_order_bilevel_irt")}
-            | {"bkt": {}, "dkt": {}},
+            algorithms={
+                "bilevel_irt": GROWTH | {"inner_lr": 0.1},
+                "first_order_bilevel_irt": GROWTH | {"inner_lr": 0.1},
+                "maml": PERCEPTRON | {"inner_lr": 0.1},
+                "fomaml": PERCEPTRON | {"inner_lr": 0.1},
+                "bkt": {},
+                "dkt": {},
+                **FITTED,
+            },
             sweep=SWEEP,
             sweep_iterations=500,
         ),
