@@ -8,12 +8,19 @@ import numpy as np
 
 from bench import counter_random, paths
 from bench.errors import BenchError
+from bench.responses import read
+from bench.responses.text import load as load_text
 from bench.student_episodes import Sequences, StudentEpisodes
 
 VERSIONS, STUDENTS, ITEMS, CONCEPTS = 10, 4000, 50, 5
 TRAINING = STUDENTS // 2  # rows before it are for training, the others for test
 FILE = "dkt_synthetic_c5_v0-9.npz"
-PREPARE = f"maml-bench prepare synthetic5 --source {FILE}"
+NAME = "naive_c5_q50_s4000_v{}"
+PREPARE = "maml-bench prepare synthetic5 --source PATH"
+UNDERSTOOD = (
+    f"PATH may be {FILE}, the folder with {NAME.format(0)}.csv to v9.csv of the DKT paper (and its "
+    f"info/), or that with {NAME.format(0)}_train.csv and _test.csv of the DKVMN paper"
+)
 
 
 class Synthetic5DataModule(StudentEpisodes):
@@ -65,8 +72,15 @@ class Synthetic5DataModule(StudentEpisodes):
     @cached_property
     def _stored(self) -> tuple[np.ndarray, np.ndarray]:
         """Answers ``[students, items]`` bool and the concept of each item, of this version."""
-        answers, concept = load(paths.data_root(self.hparams["data_root"]) / "synthetic5.npz")
-        return answers[self.hparams["version"]], concept[self.hparams["version"]]
+        path, wanted = paths.data_root(self.hparams["data_root"]), self.hparams["version"]
+        answers, concept, version = load(path / "synthetic5.npz")
+        at = np.flatnonzero(version == wanted)
+        if not len(at):
+            raise BenchError(
+                f"version={wanted} was not prepared, only {', '.join(map(str, version))}: choose "
+                f"one of them, or get it and run {PREPARE}"
+            )
+        return answers[at[0]], concept[at[0]]
 
     @cached_property
     def students(self) -> dict[str, np.ndarray]:
@@ -85,7 +99,15 @@ class Synthetic5DataModule(StudentEpisodes):
     @cached_property
     def features(self) -> np.ndarray:
         """The concept of each item, ``[items, concepts]``, if it is shown."""
-        return (self._stored[1][:, None] == np.arange(self.skills)).astype(float)
+        if not self.skills:
+            return np.zeros((ITEMS, 0))  # known before any data is read
+        concept = self._stored[1]
+        if concept.min() < 0:
+            raise BenchError(
+                f"show_skills=True: the concepts of version={self.hparams['version']} were not "
+                "among the files prepared: prepare the DKT paper's own with info/ in the folder"
+            )
+        return (concept[:, None] == np.arange(CONCEPTS)).astype(float)
 
     @property
     def skills(self) -> int:
@@ -113,11 +135,12 @@ class Synthetic5DataModule(StudentEpisodes):
         return *super().stream_names(split), self.hparams["version"]
 
 
-def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the ten versions; nothing in the file is executed.
+def load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads a file of packed answers; nothing in it is executed.
 
     Returns:
-        Answers ``[versions, students, items]`` bool, and concepts ``[versions, items]`` int64.
+        Answers ``[versions, students, items]`` bool, concepts ``[versions, items]`` int64 (-1: not
+        known), and the numbers of the versions.
 
     Raises:
         BenchError: if it is not there, or not what it should be.
@@ -125,40 +148,105 @@ def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise BenchError(f"{path} does not exist: run {PREPARE}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             packed, concept = stored["responses"], stored["concept"]
+            version = stored["version"] if "version" in stored else np.arange(len(packed))
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise BenchError(f"{path} is no file of {FILE}'s kind ({error}): run {PREPARE}") from None
-    wanted = {"responses": (VERSIONS, STUDENTS, -(-ITEMS // 8)), "concept": (VERSIONS, ITEMS)}
+    count = version.size
+    wanted = {"responses": (count, STUDENTS, -(-ITEMS // 8)), "concept": (count, ITEMS)}
     for name, array in (("responses", packed), ("concept", concept)):
         if array.shape != wanted[name] or array.dtype.kind not in "iu":
             raise BenchError(
                 f"{path}: {name} is {array.dtype} of shape {array.shape}, not whole numbers of "
                 f"shape {wanted[name]}: run {PREPARE}"
             )
-    if packed.dtype != np.uint8 or concept.min() < 0 or concept.max() >= CONCEPTS:
+    if packed.dtype != np.uint8 or concept.min() < -1 or concept.max() >= CONCEPTS:
         raise BenchError(f"{path}: responses must be packed bits, concepts 0 to {CONCEPTS - 1}")
-    return np.unpackbits(packed, -1)[..., :ITEMS] > 0, concept.astype(np.int64)
+    return np.unpackbits(packed, -1)[..., :ITEMS] > 0, concept.astype(np.int64), version
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Checks the file of ten versions and copies what is needed of it.
+    """Checks what there is of the ten versions and writes what is needed of it to one file.
+
+    Args:
+        source: the packed file, or the folder with it, with the paper's own files or with those
+            of the DKVMN paper, plain or gzipped.
+        data_root: where to write; see :func:`bench.paths.data_root`.
+
+    Returns:
+        What was found and written, in sentences.
 
     Raises:
         BenchError: if it is not what it should be; nothing is written then.
     """
     if source is None:
-        raise BenchError(f"synthetic5 cannot be downloaded by a program: {PREPARE}")
+        raise BenchError(f"synthetic5 cannot be downloaded by a program: {PREPARE}; {UNDERSTOOD}")
     source = Path(source).expanduser()
-    source = source / FILE if source.is_dir() else source
-    answers, concept = load(source)
+    packed = source / FILE if source.is_dir() else source
+    texts = source.is_dir() and not packed.exists()
+    answers, concept, version = _read_texts(source) if texts else load(packed)
     path = paths.data_root(data_root) / "synthetic5.npz"
     try:
         with paths.replacing(path) as file:
-            np.savez_compressed(file, responses=np.packbits(answers, -1), concept=concept)
+            np.savez_compressed(
+                file, responses=np.packbits(answers, -1), concept=concept, version=version
+            )
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}") from None
+    without = ", ".join(map(str, version[concept.min(1) < 0]))
+    note = f"The concepts are not known of versions {without}. " if without else ""
     return (
-        f"Found {VERSIONS} versions of {STUDENTS:,} students and {ITEMS} items in {source}, "
-        f"{100 * answers.mean():.1f} % right. Wrote {path}."
+        f"Found {len(version)} of {VERSIONS} versions of {STUDENTS:,} students and {ITEMS} items "
+        f"in {source}, {100 * answers.mean():.1f} % right. {note}Wrote {path}."
     )
+
+
+def _read_texts(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads the files of either paper, as many versions as there are; as :func:`load` returns."""
+    found = {v: _files(folder, NAME.format(v)) for v in range(VERSIONS)}
+    found = {v: files for v, files in found.items() if files}
+    if not found:
+        raise BenchError(f"{folder}: nothing of Synthetic-5 in it: {UNDERSTOOD}")
+    concepts = [_concepts(folder, NAME.format(v)) for v in found]
+    answers = [_answers(files) for files in found.values()]
+    return np.stack(answers), np.stack(concepts), np.array(list(found))
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """The file of a version, or those of its two halves; none if a half is missing."""
+    for parts in ([""], ["_train", "_test"]):
+        files = [folder / f"{name}{part}.csv" for part in parts]
+        files = [f if f.exists() else f.with_name(f"{f.name}.gz") for f in files]
+        if all(f.exists() for f in files):
+            return files
+    return []
+
+
+def _answers(files: list[Path]) -> np.ndarray:
+    """``[students, items]`` bool: training students first, as the halves are those of the rows."""
+    responses = read(files)
+    where, size = " and ".join(map(str, files)), len(responses.answer)
+    if (len(responses.students), size) != (STUDENTS, STUDENTS * ITEMS) or (
+        responses.item.reshape(STUDENTS, -1) != np.arange(ITEMS)
+    ).any():
+        raise BenchError(
+            f"{where}: {len(responses.students):,} students with {size:,} answers: wanted are "
+            f"{STUDENTS:,}, each with an answer to {ITEMS} items in order"
+        )
+    return responses.answer.reshape(STUDENTS, ITEMS) > 0
+
+
+def _concepts(folder: Path, name: str) -> np.ndarray:
+    """``[items]`` concepts, the third column of the paper's notes; -1 where there are none."""
+    files = [f / f"{name}_info.txt" for f in (folder / "info", folder)]
+    for file in filter(Path.exists, files):
+        lines = [line.split() for _, line in load_text(file).filled()]
+        concept = [line[2] for line in lines if len(line) == 4 and line[2] in "01234"]
+        if len(concept) != ITEMS or len(lines) != ITEMS:
+            raise BenchError(
+                f"{file}: wanted are {ITEMS} lines of mean, deviation, concept (0 to "
+                f"{CONCEPTS - 1}) and difficulty: get it again, or take it away"
+            )
+        return np.array(concept, np.int64)
+    return np.full(ITEMS, -1)
