@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench import counter_random
 from bench.episode import Episode
 from bench.errors import BenchError
-from bench.student_episodes import POSITION, Sequences, StudentEpisodes
+from bench.student_episodes import FEATURES, ITEM, POSITION, Sequences, StudentEpisodes
 
 
 class SyntheticStudents(StudentEpisodes):
@@ -175,7 +175,9 @@ class SyntheticStudents(StudentEpisodes):
         """How many items each student meets."""
         if self.hparams["queries"] is None or self.hparams["fixed_order"]:
             return self.hparams["items"]
-        return self.hparams["shots"] + self.hparams["queries"]
+        if self.hparams["protocol"] == "next":
+            return self.hparams["shots"] + self.hparams["queries"]
+        return self.tested_shots[-1] + self.hparams["queries"]  # no more: what is met is told
 
     def lengths(self, split: str) -> np.ndarray:
         """As many answers for every student."""
@@ -206,8 +208,9 @@ class SyntheticStudents(StudentEpisodes):
         """The ceiling's probability of a right answer of each query, ``[tasks, query]``."""
         parts = [episode.support_x, episode.query_x]
         x = np.concatenate([p.cpu().numpy().astype(np.float64) for p in parts], 1)
-        answer = np.zeros(x.shape[:2], bool)
-        shown, rows = np.zeros(x.shape[:2], bool), episode.support_x.shape[1]
+        rows, asked = (p.shape[1] for p in parts)
+        x = self._with_gaps(x)
+        answer, shown = np.zeros((2, *x.shape[:2]), bool)
         answer[:, :rows] = episode.support_y.cpu().numpy() > 0.5
         w = episode.support_w
         shown[:, :rows] = True if w is None else w.cpu().numpy() > 0
@@ -219,4 +222,21 @@ class SyntheticStudents(StudentEpisodes):
         answer, shown = (np.take_along_axis(v, time, 1) for v in (answer, shown))
         p = self.ceiling(sorted_x, answer & shown, shown & there)
         back = time.argsort(1)
-        return np.take_along_axis(p, back, 1)[:, rows:]
+        return np.take_along_axis(p, back, 1)[:, rows : rows + asked]
+
+    def _with_gaps(self, x: np.ndarray) -> np.ndarray:
+        """Adds what a fixed order tells of places between the rows, ``[tasks, more, columns]``."""
+        if not self.hparams["fixed_order"]:
+            return x
+        position, place = x[..., POSITION], np.arange(self.length)
+        met = np.zeros((len(x), self.length + 1), bool)
+        np.put_along_axis(met, position.astype(np.int64), True, 1)  # padding, -1, is the last
+        gap = ~met[:, :-1] & (place < position.max(1, keepdims=True))
+        if not gap.any():
+            return x
+        more = np.zeros((*gap.shape, x.shape[2]))
+        more[..., FEATURES:] = self.features[place]
+        more[..., ITEM] = place
+        more *= gap[..., None]
+        more[..., POSITION] = np.where(gap, place, -1)
+        return np.concatenate([x, more], 1)

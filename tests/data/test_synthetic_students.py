@@ -161,3 +161,28 @@ def test_wrong_options(cls, options):
     for wrong in ("estimate_noise", "new_items", "items"):
         with pytest.raises(BenchError, match=f"{wrong}=-1: give"):
             cls(**options | {wrong: -1})
+
+
+@pytest.mark.parametrize("cls", [BKTDataModule, GrowingSkillsDataModule])
+@pytest.mark.parametrize("tested_shots", [(), (1, 2)])
+def test_a_fixed_order_tells_what_was_met_between_the_rows(cls, tested_shots, rows):
+    data = cls(items=15, fixed_order=True, shots=4, queries=3, tested_shots=tested_shots)
+    e = data.episodes("test", np.arange(9))
+    all_rows = rows(data, np.tile(np.arange(15), (9, 1)))
+    answer, support = np.zeros((2, 9, 15), bool)
+    position = e.support_x[..., POSITION].numpy().astype(int)
+    shown = np.ones(position.shape, bool) if e.support_w is None else e.support_w.numpy() > 0
+    np.put_along_axis(support, position, shown, 1)
+    np.put_along_axis(answer, position, e.support_y.numpy() > 0, 1)
+    asked = e.query_x[..., POSITION].numpy().astype(int)
+    expected = np.take_along_axis(data.ceiling(all_rows, answer, support), asked, 1)
+    np.testing.assert_allclose(data.ceiling_of(e), expected, rtol=0, atol=1e-12)
+
+
+@each
+def test_every_question_met_is_told(cls, options):
+    data = cls(items=20, shots=9, tested_shots=(1, 3), queries=5, **options)
+    e = data.episodes("test", np.arange(5))
+    position = torch.cat([e.support_x, e.query_x], 1)[..., POSITION].sort(1).values
+    assert (position[:, :-8] == -1).all()
+    assert torch.equal(position[:, -8:], torch.arange(8.0).expand(5, 8))
