@@ -56,7 +56,7 @@ SUITE = Suite(
             learner=LEARNER,
             algorithms={
                 "bilevel_irt": GROWTH | {"inner_lr": 0.1},
-                "first_order_bilevel_irt": GROWTH | {"inner_lr": 0.1},
+                "first_order_bilevel_irt": GROWTH | {"inner_lr": 0.2},
                 "maml": PERCEPTRON | {"inner_lr": 0.1},
                 "fomaml": PERCEPTRON | {"inner_lr": 0.1},
                 "bkt": {},
