@@ -19,7 +19,8 @@ def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -
     over skills; only where the method has one number a skill.
 
     Args:
-        learner: a method, with ``latent(episode) -> [tasks, dimensions]`` if it has such a state.
+        learner: a method, with ``ability(episode) -> [tasks, dimensions]`` or
+            ``mastery(episode) -> [tasks, skills]`` if it has such a state.
         data: students, with ``truth`` if they are synthetic.
         index: ``[students]`` numbers of their units in the test list (see
             :meth:`bench.data_module.EpisodeDataModule.unit`); of each, the last episode is looked
@@ -28,13 +29,14 @@ def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -
     Returns:
         Empty where there is nothing to compare, and where the latent numbers are not finite.
     """
-    if not hasattr(learner, "latent") or not hasattr(data, "truth"):
+    if not hasattr(data, "truth"):
         return {}
     unit = data.unit("test", np.arange(data.listed("test")))
     units, from_end = np.unique(unit[::-1], return_index=True)
     index = (len(unit) - 1 - from_end)[np.searchsorted(units, index)]
     truth = data.truth("test", data.students_of("test", index))
-    if not truth:
+    latent_of = next((getattr(learner, name, None) for name in truth), None)
+    if latent_of is None:
         return {}
     found = []
     for part in np.array_split(index, -(-len(index) // AT_ONCE)):
@@ -44,7 +46,7 @@ def recovery(learner: MetaLearner, data: EpisodeDataModule, index: np.ndarray) -
             **{n: v.to(device) for n, v in episode._asdict().items() if v is not None}
         )
         with torch.enable_grad():
-            found.append(learner.latent(episode).detach().double().cpu().numpy())
+            found.append(latent_of(episode).detach().double().cpu().numpy())
     latent = np.concatenate(found)
     result = {}
     if not np.isfinite(latent).all():  # training diverged

@@ -97,7 +97,7 @@ def test_laplace_covariance_by_hand(data, double):
     )
     episode = students(data, 3, 1)
     found = posterior.gaussian(learner, episode)
-    theta = learner.latent(episode)[0, 0]
+    theta = learner.ability(episode)[0, 0]
     a, b, _ = data.item_parameters
     item = episode.support_x[0, :, 0].long()[episode.support_w[0] > 0]
     a, b = torch.from_numpy(a)[item], torch.from_numpy(b)[item]

@@ -20,6 +20,8 @@ class Method:
 
     def __init__(self, data, make):
         self.data, self.make, self.seen = data, make, []
+        for name in data.truth("test", INDEX):
+            setattr(self, name, self.latent)
 
     def latent(self, episode):
         self.seen.append(episode)
@@ -94,6 +96,11 @@ def test_mastery_is_told_by_one_number_a_skill():
         assert found == {"mastery_auc": pytest.approx(expected)}
     # of another number of latent numbers nobody knows which is which
     assert recovery(Method(data, lambda m: m[:, :2]), data, INDEX) == {}
+
+
+def test_an_ability_is_no_mastery_even_of_as_many_numbers():
+    data, other = bkt(), irt()
+    assert recovery(Method(other, lambda ability: ability), data, INDEX) == {}
 
 
 def test_where_there_is_nothing_to_compare_nothing_is_said(monkeypatch):

@@ -46,7 +46,7 @@ def test_fisher_asks_the_question_whose_difficulty_is_nearest_to_the_ability():
     episode = Episode(x[:, :8], y[:, :8], x[:, 8:], y[:, 8:])
     chosen = selection.fisher([learner], episode).argmax(1)
     difficulty = b[x[:, 8:, 0].long()]
-    nearest = (difficulty - learner.latent(episode)).abs().argmin(1)
+    nearest = (difficulty - learner.ability(episode)).abs().argmin(1)
     assert torch.equal(chosen, nearest)
     assert len(set(chosen.tolist())) > 1
 

@@ -53,7 +53,7 @@ class BilevelIRT(MAML):
             **kwargs,
         )
 
-    def latent(self, episode: Episode) -> Tensor:
+    def ability(self, episode: Episode) -> Tensor:
         """The ability of each student after the last question, ``[tasks, dimensions]``."""
         fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
         ability = fast["ability"]

@@ -55,7 +55,7 @@ class BKT(StudentLearner):
         asked = place[:, episode.support_y.shape[1] :]
         return logits.gather(1, asked)[:, None, :, None]
 
-    def latent(self, episode: Episode) -> Tensor:
+    def mastery(self, episode: Episode) -> Tensor:
         """Probability that each skill is mastered after the last question, ``[tasks, skills]``."""
         rows, _ = in_time_order(rows_of(episode))
         return self._forward(rows, skills_of(rows.x, self.spec), rows.shown)[1]

@@ -49,7 +49,7 @@ class TwoPL(StudentLearner):
         right, wrong = ((posterior + F.logsigmoid(s * logits)).logsumexp(2) for s in (1, -1))
         return (right - wrong)[:, None, :, None]
 
-    def latent(self, episode: Episode) -> Tensor:
+    def ability(self, episode: Episode) -> Tensor:
         """The posterior mean of each student's ability, ``[tasks, 1]``."""
         return (self.posterior(episode).exp() * self.net.nodes).sum(1, keepdim=True)
 

@@ -81,7 +81,7 @@ def test_mastery_rises_with_right_answers():
     x = torch.zeros(2, 6, 4)
     x[..., 1], x[..., 2] = torch.arange(6), 1  # skill 0 alone
     y = torch.tensor([[1.0], [0.0]]).expand(2, 6)
-    mastery = made.latent(Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:]))
+    mastery = made.mastery(Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:]))
     assert mastery.shape == (2, 2)
     assert mastery[0, 0] > 0.9 > 0.4 > mastery[1, 0]
     assert mastery[:, 1].tolist() == pytest.approx([START["prior"]] * 2)

@@ -81,8 +81,8 @@ def test_padding_changes_nothing(name):
     torch.testing.assert_close(made.loss(padded(episode)), made.loss(episode))
     got = made.predict(padded(episode))[:, :, :3]
     torch.testing.assert_close(got, made.predict(episode))
-    if hasattr(made, "latent"):
-        torch.testing.assert_close(made.latent(padded(episode)), made.latent(episode))
+    for state in (getattr(made, n) for n in ("ability", "mastery") if hasattr(made, n)):
+        torch.testing.assert_close(state(padded(episode)), state(episode))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -72,7 +72,7 @@ def test_loss_prediction_and_ability_are_the_integrals(cls, student):
     evidence = integral(shown)
     assert made.loss(episode).item() == pytest.approx(-np.log(integral(all_of_it)), rel=1e-6)
     mean = integral(lambda v: v * shown(v)) / evidence
-    assert made.latent(episode).item() == pytest.approx(mean)
+    assert made.ability(episode).item() == pytest.approx(mean)
     wanted = [
         integral(lambda v, item=item: shown(v) * right(v, item)) / evidence
         for item in episode.query_x[0, :, ITEM].long().numpy()
