@@ -38,6 +38,7 @@ SUITE = Suite(
             algorithms={
                 "maml": {"inner_lr": 0.03},
                 "fomaml": {"inner_lr": 0.03},
+                "bayes": {},
                 "item_mean": {"outer_lr": 0.1},
                 "random_init": {"inner_lr": 0.3},
             },
