@@ -67,7 +67,7 @@ SUITE = Suite(
         study("irt", (0.1, 0.1, 0.1, 0.1)),
         study("mirt", (0.1, 0.1, 0.1, 0.1)),
         study("dina", (0.1, 0.1, 0.5, 0.5)),
-        study("bkt", (0.02, 0.02, 0.2, 0.05), in_order=True),
+        study("bkt", (0.02, 0.02, 0.2, 0.02), in_order=True),
         study("growing_skills", (0.2, 0.2, 0.2, 0.2), in_order=True),
         study("learning_styles", (0.02, 0.05, 0.2, 0.5), in_order=True),
     ),
