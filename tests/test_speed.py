@@ -77,7 +77,7 @@ def test_tables_say_what_was_measured(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- table: speed -->\n<!-- /table -->\nb\n")
     command.finish(tmp_path, readme, console)
-    assert text in readme.read_text()
+    assert report.brief([found]) in readme.read_text()
     assert (tmp_path / "figures" / "speed.png").stat().st_size > 10_000
 
 
