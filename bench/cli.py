@@ -312,7 +312,7 @@ def speed_command(options: argparse.Namespace, console: Console) -> None:
 def select_command(options: argparse.Namespace, console: Console) -> None:
     """``maml-bench select``."""
     from bench import paths
-    from bench.selection_report import select
+    from bench.students.selection_report import select
 
     select(
         options.checkpoint,
@@ -328,8 +328,8 @@ def select_command(options: argparse.Namespace, console: Console) -> None:
 
 def student_command(options: argparse.Namespace, console: Console) -> None:
     """``maml-bench student``."""
-    from bench import tutor
-    from bench.assessment import Settings
+    from bench.students import tutor
+    from bench.students.assessment import Settings
 
     roles = [text.partition("=") for text in options.columns]
     for role, equals, name in roles:

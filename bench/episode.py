@@ -50,7 +50,7 @@ class TaskSpec(NamedTuple):
             ``(features,)`` of a vector, ``()`` of an item number.
         outputs: numbers that the network gives for one row: ways, or 1.
         items: how many different item numbers there are, where rows are questions to a student
-            (see :mod:`bench.student_episodes` for their columns), otherwise 0.
+            (see :mod:`bench.students.episodes` for their columns), otherwise 0.
         skills: how many columns of such a row say which skills the item needs.
     """
 

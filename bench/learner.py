@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
-from bench import vocabulary
 from bench.data_module import EpisodeDataModule
 from bench.engine import TaskForward, check_adaptable
 from bench.episode import Episode, TaskSpec
@@ -21,6 +20,7 @@ from bench.meta_step import MetaStep
 from bench.models import build_model
 from bench.objectives import OBJECTIVES, weighted_mean
 from bench.statistics import interval
+from bench.students import vocabulary
 
 ENGINES = ("auto", "loop", "batched", "recorded", "compiled")
 

@@ -18,8 +18,8 @@ from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
 from bench.objectives import OBJECTIVES
-from bench.recovery import recovery
 from bench.statistics import interval
+from bench.students.recovery import recovery
 
 
 class ValidationHistory(Callback):

@@ -22,7 +22,7 @@ from bench.batch_norm import SupportBatchNorm
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 from bench.models import build_model
-from bench.student_episodes import ITEM
+from bench.students.episodes import ITEM
 
 TASKS, SUPPORT, QUERY, STEPS, RATE = 3, 6, 5, 3, 0.1
 

@@ -32,7 +32,7 @@ from bench.data.irt import IRTDataModule
 from bench.data.sinusoid import SinusoidDataModule
 from bench.episode import TaskSpec
 from bench.errors import BenchError
-from bench.student_learner import StudentLearner
+from bench.students.fitted import StudentLearner
 
 SINUSOID = TaskSpec("regression", (1,), 1)
 RESUMED = pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint")

@@ -11,7 +11,7 @@ from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
 from bench.meta_step import parts
-from bench.student_learner import StudentLearner
+from bench.students.fitted import StudentLearner
 
 TASKS = 5
 SPECS = {

@@ -6,13 +6,13 @@ from torch import Tensor, nn
 from bench.algorithms.item_mean import Table
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
-from bench.student_learner import StudentLearner
+from bench.students.fitted import StudentLearner
 
 
 class Bayes(StudentLearner):
     """The exact Bayes prediction, by the data module that knows how its students were made.
 
-    See :meth:`bench.synthetic_students.SyntheticStudents.ceiling` for what it knows. Nothing is
+    See :meth:`bench.students.synthetic.SyntheticStudents.ceiling` for what it knows. Nothing is
     trained.
 
     Args:

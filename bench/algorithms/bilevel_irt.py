@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from bench.algorithms.maml import MAML
 from bench.episode import Episode
 from bench.models.irt import GROWTH_TIME
-from bench.student_episodes import POSITION
-from bench.student_learner import rows_of
+from bench.students.episodes import POSITION
+from bench.students.fitted import rows_of
 
 
 class BilevelIRT(MAML):

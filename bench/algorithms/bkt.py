@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.episode import Episode, TaskSpec
-from bench.student_episodes import POSITION
-from bench.student_learner import Rows, StudentLearner, in_time_order, rows_of, skills_of
+from bench.students.episodes import POSITION
+from bench.students.fitted import Rows, StudentLearner, in_time_order, rows_of, skills_of
 
 START = {"prior": 0.4, "learn": 0.1, "forget": 0.02, "guess": 0.2, "slip": 0.1}
 LARGEST = {"guess": 0.5, "slip": 0.5}  # beyond, mastered and not would change places

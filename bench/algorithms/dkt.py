@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from bench.episode import Episode, TaskSpec
 from bench.models.irt import ItemParameters
-from bench.student_episodes import POSITION
-from bench.student_learner import Rows, StudentLearner, in_time_order, rows_of
+from bench.students.episodes import POSITION
+from bench.students.fitted import Rows, StudentLearner, in_time_order, rows_of
 
 WRONG, RIGHT, UNKNOWN = 0, 1, 2
 

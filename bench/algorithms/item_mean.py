@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.episode import Episode, TaskSpec
-from bench.student_episodes import ITEM
-from bench.student_learner import StudentLearner, rows_of
+from bench.students.episodes import ITEM
+from bench.students.fitted import StudentLearner, rows_of
 
 
 class ItemMean(StudentLearner):

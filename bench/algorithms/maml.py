@@ -11,7 +11,7 @@ from bench.episode import Episode
 from bench.errors import BenchError, nearest
 from bench.inner_loop import Fast, inner_loop
 from bench.learner import MetaLearner
-from bench.student_episodes import ITEM
+from bench.students.episodes import ITEM
 
 
 class MAML(MetaLearner):

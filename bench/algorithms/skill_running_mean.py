@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from bench.episode import Episode, TaskSpec
 from bench.models.irt import ItemParameters
-from bench.student_learner import StudentLearner, rows_of, skills_of
+from bench.students.fitted import StudentLearner, rows_of, skills_of
 
 
 class SkillRunningMean(StudentLearner):

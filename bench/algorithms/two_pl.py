@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from bench.episode import Episode, TaskSpec
 from bench.models.irt import ItemParameters
-from bench.student_learner import StudentLearner, rows_of
+from bench.students.fitted import StudentLearner, rows_of
 
 # A grid of equal steps is exact to rounding for what is smooth and bell-shaped, however many
 # answers narrow it, where the inner nodes of a Gauss-Hermite rule of this size lie too far apart.

@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 
 from bench.errors import BenchError
-from bench.mastery import Dynamics, check_ranges, coupled, draw, needed, predict
-from bench.student_episodes import FEATURES
-from bench.synthetic_students import SyntheticStudents
+from bench.students.episodes import FEATURES
+from bench.students.mastery import Dynamics, check_ranges, coupled, draw, needed, predict
+from bench.students.synthetic import SyntheticStudents
 
 
 class BKTDataModule(SyntheticStudents):
@@ -32,7 +32,7 @@ class BKTDataModule(SyntheticStudents):
         forget: range of the probability of losing it at one attempt.
         guess: range of the probability of a right answer without mastery.
         slip: range of the probability of a wrong answer with it.
-        **kwargs: see :class:`bench.synthetic_students.SyntheticStudents`.
+        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`.
     """
 
     def __init__(

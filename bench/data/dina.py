@@ -5,9 +5,10 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from bench import counter_random, q_matrix, quadrature
+from bench import counter_random
 from bench.errors import BenchError
-from bench.static_students import StaticStudents
+from bench.students import q_matrix, quadrature
+from bench.students.static import StaticStudents
 
 MOST_SKILLS = 8
 
@@ -31,7 +32,7 @@ class DINADataModule(StaticStudents):
         guess: and its guess, likewise. The upper ends add up to less than 1.
         prevalence: the share of students who master a skill is uniform between these two.
         correlation: of the normal numbers behind two skills, 0 to 0.9; 0 to 0.5 is usual.
-        **kwargs: see :class:`bench.synthetic_students.SyntheticStudents`; ``estimate_noise`` is
+        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`; ``estimate_noise`` is
             not used.
     """
 

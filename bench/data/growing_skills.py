@@ -8,9 +8,9 @@ from scipy.special import expit
 
 from bench import counter_random
 from bench.errors import BenchError
-from bench.quadrature import logistic_step, trapezoid
-from bench.student_episodes import FEATURES, ITEM, POSITION
-from bench.synthetic_students import SyntheticStudents
+from bench.students.episodes import FEATURES, ITEM, POSITION
+from bench.students.quadrature import logistic_step, trapezoid
+from bench.students.synthetic import SyntheticStudents
 
 RADIUS = 7.0  # normal numbers beyond it have a probability of 3e-12
 AT_ONCE = 250  # students, so that a step's arrays stay in the processor's cache
@@ -35,7 +35,7 @@ class GrowingSkillsDataModule(SyntheticStudents):
         difficulty_sd: standard deviation of beta, which is normal with mean 0.
         guess: c.
         show_skills: whether methods see the concept of each item; needed for ``new_items``.
-        items: see :class:`bench.synthetic_students.SyntheticStudents`; 50 in the paper.
+        items: see :class:`bench.students.synthetic.SyntheticStudents`; 50 in the paper.
         fixed_order: as there.
         **kwargs: as there.
     """

@@ -9,14 +9,14 @@ import numpy as np
 
 from bench import counter_random
 from bench.errors import BenchError, nearest
-from bench.responses import Responses, read
-from bench.student_episodes import Sequences, StudentEpisodes
+from bench.students.episodes import Sequences, StudentEpisodes
+from bench.students.responses import Responses, read
 
 FOLDS_FROM = ("seed", "file", "column")
 
 
 class StudentDataModule(StudentEpisodes):
-    """Students as recorded, in any of the formats that :func:`bench.responses.read` knows.
+    """Students as recorded, in any of the formats that :func:`bench.students.responses.read` knows.
 
     Students are divided, never their answers: one fold is for testing, a part of the others for
     validation. What only tested students met is an item without a number of its own. Students
@@ -35,7 +35,7 @@ class StudentDataModule(StudentEpisodes):
         most_answers: answers of a student that are read, from the first on.
         val_episodes: validation students, at most.
         test_episodes: test students, at most.
-        **kwargs: see :class:`bench.student_episodes.StudentEpisodes`.
+        **kwargs: see :class:`bench.students.episodes.StudentEpisodes`.
     """
 
     def __init__(

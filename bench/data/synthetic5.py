@@ -8,9 +8,9 @@ import numpy as np
 
 from bench import counter_random, paths
 from bench.errors import BenchError
-from bench.responses import read
-from bench.responses.text import load as load_text
-from bench.student_episodes import Sequences, StudentEpisodes
+from bench.students.episodes import Sequences, StudentEpisodes
+from bench.students.responses import read
+from bench.students.responses.text import load as load_text
 
 VERSIONS, STUDENTS, ITEMS, CONCEPTS = 10, 4000, 50, 5
 TRAINING = STUDENTS // 2  # rows before it are for training, the others for test
@@ -34,7 +34,7 @@ class Synthetic5DataModule(StudentEpisodes):
         version: which of the ten sets, each with items of its own.
         show_skills: whether methods see the concept of each item.
         data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        protocol: see :class:`bench.student_episodes.StudentEpisodes`.
+        protocol: see :class:`bench.students.episodes.StudentEpisodes`.
         shots: as there.
         queries: as there.
         val_episodes: how many of the 2,000 training students are kept for validation.

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from bench.episode import TaskSpec
 from bench.errors import BenchError
-from bench.student_episodes import FEATURES, ITEM, POSITION
+from bench.students.episodes import FEATURES, ITEM, POSITION
 
 GROWTH_TIME = 50  # questions: the unit of time of growth, so that its rate is of ability's size
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.episode import TaskSpec
-from bench.student_episodes import FEATURES, ITEM
+from bench.students.episodes import FEATURES, ITEM
 
 
 class MLP(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from bench import registry
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
-from bench.student_episodes import ITEM, POSITION
+from bench.students.episodes import ITEM, POSITION
 
 STUDENTS = TaskSpec("answers", (5,), 1, items=8, skills=2)
 METHODS = (

@@ -10,7 +10,7 @@ from bench.algorithms.two_pl import TwoPL
 from bench.data.irt import IRTDataModule
 from bench.episode import Episode, TaskSpec
 from bench.statistics import auc_placements
-from bench.student_episodes import ITEM
+from bench.students.episodes import ITEM
 
 SPEC = TaskSpec("answers", (2,), 1, items=12)
 

@@ -3,22 +3,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bench.student_episodes import FEATURES, ITEM, POSITION
-
-
-@pytest.fixture
-def rows():
-    """The input columns of items met in this order, ``rows(data, [students, length])``."""
-
-    def make(data, item):
-        x = np.empty((*item.shape, FEATURES + data.features.shape[1]))
-        x[..., FEATURES:] = data.features[item]
-        x[..., ITEM] = np.minimum(item, data.items)
-        x[..., POSITION] = np.arange(item.shape[1])
-        return x
-
-    return make
-
 
 @pytest.fixture
 def all_paths():

@@ -3,7 +3,7 @@ import pytest
 
 from bench.data.bkt import BKTDataModule
 from bench.errors import BenchError
-from bench.mastery import coupled
+from bench.students.mastery import coupled
 
 SMALL = {"items": 6, "new_items": 2, "shots": 2, "queries": 3}
 MASKS = {

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from bench.data.growing_skills import GrowingSkillsDataModule
 from bench.errors import BenchError
-from bench.student_episodes import FEATURES
+from bench.students.episodes import FEATURES
 
 MASKS = {
     "first": [1, 1, 1, 0, 0, 0],

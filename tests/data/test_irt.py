@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from bench.data.irt import IRTDataModule
 from bench.errors import BenchError
-from bench.student_episodes import FEATURES, ITEM, POSITION
+from bench.students.episodes import FEATURES, ITEM, POSITION
 
 
 def integral(f):

@@ -3,7 +3,7 @@ import pytest
 
 from bench.data.learning_styles import STYLES, LearningStylesDataModule
 from bench.errors import BenchError
-from bench.mastery import Dynamics
+from bench.students.mastery import Dynamics
 
 MASKS = {
     "first": [1, 1, 0, 0, 0],

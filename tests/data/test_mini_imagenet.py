@@ -1,5 +1,4 @@
 import io
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,7 +12,6 @@ from bench import MiniImageNetDataModule, packed
 from bench.data import mini_imagenet
 from bench.errors import BenchError
 
-SHARED = Path(os.environ.get("MAML_BENCH_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 CLASSES = {"train": ["n01", "n02", "n03"], "val": ["n04", "n05"], "test": ["n06", "n07"]}
 COUNT = 4
 
@@ -245,10 +243,8 @@ def test_not_prepared(tmp_path):
 
 
 @pytest.mark.slow
-def test_real_photographs(tmp_path):
-    source = SHARED / "data" / "images" / "caltech101_84x84.zip"
-    if not source.is_file():
-        pytest.skip(f"no {source}")
+def test_real_photographs(tmp_path, shared_data):
+    source = shared_data("images", "caltech101_84x84.zip")
     said = mini_imagenet.prepare(source, tmp_path / "1")
     assert "train 64 classes and 2,983 images, val 16 classes and 744 images" in said
     assert "test 20 classes and 945 images" in said
@@ -265,18 +261,14 @@ def test_real_photographs(tmp_path):
     assert first == second
 
 
-def test_real_photographs_without_splits_are_refused(tmp_path):
-    source = SHARED / "data" / "images" / "caltech101_raw_20x20.zip"
-    if not source.is_file():
-        pytest.skip(f"no {source}")
+def test_real_photographs_without_splits_are_refused(tmp_path, shared_data):
+    source = shared_data("images", "caltech101_raw_20x20.zip")
     refused(source, tmp_path / "root", "no layout that is understood; it holds airplanes")
 
 
 @pytest.mark.slow
-def test_real_photographs_of_many_sizes(tmp_path):
-    source = SHARED / "data" / "images" / "caltech101_raw_20x20.zip"
-    if not source.is_file():
-        pytest.skip(f"no {source}")
+def test_real_photographs_of_many_sizes(tmp_path, shared_data):
+    source = shared_data("images", "caltech101_raw_20x20.zip")
     with zipfile.ZipFile(source) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")]
         labels = sorted({name.split("/")[0] for name in names})

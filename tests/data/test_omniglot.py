@@ -1,12 +1,10 @@
 import hashlib
 import io
 import json
-import os
 import shutil
 import tarfile
 import urllib.error
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from bench import OmniglotDataModule, packed, paths
 from bench.data import omniglot
 from bench.errors import BenchError
 
-SHARED = Path(os.environ.get("MAML_BENCH_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 BACKGROUND, EVALUATION = omniglot.HALVES
 SMALL = {  # a split of an Omniglot of six characters
     "train": ["Aleph/character01", "Aleph/character02", "Beth/character01"],
@@ -336,10 +333,8 @@ def test_checksums_are_those_of_torchvision():
 
 
 @pytest.mark.slow
-def test_real_omniglot(tmp_path):
-    source = SHARED / "data" / "omniglot"
-    if not source.is_dir():
-        pytest.skip(f"no real Omniglot in {source}")
+def test_real_omniglot(tmp_path, shared_data):
+    source = shared_data("omniglot")
     said = omniglot.prepare(source / "omniglot_raw_png.tar.xz", tmp_path)
     assert "1,623 characters of 20 drawings" in said
     with np.load(source / "omniglot_28_lanczos.npz") as file:
@@ -354,9 +349,7 @@ def test_real_omniglot(tmp_path):
         assert data.episodes("test", np.arange(2)).query_x.shape == (2, 300, 1, 28, 28)
 
 
-def test_real_zip_of_a_part_is_refused(tmp_path):
-    source = SHARED / "data" / "omniglot" / "images_background_small1.zip"
-    if not source.is_file():
-        pytest.skip(f"no {source}")
+def test_real_zip_of_a_part_is_refused(tmp_path, shared_data):
+    source = shared_data("omniglot", "images_background_small1.zip")
     shutil.copy(source, tmp_path / f"{BACKGROUND}.zip")
     refused(tmp_path / f"{BACKGROUND}.zip", tmp_path / "root", "no drawings of Omniglot")

@@ -10,7 +10,7 @@ from bench import cli, plots, records, tables
 from bench.data.student import StudentDataModule
 from bench.errors import BenchError
 from bench.experiment import Experiment
-from bench.student_episodes import FEATURES, ITEM, POSITION
+from bench.students.episodes import FEATURES, ITEM, POSITION
 from bench.training import train
 
 STUDENTS, QUESTIONS = 60, 30

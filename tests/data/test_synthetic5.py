@@ -1,6 +1,4 @@
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +8,7 @@ from bench.cli import main
 from bench.data import synthetic5
 from bench.data.synthetic5 import Synthetic5DataModule
 from bench.errors import BenchError
-from bench.student_episodes import FEATURES, ITEM, POSITION
-
-SHARED = Path(os.environ.get("MAML_BENCH_SHARED") or Path(__file__).resolve().parents[3] / "shared")
-REAL = SHARED / "data" / "student" / "synthetic5"
-needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")
+from bench.students.episodes import FEATURES, ITEM, POSITION
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +179,12 @@ def test_wrong_arguments(wrong, message):
         Synthetic5DataModule(**wrong)
 
 
-@needs_real
-def test_real_files_agree(tmp_path):
+def test_real_files_agree(tmp_path, shared_data):
+    source = shared_data("student", "synthetic5")
     packed, texts = tmp_path / "packed", tmp_path / "texts"
-    said = synthetic5.prepare(REAL, packed)
+    said = synthetic5.prepare(source, packed)
     assert "Found 10 of 10 versions of 4,000 students and 50 items" in said
-    said = synthetic5.prepare(REAL / "dkvmn_csv", texts)
+    said = synthetic5.prepare(source / "dkvmn_csv", texts)
     assert "Found 5 of 10 versions" in said
     assert "concepts are not known of versions 0, 1, 2, 3, 4." in said
     a, b = (synthetic5.load(root / "synthetic5.npz")[0] for root in (packed, texts))

@@ -1,0 +1,96 @@
+"""What the questions and skills of a model of students are called, as its checkpoint keeps it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.episode import TaskSpec
+from bench.errors import BenchError
+from bench.students.episodes import FEATURES, ITEM, POSITION, StudentEpisodes
+
+
+class Vocabulary(NamedTuple):
+    """Names and features of the questions, in the order of their numbers.
+
+    Attributes:
+        items: names of the questions.
+        skills: names of the skills.
+        features: ``[items, features]``, the skills (0 or 1) first.
+        known: how many items have a number of their own; those that no training student met follow.
+        shots: how many answers of a student the model was trained to read, at most.
+    """
+
+    items: list[str]
+    skills: list[str]
+    features: Tensor
+    known: int
+    shots: int
+
+    def rows(self, number: Tensor, position: Tensor) -> Tensor:
+        """Input rows ``[..., columns]`` of questions ``[...]``, at positions ``[...]``; -1: none.
+
+        See :mod:`bench.students.episodes` for the columns.
+        """
+        there = position >= 0
+        x = self.features.new_zeros(*number.shape, FEATURES + self.features.shape[1])
+        x[..., FEATURES:] = self.features[number] * there[..., None]
+        x[..., ITEM] = (number.clamp_max(self.known) * there).to(x)  # all new ones bear one number
+        x[..., POSITION] = position.to(x)
+        return x
+
+    def same_as(self, other: "Vocabulary") -> bool:
+        """Whether numbers and columns mean the same."""
+        return (
+            self[:2] == other[:2]
+            and self.known == other.known
+            and torch.equal(self.features, other.features)
+        )
+
+
+def of(data: Any) -> dict[str, Any] | None:
+    """The vocabulary of a data module as plain data; None if its tasks are no students.
+
+    Items and skills without names are called by their numbers.
+    """
+    if not isinstance(data, StudentEpisodes):
+        return None
+    features = torch.as_tensor(data.features, dtype=torch.float32).clone()
+    names = getattr(data, "item_names", range(len(features)))
+    skills = getattr(data, "skill_names", range(data.skills))
+    return {
+        "items": _texts(names),
+        "skills": _texts(skills),
+        "features": features,
+        "known": int(data.items),
+        "shots": int(data.hparams["shots"]),
+    }
+
+
+def _texts(names: Sequence) -> list[str]:
+    return [str(name) for name in names]
+
+
+def check(stored: Any, spec: TaskSpec) -> Vocabulary:
+    """Makes sure that a stored vocabulary is whole and fits the tasks of the model.
+
+    Raises:
+        BenchError: if not.
+    """
+    try:
+        found = Vocabulary(**stored)
+        names = [*found.items, *found.skills]
+        whole = (
+            all(type(name) is str for name in names)
+            and found.features.shape == (len(found.items), spec.input_shape[0] - FEATURES)
+            and bool(found.features.isfinite().all())
+            and len(found.skills) == spec.skills
+            and spec.items == found.known + (len(found.items) > found.known)
+            and found.shots > 0
+        )
+    except (TypeError, AttributeError, IndexError):
+        whole = False
+    if not whole:
+        raise BenchError("its list of questions and skills is damaged or of another model")
+    return found
