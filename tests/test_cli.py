@@ -54,7 +54,7 @@ def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, mo
     import numpy as np
 
     from bench.data.omniglot import OmniglotDataModule
-    from bench.image_episodes import ImageClasses
+    from bench.images.episodes import ImageClasses
 
     names = [f"character{i}" for i in range(6)]
     images = np.random.default_rng(0).integers(0, 255, (6, 8, 28, 28, 1), np.uint8)

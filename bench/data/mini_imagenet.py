@@ -11,10 +11,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from bench import archives, packed, paths
+from bench import archives, paths
 from bench.data_module import SPLITS
 from bench.errors import BenchError
-from bench.image_episodes import ImageClasses, ImageEpisodeDataModule
+from bench.images import packed
+from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 
 SIDE = 84
 STANDARD = {"train": (64, 38_400), "val": (16, 9_600), "test": (20, 12_000)}  # classes, images
@@ -31,7 +32,7 @@ class MiniImageNetDataModule(ImageEpisodeDataModule):
 
     Args:
         data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        **kwargs: see :class:`bench.image_episodes.ImageEpisodeDataModule`.
+        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
     """
 
     image_shape = (3, SIDE, SIDE)

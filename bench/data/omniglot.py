@@ -13,9 +13,10 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from bench import archives, packed, paths
+from bench import archives, paths
 from bench.errors import BenchError
-from bench.image_episodes import ImageClasses, ImageEpisodeDataModule
+from bench.images import packed
+from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 
 HALVES = ("images_background", "images_evaluation")
 SIDE, DRAWINGS = 28, 20
@@ -39,7 +40,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
             classes of their own. ``"train"`` follows Santoro et al. 2016 and Vinyals et al. 2016;
             the code of the MAML paper turns characters at test too, which is ``"all"``.
         data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        **kwargs: see :class:`bench.image_episodes.ImageEpisodeDataModule`.
+        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
     """
 
     image_shape = (1, SIDE, SIDE)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench import counter_random
-from bench.image_episodes import ImageClasses, ImageEpisodeDataModule
+from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 
 CLASSES = {"train": range(64), "val": range(64, 80), "test": range(80, 100)}  # as miniImageNet
 IMAGES = 32  # of a class
@@ -20,7 +20,7 @@ class TexturesDataModule(ImageEpisodeDataModule):
 
     Args:
         data_seed: which textures there are: the world, shared by all splits.
-        **kwargs: see :class:`bench.image_episodes.ImageEpisodeDataModule`.
+        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
     """
 
     synthetic = True

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import MiniImageNetDataModule, packed
+from bench import MiniImageNetDataModule
 from bench.data import mini_imagenet
 from bench.errors import BenchError
+from bench.images import packed
 
 CLASSES = {"train": ["n01", "n02", "n03"], "val": ["n04", "n05"], "test": ["n06", "n07"]}
 COUNT = 4

@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from bench import OmniglotDataModule, packed, paths
+from bench import OmniglotDataModule, paths
 from bench.data import omniglot
 from bench.errors import BenchError
+from bench.images import packed
 
 BACKGROUND, EVALUATION = omniglot.HALVES
 SMALL = {  # a split of an Omniglot of six characters

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.image_episodes import ImageClasses
+from bench.images.episodes import ImageClasses
 from bench.paths import replacing
 
 _FORMAT = "maml-bench images 1"

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import packed
 from bench.errors import BenchError
-from bench.image_episodes import ImageClasses
+from bench.images import packed
+from bench.images.episodes import ImageClasses
 
 
 @pytest.fixture

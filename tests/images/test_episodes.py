@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from bench.data_module import SPLITS
 from bench.errors import BenchError
-from bench.image_episodes import ImageClasses, ImageEpisodeDataModule, turn
+from bench.images.episodes import ImageClasses, ImageEpisodeDataModule, turn
 
 CLASSES = {"train": range(12), "val": range(12, 20), "test": range(20, 30)}
 COUNT = 9
