@@ -1,0 +1,42 @@
+"""What the commands that run grids share."""
+
+import argparse
+import ast
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.machine import Machine
+
+
+def grid_flags(command: argparse.ArgumentParser) -> None:
+    """Declares which part of a suite runs, where, and where its records go."""
+    command.add_argument("suite", metavar="SUITE", help="see maml-bench list suites")
+    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="only these")
+    command.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
+    )
+    command.add_argument("--data-root", type=Path, help="folder of prepared data")
+    command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
+    command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+
+
+def machine_of(options: argparse.Namespace) -> Machine:
+    """The devices and folders that the flags name."""
+    devices = int(options.devices) if options.devices.isdigit() else options.devices
+    return Machine(options.accelerator, devices, options.data_root)
+
+
+def setting(text: str) -> tuple[str, object]:
+    """Reads ``name=value``; a value that is no Python literal is a word.
+
+    >>> setting("maml.inner_lr=0.5"), setting("batch_norm=support")
+    (('maml.inner_lr', 0.5), ('batch_norm', 'support'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BenchError(f"--set {text}: write NAME=VALUE, such as --set inner_lr=0.5")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

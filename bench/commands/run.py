@@ -1,0 +1,48 @@
+"""Runs a suite and prints its table."""
+
+import argparse
+
+from rich.console import Console
+
+from bench import registry
+from bench.commands._grid import grid_flags, machine_of, setting
+
+HELP = "run a suite and print its table"
+
+
+def flags(command: argparse.ArgumentParser) -> None:
+    """Declares its flags."""
+    grid_flags(command)
+    command.add_argument("--ways", nargs="+", type=int, help="instead of the suite's")
+    command.add_argument("--shots", nargs="+", type=int, help="instead of the suite's")
+    command.add_argument("--seeds", nargs="+", type=int, help="instead of the suite's")
+    command.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of the data set or the algorithms, or iterations; "
+        "ALGORITHM.NAME=VALUE for one algorithm only",
+    )
+    command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Carries it out."""
+    suite = registry.load("suites", options.suite)
+    experiments = suite.experiments(
+        options.algorithms,
+        options.datasets,
+        options.ways,
+        options.shots,
+        options.seeds,
+        dict(setting(text) for text in options.set),
+    )
+    from bench import allocator, paths, runner
+
+    if options.dry_run:
+        runner.plan(experiments, options.out, console)
+        return
+    allocator.keep_memory()
+    runner.run(experiments, paths.writable(options.out), console, machine_of(options))

@@ -1,0 +1,30 @@
+"""Chooses a suite's settings on validation episodes."""
+
+import argparse
+
+from rich.console import Console
+
+from bench import registry
+from bench.commands._grid import grid_flags, machine_of
+
+HELP = "choose a suite's settings on validation episodes"
+
+
+def flags(command: argparse.ArgumentParser) -> None:
+    """Declares its flags."""
+    grid_flags(command)
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Carries it out."""
+    from bench import allocator, paths, tuning
+
+    allocator.keep_memory()
+    tuning.tune(
+        registry.load("suites", options.suite),
+        paths.writable(options.out),
+        console,
+        options.algorithms,
+        options.datasets,
+        machine_of(options),
+    )
