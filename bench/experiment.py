@@ -13,6 +13,9 @@ from bench.errors import BenchError
 # they are no part of a run's identity.
 NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch", "engine", "recompute")
 
+# Arguments younger than the first records: at these values everything is as it was before.
+NEUTRAL = {"augmentation": []}
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -79,7 +82,11 @@ class Experiment:
     def fields(self) -> dict[str, Any]:
         """The record's ``experiment``: everything the result depends on, and its key."""
         data, learner = (
-            {k: v for k, v in arguments.items() if k not in NOT_IDENTITY}
+            {
+                k: v
+                for k, v in arguments.items()
+                if k not in NOT_IDENTITY and not (k in NEUTRAL and list(v) == NEUTRAL[k])
+            }
             for arguments in (self.data_arguments, self.learner_arguments)
         )
         fields = asdict(self) | {"data": data, "learner": learner}
