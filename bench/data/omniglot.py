@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from bench import archives, paths
 from bench.errors import BenchError
-from bench.images import packed
+from bench.images import packed, preparing
 from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 
 HALVES = ("images_background", "images_evaluation")
@@ -205,12 +203,13 @@ def _pack(trees: list[archives.Tree], drawings: dict) -> tuple[ImageClasses, int
             place[number][name] = row, column
     images, odd = np.empty((len(drawings), DRAWINGS, SIDE, SIDE, 1), np.uint8), 0
     stored = ((tree, *file, at) for tree, at in zip(trees, place) for file in tree.stream(at))
-    progress = track(stored, "Omniglot", len(drawings) * DRAWINGS, console=Console(stderr=True))
-    for tree, name, content, at in progress:
-        image = packed.decode(content, f"{tree.where}: {name}").convert("L")
-        odd += image.size != (105, 105)
-        small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-        images[at[name]] = 255 - small[..., None]  # paper becomes 0
+    with preparing.progress("Omniglot", len(drawings) * DRAWINGS) as advance:
+        for tree, name, content, at in stored:
+            image = packed.decode(content, f"{tree.where}: {name}").convert("L")
+            odd += image.size != (105, 105)
+            small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+            images[at[name]] = 255 - small[..., None]  # paper becomes 0
+            advance()
     return ImageClasses.pack(images, list(drawings)), odd
 
 

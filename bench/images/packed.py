@@ -1,6 +1,8 @@
 """The packed cache: all images of a data set in one file that is written whole or not at all.
 
-One line of JSON (readable with ``head -1``), then the pixels, uint8, class by class.
+One line of JSON (readable with ``head -1``), then the pixels, uint8, class by class. The line holds
+a checksum of every block of pixels and one of itself: :func:`read` looks at a few blocks, so that
+a file of any size opens at once, :func:`check` at all of them.
 """
 
 import errno
@@ -8,9 +10,10 @@ import io
 import json
 import math
 import os
+import time
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +24,18 @@ from bench.errors import BenchError
 from bench.images.episodes import ImageClasses
 from bench.paths import replacing
 
-_FORMAT = "maml-bench images 1"
+try:
+    import fcntl
+except ImportError:  # Windows, which does not remove a file that somebody has open
+    fcntl = None
+
+_FORMAT = "maml-bench images 2"
+BLOCK = 8 * 2**20  # bytes under one checksum
+SAMPLED = 8  # blocks that are looked at when a cache is opened
+_YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
+_MOST_HEADER = 2**26
+
+# Writing ------------------------------------------------------------------------------------------
 
 
 def write(path: Path, classes: ImageClasses) -> None:
@@ -30,18 +44,77 @@ def write(path: Path, classes: ImageClasses) -> None:
     Raises:
         BenchError: if the folder cannot be written.
     """
-    pixels = np.ascontiguousarray(classes.images)
-    header = {
-        "format": _FORMAT,
-        "shape": pixels.shape,
-        "crc32": zlib.crc32(pixels),
-        "count": classes.count.tolist(),
-        "names": classes.names,
-    }
+    with writing(path, classes.images.shape, classes.names, classes.count.tolist()) as put:
+        for row, image in enumerate(classes.images):
+            put(row, image)
+
+
+@contextmanager
+def writing(
+    path: Path, shape: tuple[int, int, int, int], names: list[str], count: list[int]
+) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Writes a cache image by image, in any order, without holding it in memory.
+
+    When the block ends without an exception, the file takes its place; before, it does not exist,
+    or is the old one. Several processes may do this at once: the last one's file stays.
+
+    Args:
+        path: the file.
+        shape: ``(images, height, width, channels)``.
+        names: of the classes.
+        count: images of each class; those of a class are side by side.
+
+    Yields:
+        A function of a row and its image, ``[height, width, channels]`` uint8.
+
+    Raises:
+        BenchError: if the folder cannot be written, or the disk is full.
+        ValueError: if an image has another shape or type, or one is missing at the end.
+    """
+    size, there = math.prod(shape[1:]), np.zeros(shape[0], bool)
+    header = {"format": _FORMAT, "shape": list(shape), "count": count, "names": names}
+    start = len(_sealed(header, [0] * -(-shape[0] * size // BLOCK)))
+
+    def put(row: int, image: np.ndarray) -> None:
+        if image.shape != tuple(shape[1:]) or image.dtype != np.uint8:
+            raise ValueError(f"image {row} is {image.dtype} {image.shape}, not uint8 {shape[1:]}")
+        file.seek(start + row * size)
+        file.write(np.ascontiguousarray(image))
+        there[row] = True
+
     check_writable(path)
+    _remove_abandoned(path)
     with _refusal_named(path.parent), replacing(path) as file:
-        file.write(json.dumps(header).encode() + b"\n")
-        file.write(pixels)
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dead
+        yield put
+        if not there.all():
+            raise ValueError(f"{(~there).sum()} of {len(there)} images were not written")
+        file.seek(start)  # what is on the disk is what the checksums are of
+        sums = [zlib.crc32(file.read(BLOCK)) for _ in range(0, shape[0] * size, BLOCK)]
+        file.seek(0)
+        file.write(_sealed(header, sums))
+
+
+def _sealed(header: dict, blocks: list[int]) -> bytes:
+    """The first line; as long for any checksums."""
+    header = header | {"blocks": [f"{value:08x}" for value in blocks]}
+    seal = f"{zlib.crc32(json.dumps(header).encode()):08x}"
+    return json.dumps(header | {"seal": seal}).encode() + b"\n"
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes what processes left that were killed while they wrote this cache."""
+    for left in path.parent.glob(f".{path.name}.*.unfinished"):
+        try:
+            if time.time() - left.stat().st_mtime < _YOUNG:
+                continue
+            with left.open("rb") as file:
+                if fcntl:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+        except OSError:  # somebody is writing it, or has just finished
+            continue
 
 
 def check_writable(path: Path) -> None:
@@ -66,8 +139,13 @@ def _refusal_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
+# Reading ------------------------------------------------------------------------------------------
+
+
 def read(path: Path, remedy: str) -> ImageClasses:
-    """Reads a cache: the pixels are mapped from the file, not copied.
+    """Opens a cache: the pixels stay in the file, and are mapped from it when they are used.
+
+    Its size, its first line and :data:`SAMPLED` blocks of pixels are checked.
 
     Args:
         path: the file.
@@ -76,9 +154,23 @@ def read(path: Path, remedy: str) -> ImageClasses:
     Raises:
         BenchError: if it is not there, of another version, or damaged.
     """
+    return _read(path, remedy, SAMPLED)
+
+
+def check(path: Path, remedy: str) -> None:
+    """Reads every byte of a cache.
+
+    Raises:
+        BenchError: if it is not there, of another version, or damaged.
+    """
+    _read(path, remedy, None)
+
+
+def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
     try:
         with path.open("rb") as file:
-            line = file.readline(2**26)
+            line = file.readline(_MOST_HEADER)
+            size = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise BenchError(f"{path}: there is no such file yet: {remedy}") from error
     except OSError as error:
@@ -88,21 +180,28 @@ def read(path: Path, remedy: str) -> ImageClasses:
         header = json.loads(line)
         if header["format"] != _FORMAT:
             raise BenchError(f"{path}: of another version: run prepare again: {remedy}")
+        blocks = [int(block, 16) for block in header.pop("blocks")]
+        del header["seal"]
+        whole = _sealed(header, blocks) == line
         shape, count = tuple(header["shape"]), np.array(header["count"], np.int64)
-        names, checksum = header["names"], header["crc32"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BenchError(damaged) from error
-    if path.stat().st_size != len(line) + math.prod(shape):
+    if not whole or size != len(line) + math.prod(shape):
         raise BenchError(damaged)
     pixels = np.asarray(np.memmap(path, np.uint8, "r", len(line), shape))
-    if zlib.crc32(pixels) != checksum:
-        raise BenchError(damaged)
-    return ImageClasses(pixels, count.cumsum() - count, count, names)
+    flat, chosen = pixels.reshape(-1), range(len(blocks))
+    if sampled is not None:
+        chosen = np.unique(np.linspace(0, len(blocks) - 1, sampled).astype(int))
+    for block in chosen:
+        if zlib.crc32(flat[block * BLOCK : (block + 1) * BLOCK]) != blocks[block]:
+            raise BenchError(damaged)
+    return ImageClasses(pixels, count.cumsum() - count, count, header["names"])
 
 
-def select(classes: ImageClasses, names: list[str]) -> ImageClasses:
+def select(classes: ImageClasses, names: Iterable[str]) -> ImageClasses:
     """Some of the classes, in the order given; the pixels are shared."""
     row = {name: i for i, name in enumerate(classes.names)}
+    names = list(names)
     rows = [row[name] for name in names]
     return classes._replace(start=classes.start[rows], count=classes.count[rows], names=names)
 

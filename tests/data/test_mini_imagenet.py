@@ -11,7 +11,7 @@ from PIL import Image
 from bench import MiniImageNetDataModule
 from bench.data import mini_imagenet
 from bench.errors import BenchError
-from bench.images import packed
+from bench.images import collection, packed, preparing
 
 CLASSES = {"train": ["n01", "n02", "n03"], "val": ["n04", "n05"], "test": ["n06", "n07"]}
 COUNT = 4
@@ -107,16 +107,20 @@ def test_every_layout_gives_the_same(root, class_folders, ravi, tmp_path, photos
 
 
 def test_standard_counts_are_recognised():
-    def count(classes, images):
-        return [
-            (split, str(i % classes[split]), "") for split in classes for i in range(images[split])
+    def said(classes, images):
+        found = [
+            collection.Found(split, str(i % classes[split]), "")
+            for split in classes
+            for i in range(images[split])
         ]
+        known = mini_imagenet.KNOWN
+        return preparing._counts(known, collection.Collection("", found, None, []))
 
-    classes = {split: n for split, (n, _) in mini_imagenet.STANDARD.items()}
-    images = {split: n for split, (_, n) in mini_imagenet.STANDARD.items()}
-    assert mini_imagenet._counts(count(classes, images)).endswith("as in the standard miniImageNet")
+    classes = {split: n for split, (n, _) in mini_imagenet.KNOWN.standard.items()}
+    images = {split: n for split, (_, n) in mini_imagenet.KNOWN.standard.items()}
+    assert said(classes, images).endswith("as in the standard miniImageNet")
     images["test"] -= 1
-    assert "NOT the standard" in mini_imagenet._counts(count(classes, images))
+    assert "NOT the standard" in said(classes, images)
 
 
 def test_other_sizes_and_greyscale(class_folders, tmp_path):

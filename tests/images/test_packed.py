@@ -49,7 +49,7 @@ def test_missing_cache_says_the_remedy(tmp_path):
         lambda b: b[:-1] + bytes([b[-1] ^ 1]),
         lambda b: b"[1]\n" + b,
         lambda b: b"\xff\n" + b,
-        lambda b: b'{"format": "maml-bench images 1"}\n',
+        lambda b: b'{"format": "maml-bench images 2"}\n',
     ],
 )
 def test_damaged_cache_is_refused(tmp_path, classes, damage):
@@ -63,7 +63,7 @@ def test_damaged_cache_is_refused(tmp_path, classes, damage):
 def test_other_version_is_refused(tmp_path, classes):
     path = tmp_path / "x.packed"
     packed.write(path, classes)
-    path.write_bytes(path.read_bytes().replace(b"images 1", b"images 0"))
+    path.write_bytes(path.read_bytes().replace(b"images 2", b"images 1"))
     with pytest.raises(BenchError, match="another version: run prepare again"):
         packed.read(path, "run this")
 

@@ -1,0 +1,115 @@
+"""What a reader found: which images there are, of which classes, and a way to their pixels."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.archives import Tree
+from bench.data_module import SPLITS
+from bench.errors import BenchError
+
+
+class Found(NamedTuple):
+    """One image.
+
+    Attributes:
+        split: ``train``, ``val`` or ``test``.
+        label: its class.
+        name: the file, or where in a file it is: unique, and what messages call it. The last part
+            of it orders the images of a class.
+    """
+
+    split: str
+    label: str
+    name: str
+
+
+class Collection(NamedTuple):
+    """The images of a data set, in whatever layout they came.
+
+    Attributes:
+        layout: the layout, in words.
+        images: the images, in any order.
+        stream: gives (number in ``images``, pixels) of each image once, in the order in which they
+            are stored. Pixels are an image file as bytes, or uint8 ``[height, width, channels]``
+            or ``[height, width]``.
+        notes: what the user should know, in sentences.
+    """
+
+    layout: str
+    images: list[Found]
+    stream: Callable[[], Iterator[tuple[int, bytes | np.ndarray]]]
+    notes: list[str]
+
+
+def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()) -> Collection:
+    """A collection of image files, whose names are those of the tree."""
+    place = {image.name: number for number, image in enumerate(images)}
+
+    def stream() -> Iterator[tuple[int, bytes]]:
+        for name, content in tree.stream(place):
+            yield place[name], content
+
+    return Collection(layout, images, stream, list(notes))
+
+
+def order(images: list[Found]) -> list[int]:
+    """The order in which images are packed: the same for the same images in any layout.
+
+    By split, class, and name within the class, numbers in names by their value.
+    """
+
+    def key(number: int) -> tuple:
+        split, label, name = images[number]
+        return split, natural(label), natural(PurePosixPath(name).name)
+
+    return sorted(range(len(images)), key=key)
+
+
+def natural(text: str) -> tuple:
+    """A key for sorting: ``n01_9.JPEG`` comes before ``n01_10.JPEG``.
+
+    >>> sorted(["b10", "b9", "b09", "a"], key=natural)
+    ['a', 'b09', 'b9', 'b10']
+    """
+    parts = re.split("([0-9]+)", text)
+    for i in range(1, len(parts), 2):
+        digits = parts[i].lstrip("0")
+        parts[i] = (len(digits), digits)
+    return *parts, (0, text)
+
+
+def check_splits(where: object, images: list[Found]) -> None:
+    """Makes sure that each class is in one split, and that no split is empty.
+
+    Raises:
+        BenchError: names classes and splits.
+    """
+    splits = defaultdict(set)
+    for split, label, _ in images:
+        splits[label].add(split)
+    shared = {label: found for label, found in splits.items() if len(found) > 1}
+    if shared:
+        label, found = next(iter(shared.items()))
+        raise BenchError(
+            f"{where}: class {label!r} is in {' and '.join(sorted(found))}{others(shared)}: "
+            "a class belongs to one split"
+        )
+    if missing := set(SPLITS) - set.union(set(), *splits.values()):
+        raise BenchError(f"{where}: no images for {' and '.join(sorted(missing))}")
+
+
+def counts(images: list[Found]) -> dict[str, tuple[int, int]]:
+    """How many classes and images each split has."""
+    classes = Counter(split for split, _ in {image[:2] for image in images})
+    count = Counter(image.split for image in images)
+    return {split: (classes[split], count[split]) for split in SPLITS}
+
+
+def others(found) -> str:
+    """How many there are besides the one that a message names."""
+    return f" (and {len(found) - 1:,} more like it)" if len(found) > 1 else ""

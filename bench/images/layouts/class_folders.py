@@ -1,0 +1,31 @@
+"""A folder for each split, in it a folder for each class: ``train/n01532829/*.jpg``."""
+
+from pathlib import PurePosixPath
+
+from bench.archives import Tree
+from bench.data_module import SPLITS
+from bench.errors import BenchError
+from bench.images.collection import Collection, Found, of_files
+
+LAYOUT = "{train,val,test}/<class>/*.jpg or *.png"
+IMAGES = (".jpg", ".jpeg", ".png")
+
+
+def read(tree: Tree) -> Collection | None:
+    """Takes the images in folders of classes in folders of splits.
+
+    Raises:
+        BenchError: if there are several such sets.
+    """
+    images, roots = [], set()
+    for name in tree.names:
+        *root, split, label, file = ("", "", *PurePosixPath(name).parts)
+        if split in SPLITS and file.lower().endswith(IMAGES):
+            images.append(Found(split, label, name))
+            roots.add("/".join(root[2:]) or ".")
+    if len(roots) > 1:
+        raise BenchError(
+            f"{tree.where}: several sets, in {' and '.join(sorted(roots)[:3])}: "
+            "give one of them as --source"
+        )
+    return of_files(tree, LAYOUT, images) if images else None
