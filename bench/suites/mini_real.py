@@ -6,8 +6,8 @@ COMMON = {
     "model_options": {"filters": 32, "downsample": "stride"},  # a fifth of max-pooling's work
     "outer_lr": 3e-3,
     "outer_schedule": "cosine",
-    "inner_steps": 3,
-    "test_steps": 5,
+    "inner_steps": 2,
+    "test_steps": 3,
 }
 
 SUITE = Suite(
@@ -19,8 +19,8 @@ SUITE = Suite(
             ways=(5,),
             shots=(shots,),
             iterations=iterations,
-            validations=5,
-            data={"queries": 5, "tasks_per_batch": 4, "val_episodes": 100},
+            validations=4,
+            data={"queries": 5, "tasks_per_batch": 2, "val_episodes": 100},
             learner=COMMON,
             algorithms={
                 "maml": {"inner_lr": 0.1},
@@ -30,6 +30,6 @@ SUITE = Suite(
             sweep={"inner_lr": (0.03, 0.1, 0.3)},
             sweep_iterations=150,
         )
-        for shots, iterations in ((1, 1000), (5, 600))
+        for shots, iterations in ((1, 1500), (5, 600))
     ),
 )
