@@ -27,7 +27,7 @@ SUITE = Suite(
                 "fomaml": {"inner_lr": 0.1},
                 "random_init": {"inner_lr": 0.1},
             },
-            sweep={"inner_lr": (0.03, 0.1, 0.3)},
+            sweep={"inner_lr": (0.01, 0.03, 0.1, 0.3)},
             sweep_iterations=150,
         )
         for shots, iterations in ((1, 1500), (5, 600))
