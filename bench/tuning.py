@@ -161,11 +161,11 @@ def show(frame: pd.DataFrame, suite: Suite, console: Console) -> None:
         cells = [value if c == "value" else str(line[c]) for c in shown]
         table.add_row(*cells, style="bold" if mark else None)
     console.print(table)
-    for study in suite.studies:
-        for _, line in frame.loc[best].query(f"dataset == '{study.dataset}'").iterrows():
-            for name in at_an_edge(frame, line, study.sweep):
-                console.print(
-                    f"{line['dataset']}, {line['algorithm']}: {name}={line[name]} is at the edge "
-                    "of the candidates; the best may lie beyond",
-                    style="yellow",
-                )
+    swept = {study.dataset: study.sweep for study in suite.studies}
+    for _, line in frame.loc[best].iterrows():
+        for name in at_an_edge(frame, line, swept[line["dataset"]]):
+            console.print(
+                f"{line['dataset']} {line['setting']}, {line['algorithm']}: {name}={line[name]} is "
+                "at the edge of the candidates; the best may lie beyond",
+                style="yellow",
+            )
