@@ -23,9 +23,9 @@ SUITE = Suite(
             data={"queries": 5, "tasks_per_batch": 2, "val_episodes": 100},
             learner=COMMON,
             algorithms={
-                "maml": {"inner_lr": 0.1},
-                "fomaml": {"inner_lr": 0.1},
-                "random_init": {"inner_lr": 0.1},
+                "maml": {"inner_lr": 0.03},
+                "fomaml": {"inner_lr": 0.03},
+                "random_init": {"inner_lr": 0.03},
             },
             sweep={"inner_lr": (0.01, 0.03, 0.1, 0.3)},
             sweep_iterations=150,
