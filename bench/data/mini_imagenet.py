@@ -3,7 +3,17 @@
 from pathlib import Path
 
 from bench.images import preparing
-from bench.images.layouts import class_folders, ravi_csv
+from bench.images.layouts import (
+    cache_pickles,
+    class_folders,
+    closer_look_json,
+    label_pickles,
+    libfewshot_cache,
+    meta_dataset_records,
+    ravi_class_folders,
+    ravi_csv,
+    torchmeta_hdf5,
+)
 from bench.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
@@ -12,7 +22,17 @@ KNOWN = preparing.ImageSet(
     side=84,
     channels=3,
     standard={"train": (64, 38_400), "val": (16, 9_600), "test": (20, 12_000)},
-    layouts=(ravi_csv, class_folders),
+    layouts=(
+        ravi_class_folders,
+        ravi_csv,
+        cache_pickles,
+        label_pickles,
+        torchmeta_hdf5,
+        closer_look_json,
+        libfewshot_cache,
+        meta_dataset_records,
+        class_folders,
+    ),
     no_download="miniImageNet may not be passed on, so it cannot be downloaded",
 )
 

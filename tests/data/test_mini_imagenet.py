@@ -86,11 +86,13 @@ def test_every_layout_gives_the_same(root, class_folders, ravi, tmp_path, photos
     beside = write(
         tmp_path / "beside", {key[2]: png for key, png in photos.items()} | tables(photos)
     )
-    unusable = write(shutil.copytree(class_folders, tmp_path / "both"), tables(photos))
+    both = write(shutil.copytree(class_folders, tmp_path / "both"), tables(photos))
+    unusable = write(shutil.copytree(class_folders, tmp_path / "bad"), {"val.csv": b"a,b\n"})
     sources = {
         ravi: "columns filename,label",
         beside: "columns filename,label",
         class_folders: "<class>",
+        both: "in folders of classes",
         unusable: "<class>",
         Path(shutil.make_archive(str(tmp_path / "a"), "zip", ravi)): "columns filename,label",
         Path(shutil.make_archive(str(tmp_path / "b"), "gztar", class_folders)): "<class>",
