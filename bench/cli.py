@@ -4,12 +4,13 @@ import argparse
 import importlib
 import os
 import pkgutil
+import signal
 import sys
 
 from rich.console import Console
 
 from bench import __version__, commands
-from bench.errors import BenchError
+from bench.errors import BenchError, Interrupted
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit code: what the command says, else 0; 2, with one message on standard error, for
-        what the user can mend.
+        what the user can mend; 130 and 143 after Ctrl-C and SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else argv
     console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
@@ -35,10 +36,11 @@ def main(argv: list[str] | None = None) -> int:
         return options.run(options, console) or 0
     except BenchError as error:
         print(f"maml-bench: {error}", file=sys.stderr)
-        return 2
+        return error.code
     except KeyboardInterrupt:
-        print("maml-bench: interrupted", file=sys.stderr)
-        return 2
+        error = Interrupted(signal.SIGINT)
+        print(f"maml-bench: {error}", file=sys.stderr)
+        return error.code
     except BrokenPipeError:  # the reader of a pipe went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The exception that stands for a mistake the user can mend, and its one kind."""
 
 
 class BenchError(Exception):
@@ -7,6 +7,20 @@ class BenchError(Exception):
     The command line prints the message alone and exits with code 2; a script sees an ordinary
     exception.
     """
+
+    code = 2
+
+
+class Interrupted(BenchError):
+    """The run was asked to stop, and can go on.
+
+    Args:
+        signal: which signal asked.
+    """
+
+    def __init__(self, signal: int):
+        super().__init__("interrupted; run the same command again to go on where it stopped")
+        self.code = 128 + signal  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def nearest(name: str, known) -> str:

@@ -15,11 +15,13 @@ class Machine:
         accelerator: as Lightning's Trainer takes it.
         devices: as Lightning's Trainer takes it.
         data_root: folder of prepared data; None: the usual one.
+        checkpoint_every: seconds of training that a kill may cost.
     """
 
     accelerator: str = "auto"
     devices: int | str = 1
     data_root: Path | None = None
+    checkpoint_every: float = 60.0
 
     def data_arguments(self, experiment: Experiment) -> dict[str, Any]:
         """All arguments of an experiment's data module, with this machine's folder."""

@@ -57,7 +57,8 @@ def finish(
     to_do = plan(experiments, out, console)
     if not to_do:
         return reports
-    from bench.training import train  # which takes seconds to load
+    from bench import resuming  # which takes seconds to load
+    from bench.training import train
 
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
@@ -65,10 +66,11 @@ def finish(
         left = time_left(to_do[number:], seconds)
         console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
         started = time.monotonic()
-        record = train(experiment, out, split, machine, progress=console.is_terminal)
+        record = train(experiment, out, split, machine, console.is_terminal, console.print)
         if reports:
             path = records.path_of(out, experiment.fields)
             records.write(path, record)  # before the probe: what is finished is kept
+            resuming.forget(out / "checkpoints" / experiment.key)
             repeated = experiment.dataset, experiment.setting, experiment.algorithm
             if split == "test" and experiment.iterations and repeated not in probed:
                 records.write(path, record | {"cost": cost(experiment, machine, console)})

@@ -1,8 +1,9 @@
 """Trains one experiment, evaluates it, and returns its record."""
 
 import logging
-import time
+import signal
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
-from bench import records, registry
-from bench.errors import BenchError
+from bench import interruption, records, registry, resuming
+from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
 from bench.objectives import OBJECTIVES
@@ -39,6 +40,14 @@ class ValidationHistory(Callback):
         if value is not None and trainer.state.fn == "fit":
             self.values.append([trainer.global_step, float(value)])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {"values": self.values}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+        self.values = list(state["values"])
+
 
 def train(
     experiment: Experiment,
@@ -46,6 +55,7 @@ def train(
     split: str = "test",
     machine: Machine | None = None,
     progress: bool = True,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Trains, picks the weights that validate best, and evaluates them.
 
@@ -55,12 +65,14 @@ def train(
         split: ``"test"``, or ``"val"`` when hyper-parameters are being chosen.
         machine: where to run; None: this machine's usual device and folder.
         progress: whether to show a progress bar.
+        say: told where training goes on.
 
     Returns:
         The record (see :mod:`bench.records`), without its cost.
 
     Raises:
-        BenchError: what is wrong with the data or the settings, or that the run was interrupted.
+        BenchError: what is wrong with the data or the settings.
+        Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
     """
     machine = machine or Machine()
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
@@ -68,16 +80,17 @@ def train(
     objective = OBJECTIVES[data.spec.kind]
     monitor = f"val/{objective.headline}"
     history = ValidationHistory(monitor)
+    folder = out / "checkpoints" / experiment.key
     best = ModelCheckpoint(
-        out / "checkpoints" / experiment.key,
+        folder,
         filename="best",
         monitor=monitor,
         mode="max" if objective.higher_is_better else "min",
         enable_version_counter=False,
     )
     records.provenance()  # notes which commit runs, before anybody changes it
-    started = time.monotonic()
-    with quiet():
+    with quiet(), interruption.noted() as signals:
+        resume = resuming.Resume(folder, experiment.fields, machine.checkpoint_every, signals)
         try:
             trainer = Trainer(
                 max_steps=experiment.iterations,
@@ -85,7 +98,12 @@ def train(
                 accelerator=machine.accelerator,
                 devices=machine.devices,
                 logger=False,
-                callbacks=[history, best, *([RichProgressBar(leave=False)] if progress else [])],
+                callbacks=[
+                    history,
+                    best,
+                    resume,
+                    *([RichProgressBar(leave=False)] if progress else []),
+                ],
                 enable_progress_bar=progress,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
@@ -95,8 +113,12 @@ def train(
                 f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
             ) from None
         if learner.trains:
-            interruptible(trainer, trainer.fit, learner, datamodule=data)
-        seconds = time.monotonic() - started
+            if (found := resuming.find(folder, experiment.fields, say)) is not None:
+                say(f"going on after iteration {int(found.name.split('-')[0]):,}")
+            interruptible(
+                trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True
+            )
+        seconds = resume.seconds
         weights = best.best_model_path
         chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
@@ -176,7 +198,7 @@ def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:
     """Calls a method of the Trainer, which turns Ctrl-C into an exit: a message instead.
 
     Raises:
-        BenchError: if the run was interrupted.
+        Interrupted: if the run was interrupted.
     """
     try:
         call(*args, **kwargs)
@@ -184,7 +206,7 @@ def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:
         if not trainer.interrupted:
             raise
     if trainer.interrupted:
-        raise BenchError("interrupted; run the same command again to go on with the rest")
+        raise Interrupted(signal.SIGINT)
 
 
 @contextmanager

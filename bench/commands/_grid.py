@@ -19,12 +19,19 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+    command.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=Machine.checkpoint_every,
+        metavar="SECONDS",
+        help="what a kill may cost of training; an interrupted run goes on from there",
+    )
 
 
 def machine_of(options: argparse.Namespace) -> Machine:
     """The devices and folders that the flags name."""
     devices = int(options.devices) if options.devices.isdigit() else options.devices
-    return Machine(options.accelerator, devices, options.data_root)
+    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
 
 
 def setting(text: str) -> tuple[str, object]:

@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM: noted, and heeded where nothing is half done."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.errors import Interrupted
+
+
+class Signals:
+    """What arrived."""
+
+    def __init__(self):
+        self.number: int | None = None
+
+    def note(self, number: int, frame) -> None:
+        """Keeps the first signal; the second does not wait.
+
+        Raises:
+            Interrupted: at the second.
+        """
+        if self.number is not None:
+            raise Interrupted(number)
+        self.number = number
+
+
+@contextmanager
+def noted() -> Iterator[Signals]:
+    """Within this context Ctrl-C and SIGTERM are noted instead of ending the process."""
+    signals, before = Signals(), {}
+    if threading.current_thread() is threading.main_thread():  # only there can they be handled
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, signals.note)
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
