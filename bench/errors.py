@@ -1,4 +1,4 @@
-"""The exception that stands for a mistake the user can mend, and its one kind."""
+"""The exception that stands for a mistake the user can mend, and its kinds."""
 
 
 class BenchError(Exception):
@@ -9,6 +9,10 @@ class BenchError(Exception):
     """
 
     code = 2
+
+
+class Diverged(BenchError):
+    """The loss is not finite: it says at which meta-iteration, task and inner step."""
 
 
 class Interrupted(BenchError):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
+from bench import divergence
 from bench.data_module import EpisodeDataModule
 from bench.engine import TaskForward, check_adaptable
 from bench.episode import Episode, TaskSpec
@@ -232,10 +233,17 @@ class MetaLearner(LightningModule):
             )
 
     def training_step(self, episode: Episode, batch_idx: int) -> Tensor:
-        """The mean meta-objective over the tasks of this device."""
+        """The mean meta-objective over the tasks of this device.
+
+        Raises:
+            Diverged: if it is not finite.
+        """
         loss = self.meta_step(episode)
         every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
-        if every and (self.global_step + 1) % every == 0:  # logging costs milliseconds
+        logs = bool(every) and (self.global_step + 1) % every == 0  # which costs milliseconds
+        if logs or loss.device.type == "cpu":  # a GPU would have to be waited for
+            divergence.check(self, loss.detach(), episode, self.global_step + 1)
+        if logs:
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(episode.query_y))
         return loss
 

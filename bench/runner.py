@@ -3,29 +3,49 @@
 import os
 import time
 from collections.abc import Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from bench import plots, records, tables
-from bench.errors import BenchError
+from bench import failures, jobs, locks, plots, records, tables
+from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
 
 
-def plan(experiments: Sequence[Experiment], out: Path, console: Console) -> list[Experiment]:
-    """Prints what is done and what is to do, and returns the latter."""
-    to_do = [e for e in experiments if not records.path_of(out, e.fields).exists()]
-    done = len(experiments) - len(to_do)
+def plan(
+    experiments: Sequence[Experiment], out: Path, console: Console, retry_failed: bool = False
+) -> list[Experiment]:
+    """Prints what is done, what has failed and what is to do, and returns the latter.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        console: where to print.
+        retry_failed: whether what would fail again is to do.
+    """
+    failed = failures.read(out, experiments)
+    missing = [e for e in experiments if not records.path_of(out, e.fields).exists()]
+    to_do = [e for e in missing if retry_failed or e.key not in failed or failed[e.key].again]
+    given_up = {e.key for e in missing} - {e.key for e in to_do}
+    done = len(experiments) - len(missing)
     console.print(
         f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} runs, {done} done, "
-        f"{len(to_do)} to do; records under {out}"
+        f"{len(to_do)} to do"
+        + (f", {len(given_up)} failed (--retry-failed tries again)" if given_up else "")
+        + f"; records under {out}"
     )
     waiting = {e.key for e in to_do}
     for experiment in experiments:
-        mark = "[dim]to do[/dim]" if experiment.key in waiting else "[green]done [/green]"
-        console.print(f"  {mark} {experiment}, {experiment.iterations} iterations")
+        mark, why = "[green]done [/green]", ""
+        if experiment.key in waiting:
+            mark = "[dim]to do[/dim]"
+        elif experiment.key in given_up:
+            mark, why = "[red]failed[/red]", f": {escape(failed[experiment.key].message)}"
+        console.print(f"  {mark} {experiment}, {experiment.iterations} iterations{why}")
     return to_do
 
 
@@ -35,8 +55,9 @@ def finish(
     console: Console,
     machine: Machine,
     split: str = "test",
+    retry_failed: bool = False,
 ) -> bool:
-    """Runs what is missing of a grid, one record after the other.
+    """Runs what is missing of a grid, one record after the other; one that fails is noted.
 
     Args:
         experiments: the grid.
@@ -45,38 +66,92 @@ def finish(
         machine: where to run.
         split: which episodes the records are of: ``"test"``, or ``"val"`` for trials of a sweep,
             whose cost is not measured.
+        retry_failed: whether to try what has failed again.
 
     Returns:
-        Whether this process is the one of several devices that reports.
+        Whether this process reports: it is the first of several devices, and no other process'
+        worker.
 
     Raises:
-        BenchError: see :func:`bench.training.train`.
+        Interrupted: after Ctrl-C or SIGTERM.
     """
     reports = not any(int(os.environ.get(name, 0)) for name in ("LOCAL_RANK", "NODE_RANK"))
     console.quiet = console.quiet or not reports
-    to_do = plan(experiments, out, console)
-    if not to_do:
-        return reports
-    from bench import resuming  # which takes seconds to load
-    from bench.training import train
-
+    began = time.time()
+    to_do = plan(experiments, out, console, retry_failed)
+    if not reports:  # what the process that reports tries again, it has forgotten by now
+        known = failures.read(out, to_do)
+        to_do = [e for e in to_do if e.key not in known]
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
     for number, experiment in enumerate(to_do):
-        left = time_left(to_do[number:], seconds)
-        console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
-        started = time.monotonic()
-        record = train(experiment, out, split, machine, console.is_terminal, console.print)
-        if reports:
-            path = records.path_of(out, experiment.fields)
-            records.write(path, record)  # before the probe: what is finished is kept
-            resuming.forget(out / "checkpoints" / experiment.key)
+        with _lock(out, experiment, reports) as owner:
+            if owner:
+                console.print(f"[{number + 1}/{len(to_do)}] {experiment} is run by {owner}")
+                continue
+            if _done_since(began, out, experiment):
+                continue
+            left = time_left(to_do[number:], seconds)
+            console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
+            started = time.monotonic()
+            if reports:
+                failures.forget(out, experiment)
             repeated = experiment.dataset, experiment.setting, experiment.algorithm
-            if split == "test" and experiment.iterations and repeated not in probed:
-                records.write(path, record | {"cost": cost(experiment, machine, console)})
-                probed.add(repeated)
-        seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
-    return reports
+            measure = split == "test" and repeated not in probed and experiment.iterations > 0
+            try:
+                _one(experiment, out, console, machine, split, reports, measure)
+            except Interrupted:
+                raise
+            except Exception as error:
+                if not reports:
+                    raise
+                failure = failures.write(out, experiment, error)
+                console.print(f"  failed: {failure.message}", style="red", markup=False)
+                continue
+            probed.add(repeated)
+            seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
+    return reports and not jobs.is_worker()
+
+
+def _one(
+    experiment: Experiment,
+    out: Path,
+    console: Console,
+    machine: Machine,
+    split: str,
+    reports: bool,
+    measure: bool,
+) -> None:
+    """Trains and records one run, then measures what it costs."""
+    from bench import resuming  # which takes seconds to load
+    from bench.training import train
+
+    record = train(experiment, out, split, machine, console.is_terminal, console.print)
+    if not reports:
+        return
+    path = records.path_of(out, experiment.fields)
+    records.write(path, record)  # before the probe: what is finished is kept
+    resuming.forget(out / "checkpoints" / experiment.key)
+    if measure:
+        records.write(path, record | {"cost": cost(experiment, machine, console)})
+
+
+def _done_since(began: float, out: Path, experiment: Experiment) -> bool:
+    """Whether another process has done the run meanwhile, or tried to."""
+    failed = failures.path_of(out, experiment)
+    return records.path_of(out, experiment.fields).exists() or (
+        failed.exists() and failed.stat().st_mtime > began
+    )
+
+
+@contextmanager
+def _lock(out: Path, experiment: Experiment, reports: bool):
+    """Makes sure that no other command does the same run; the first of several devices does."""
+    if not reports:
+        yield None
+        return
+    with locks.held(out / "checkpoints" / experiment.key / ".lock") as owner:
+        yield owner
 
 
 def run(
@@ -84,6 +159,7 @@ def run(
     out: Path,
     console: Console,
     machine: Machine | None = None,
+    retry_failed: bool = False,
 ) -> None:
     """Runs what is missing of a grid and prints the table of its suite.
 
@@ -92,12 +168,44 @@ def run(
         out: the results folder.
         console: where progress and the table are printed.
         machine: where to run; None: this machine's usual device and folder.
+        retry_failed: whether to try what has failed again.
 
     Raises:
-        BenchError: see :func:`bench.training.train`.
+        BenchError: if a run has failed; the rest of the grid is done then.
+        Interrupted: after Ctrl-C or SIGTERM.
     """
-    if finish(experiments, out, console, machine or Machine()):
-        report(experiments[0].suite, out, console)
+    if finish(experiments, out, console, machine or Machine(), retry_failed=retry_failed):
+        conclude(experiments, out, console)
+
+
+def conclude(experiments: Sequence[Experiment], out: Path, console: Console) -> None:
+    """Prints the table of a grid that was worked off, and what of it has failed.
+
+    Raises:
+        BenchError: if a run has failed.
+    """
+    suite = experiments[0].suite
+    if any(records.path_of(out, e.fields).exists() for e in experiments):
+        report(suite, out, console)
+    raise_failures(experiments, out)
+
+
+def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
+    """Says which runs of a grid have failed.
+
+    Raises:
+        BenchError: if any has.
+    """
+    failed = failures.read(out, experiments)
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    if len(experiments) == 1 or len({f.message for f in failed.values()}) == 1:
+        said = first.message
+    else:
+        said = "; ".join(f"{f.key}: {f.message}" for f in list(failed.values())[:5])
+    again = "" if all(f.again for f in failed.values()) else "; --retry-failed tries again"
+    raise BenchError(f"{len(failed)} of {len(experiments)} runs failed: {said}{again}")
 
 
 def report(suite: str, out: Path, console: Console) -> None:

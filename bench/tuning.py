@@ -81,6 +81,7 @@ def tune(
     algorithms: Iterable[str] | None = None,
     datasets: Iterable[str] | None = None,
     machine: Machine | None = None,
+    retry_failed: bool = False,
 ) -> pd.DataFrame | None:
     """Runs the trials that are missing, prints them, and writes ``out/tuning/<suite>.csv``.
 
@@ -93,6 +94,7 @@ def tune(
         algorithms: only these.
         datasets: only these.
         machine: where to run; None: this machine's usual device and folder.
+        retry_failed: whether to try what has failed again.
 
     Returns:
         One row a trial: data set, setting, algorithm, the swept values, the validation metric.
@@ -100,13 +102,17 @@ def tune(
     """
     grid = trials(suite, algorithms, datasets)
     experiments = [trial.experiment for trial in grid]
-    if not runner.finish(experiments, out, console, machine or Machine(), split="val"):
+    machine = machine or Machine()
+    if not runner.finish(experiments, out, console, machine, "val", retry_failed):
         return None
     # of all trials that there are, not only of those asked for now
     done = [t for t in trials(suite) if records.path_of(out, t.experiment.fields).exists()]
+    if not done:
+        runner.raise_failures(experiments, out)
     frame = pd.DataFrame([row(trial, out) for trial in done])
     show(frame, suite, console)
     records.write_text(out / "tuning" / f"{suite.name}.csv", frame.to_csv(index=False))
+    runner.raise_failures(experiments, out)
     return frame
 
 

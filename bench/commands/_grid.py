@@ -4,6 +4,8 @@ import argparse
 import ast
 from pathlib import Path
 
+from rich.console import Console
+
 from bench.errors import BenchError
 from bench.machine import Machine
 
@@ -17,6 +19,12 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
     )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
+    command.add_argument(
+        "--jobs", type=int, default=1, help="runs at a time, each on its share of the cores"
+    )
+    command.add_argument(
+        "--retry-failed", action="store_true", help="try what has failed before again"
+    )
     command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
@@ -32,6 +40,25 @@ def machine_of(options: argparse.Namespace) -> Machine:
     """The devices and folders that the flags name."""
     devices = int(options.devices) if options.devices.isdigit() else options.devices
     return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
+
+
+def workers(options: argparse.Namespace, console: Console) -> bool:
+    """Has other processes do what is to do of a grid, if more than one at a time is asked for.
+
+    Returns:
+        Whether the grid was worked off in this way.
+
+    Raises:
+        BenchError: if ``--jobs`` is no number of jobs, or a job broke down.
+    """
+    from bench import jobs
+
+    if options.jobs < 1:
+        raise BenchError(f"--jobs {options.jobs}: give 1 or more")
+    if options.jobs == 1 or jobs.is_worker():
+        return False
+    jobs.spread(options.argv, options.jobs, lambda line: console.print(line, markup=False))
+    return True
 
 
 def setting(text: str) -> tuple[str, object]:

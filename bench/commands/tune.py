@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from bench import registry
-from bench.commands._grid import grid_flags, machine_of
+from bench.commands._grid import grid_flags, machine_of, workers
 
 HELP = "choose a suite's settings on validation episodes"
 
@@ -20,6 +20,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench import allocator, paths, tuning
 
     allocator.keep_memory()
+    workers(options, console)  # what they leave is reported below
     tuning.tune(
         registry.load("suites", options.suite),
         paths.writable(options.out),
@@ -27,4 +28,5 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.algorithms,
         options.datasets,
         machine_of(options),
+        options.retry_failed,
     )

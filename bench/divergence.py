@@ -1,0 +1,40 @@
+"""Where a loss that is not finite came from: which task, and after which inner step."""
+
+import torch
+
+from bench.episode import Episode
+from bench.errors import Diverged
+
+
+def check(learner, loss: torch.Tensor, episode: Episode, iteration: int) -> None:
+    """Refuses a loss that is not finite.
+
+    Args:
+        learner: the :class:`bench.learner.MetaLearner` that is trained.
+        loss: of the meta-batch.
+        episode: the meta-batch.
+        iteration: its number, from 1.
+
+    Raises:
+        Diverged: names iteration, task and inner step.
+    """
+    if torch.isfinite(loss):
+        return
+    where = f"meta-iteration {iteration}: the loss is {float(loss):g}"
+    weights = [n for n, p in learner.named_parameters() if not p.isfinite().all()]
+    if weights:
+        raise Diverged(
+            f"{where}, as {weights[0]} was not finite after the iteration before: choose a smaller "
+            "outer_lr or inner_lr"
+        )
+    outputs = learner.evaluate(episode)
+    for step in range(outputs.shape[1]):
+        each = learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)
+        if not each.isfinite().all():
+            task = int((~each.isfinite()).nonzero()[0])
+            number = "" if episode.index is None else f" (episode {int(episode.index[task])})"
+            raise Diverged(
+                f"{where}: task {task}{number} is no longer finite after inner step {step} of "
+                f"{outputs.shape[1] - 1}: choose a smaller inner_lr"
+            )
+    raise Diverged(f"{where}, though every task's query loss is finite: choose a smaller inner_lr")
