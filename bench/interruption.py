@@ -27,7 +27,10 @@ class Signals:
 
 @contextmanager
 def noted() -> Iterator[Signals]:
-    """Within this context Ctrl-C and SIGTERM are noted instead of ending the process."""
+    """Within this context Ctrl-C and SIGTERM are noted instead of ending the process.
+
+    What nobody heeded by its end does then what it would have done without.
+    """
     signals, before = Signals(), {}
     if threading.current_thread() is threading.main_thread():  # only there can they be handled
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -37,3 +40,5 @@ def noted() -> Iterator[Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if signals.number in before:
+        signal.raise_signal(signals.number)

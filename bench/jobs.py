@@ -53,8 +53,8 @@ def spread(arguments: list[str], jobs: int, say: Callable[[str], None]) -> None:
             if not running:
                 break
             time.sleep(0.2)
-    if signals.number:
-        raise Interrupted(signals.number)
+        if signals.number:
+            raise Interrupted(signals.number)
     if bad := [p.returncode for p in processes if p.returncode not in (0, 2)]:
         raise BenchError(
             f"{len(bad)} of {jobs} jobs ended with code {bad[0]}; run the same command again to "

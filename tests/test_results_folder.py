@@ -51,10 +51,18 @@ def test_suites_use_what_their_sweep_chose(suite):
     from bench.tuning import best_rows
 
     frame = pd.read_csv(RESULTS / "tuning" / f"{suite}.csv")
-    for study in registry.load("suites", suite).studies:
-        for row in frame.loc[best_rows(frame)].query(f"dataset == '{study.dataset}'").itertuples():
-            for name in study.sweep:
-                assert study.algorithms[row.algorithm][name] == getattr(row, name), row
+    best = {
+        (r.dataset, r.setting, r.algorithm): r for r in frame.loc[best_rows(frame)].itertuples()
+    }
+    stands = registry.load("suites", suite)
+    swept = {study.dataset: study.sweep for study in stands.studies}
+    compared = 0
+    for e in stands.experiments():
+        row, given = best.get((e.dataset, e.setting, e.algorithm)), e.data | e.learner
+        for name in swept[e.dataset] if row else ():
+            assert given[name] == getattr(row, name), row
+            compared += 1
+    assert compared >= len(best)
     budgets = frame[frame["iterations"] > 0].groupby("dataset")["iterations"]
     assert (budgets.nunique() == 1).all()
 

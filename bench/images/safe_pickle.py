@@ -16,6 +16,7 @@ import numpy as np
 from bench.errors import BenchError
 
 _KIND = re.compile("[<>|=]?[biufSU][0-9]+|[<>|=]?[?]")
+_MOST_SHARING = 10  # values for each byte of the pickle: each takes one byte, unless it is shared
 
 
 class _Refused(Exception):
@@ -28,7 +29,9 @@ class _Dtype:
     def __init__(self, code: Any, *_):
         code = code.decode() if isinstance(code, bytes) else code
         if not isinstance(code, str) or not _KIND.fullmatch(code):
-            raise _Refused(f"an array of {code!r}")
+            raise _Refused(
+                f"an array of {code!r:.40}" if isinstance(code, str) else "a strange array"
+            )
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple):
@@ -59,11 +62,11 @@ def _array(content: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray
         or type(dtype) is not _Dtype
     ):
         raise _Refused("an array of objects")
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise _Refused(f"an array of shape {shape!r}")
+    if not all(isinstance(n, int) and 0 <= n <= len(content) for n in shape):
+        raise _Refused("an array of another shape than its bytes")
     flat = np.frombuffer(content, dtype.dtype)
     if flat.size != math.prod(shape):
-        raise _Refused(f"an array of shape {shape!r} with {flat.size} values")
+        raise _Refused("an array of another shape than its bytes")
     return flat.reshape(shape, order=order)
 
 
@@ -128,7 +131,11 @@ def load(content: bytes, where: object) -> Any:
         BenchError: names the file, and what in it is refused.
     """
     try:
-        return _resolved(_Unpickler(io.BytesIO(content), encoding="latin1").load())
+        value = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        value, size = _resolved(value, {})
+        if size > _MOST_SHARING * len(content):
+            raise _Refused(f"{size:,} values out of {len(content):,} bytes")
+        return value
     except _Refused as error:
         raise BenchError(
             f"{where}: this pickle wants {error}, and only arrays, lists, dicts, texts and numbers "
@@ -138,18 +145,31 @@ def load(content: bytes, where: object) -> Any:
         raise BenchError(f"{where}: not a whole pickle ({error}): get it again") from error
 
 
-def _resolved(value: Any, depth: int = 0) -> Any:
-    """Puts the arrays in the place of their stand-ins."""
+def _resolved(value: Any, done: dict[int, tuple[Any, int]], depth: int = 0) -> tuple[Any, int]:
+    """Puts the arrays in the place of their stand-ins.
+
+    Args:
+        value: what was unpickled.
+        done: what was found for each container, by its ``id``: one that a pickle names many times
+            is gone through once, since a few bytes may stand for lists of lists without end.
+        depth: how many containers it is in.
+
+    Returns:
+        The value, and how many values it would be if nothing in it was shared.
+    """
+    if isinstance(value, _Array):
+        return value.value, 1
+    if value is None or isinstance(value, str | bytes | bytearray | int | float):
+        return value, 1
+    if not isinstance(value, list | tuple | dict):
+        raise _Refused(f"a {type(value).__name__.strip('_').lower()}")
     if depth > 20:
         raise _Refused("lists in lists in lists")
-    if isinstance(value, _Array):
-        return value.value
-    if isinstance(value, list | tuple):
-        if any(isinstance(item, list | tuple | dict | _Array | _Dtype) for item in value):
-            return type(value)(_resolved(item, depth + 1) for item in value)
-        return value
-    if isinstance(value, dict):
-        return {_resolved(k, depth + 1): _resolved(v, depth + 1) for k, v in value.items()}
-    if value is None or isinstance(value, str | bytes | bytearray | int | float | set | frozenset):
-        return value
-    raise _Refused(f"a {type(value).__name__.strip('_').lower()}")
+    if id(value) not in done:
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        parts = [_resolved(part, done, depth + 1) for part in parts]
+        whole, size = [part for part, _ in parts], 1 + sum(size for _, size in parts)
+        if isinstance(value, dict):
+            whole = dict(zip(whole[: len(value)], whole[len(value) :]))
+        done[id(value)] = (tuple(whole) if isinstance(value, tuple) else whole), size
+    return done[id(value)]

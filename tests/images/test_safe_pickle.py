@@ -92,13 +92,20 @@ def attacks(mark):
             b"(I1\n(I99999\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntRI0\nS'AA'\ntb."
         ),
     )
+    laughs = []
+    for _ in range(19):
+        laughs = [laughs] * 10
+    yield "a list that would fill the world", pickle.dumps(laughs)
+    yield "in a dtype", pickle.dumps(Calls(np.dtype, laughs))
+    yield "in itself", b"]\x94h\x00a."
+    yield "a set", pickle.dumps({1, 2})
     yield "torch", pickle.dumps(torch.zeros(1))
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(24))
 def test_whatever_a_pickle_wants_nothing_runs(number, tmp_path):
     found = list(attacks(tmp_path / "mark"))
-    assert len(found) == 20
+    assert len(found) == 24
     name, content = found[number]
     with pytest.raises(BenchError, match="^file: ") as error:
         safe_pickle.load(content, "file")

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from bench import archives
 from bench.archives import Tree
 from bench.data_module import SPLITS
 from bench.errors import BenchError
@@ -47,15 +48,28 @@ def images(content: bytes, where: str) -> tuple[list[np.ndarray], list[str]]:
         import h5py
     except ImportError:
         raise BenchError(f"{where}: needs h5py: pip install 'maml-bench[hdf5]'") from None
-    data, labels = [], []
+    data, labels, size = [], [], 0
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             group = file.get("datasets")
             if not isinstance(group, h5py.Group):
                 raise BenchError(f"{where}: has no group 'datasets'")
-            for label, array in group.items():
+            for label in group:
+                # a link, or pixels stored elsewhere, would lead to any file of this machine
+                if not isinstance(group.get(label, getlink=True), h5py.HardLink):
+                    raise BenchError(f"{where}: datasets/{label} is a link: do not trust it")
+                array = group[label]
                 if not isinstance(array, h5py.Dataset) or array.dtype != np.uint8:
                     raise BenchError(f"{where}: datasets/{label} is no array of uint8")
+                if array.external or array.is_virtual:
+                    raise BenchError(
+                        f"{where}: datasets/{label} is in another file: do not trust it"
+                    )
+                size += array.nbytes
+                if size > archives.MOST_BYTES_OF_A_FILE:
+                    raise BenchError(
+                        f"{where}: more than {archives.MOST_BYTES_OF_A_FILE >> 30} GiB unpacked"
+                    )
                 own = pixels.images_of(array[()], f"datasets/{label}", where)
                 data += list(own)
                 labels += [label] * len(own)
