@@ -1,0 +1,113 @@
+"""Runs a record's experiment again and compares what came out."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import records
+from bench.errors import BenchError
+from bench.experiment import Experiment
+from bench.machine import Machine
+
+PLACES = ("bench", "commit", "torch", "lightning", "device", "threads")
+
+
+class Compared(NamedTuple):
+    """One part of two records.
+
+    Attributes:
+        what: in words.
+        equal: whether it is the same to the last digit that records keep.
+        largest: the largest difference between numbers; None where there are none to compare.
+    """
+
+    what: str
+    equal: bool
+    largest: float | None
+
+
+def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
+    """The experiment that a record is of.
+
+    Raises:
+        BenchError: if this version would run something else.
+    """
+    fields = record["experiment"]
+    names = ("suite", "dataset", "algorithm", "iterations", "validations", "seed")
+    try:
+        found = Experiment(
+            **{name: fields[name] for name in names},
+            data=fields["data"],
+            learner=fields["learner"],
+            chosen=record["chosen"],
+        )
+        key = found.key
+    except (KeyError, TypeError) as error:
+        raise BenchError(f"{path}: experiment does not fit this version: {error}") from None
+    except BenchError as error:
+        raise BenchError(f"{path}: experiment: {error}") from None
+    if key != fields["key"]:
+        raise BenchError(
+            f"{path}: experiment.key is {fields['key']}, and in this version what it names is "
+            f"{key}: defaults have changed since; check out {record['provenance'].get('commit')}"
+        )
+    return found
+
+
+def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict]:
+    """The record, and the record of running its experiment again, which leaves no files.
+
+    Raises:
+        BenchError: if the record or its data is not as it should be.
+    """
+    first = records.read(path)
+    experiment = experiment_of(first, path)
+    console.print(f"running {experiment}, {experiment.iterations} iterations")
+    from bench.training import train  # which takes seconds to load
+
+    with tempfile.TemporaryDirectory() as folder:
+        out, split = Path(folder), first["evaluation"]["split"]
+        record = train(experiment, out, split, machine, console.is_terminal, console.print)
+        copy = records.path_of(out, experiment.fields)
+        records.write(copy, record)  # rounded as the first one is
+        return first, records.read(copy)
+
+
+def compare(first: dict, second: dict) -> list[Compared]:
+    """What must not depend on when a run took place."""
+    headline = first["metrics"]["headline"]
+    validations = [[v for _, v in r["training"]["validation"]] for r in (first, second)]
+    values = [r["evaluation"]["per_episode"].get(headline, []) for r in (first, second)]
+    means = [[r["metrics"].get(headline, {}).get("mean")] for r in (first, second)]
+    return [
+        _compared("which episodes", *(r["evaluation"]["index"] for r in (first, second))),
+        _compared(f"{headline} of each episode", *values),
+        _compared(f"mean {headline}", *means),
+        _compared("validations while training", *validations),
+        Compared("every metric", first["metrics"] == second["metrics"], None),
+    ]
+
+
+def show(first: dict, second: dict, compared: list[Compared], console: Console) -> None:
+    """Prints what is equal, and where the two runs took place."""
+    table = Table(title=first["experiment"]["key"])
+    for heading in ("", "equal", "largest difference"):
+        table.add_column(heading)
+    for what, equal, largest in compared:
+        difference = "-" if largest is None else f"{largest:.2g}"
+        table.add_row(what, "[green]yes[/green]" if equal else "[red]no[/red]", difference)
+    console.print(table)
+    for name in PLACES:
+        before, now = (r["provenance"].get(name) for r in (first, second))
+        if before != now:
+            console.print(f"{name}: {before} then, {now} now", highlight=False, markup=False)
+
+
+def _compared(what: str, first: list, second: list) -> Compared:
+    if len(first) != len(second):
+        return Compared(f"{what} ({len(first)} and {len(second)})", False, None)
+    pairs = [(a, b) for a, b in zip(first, second) if a is not None and b is not None]
+    return Compared(what, first == second, max((abs(a - b) for a, b in pairs), default=None))

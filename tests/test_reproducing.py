@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from bench import cli, records, training
+from bench.experiment import Experiment
+from bench.machine import Machine
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    data = {"val_episodes": 10, "test_episodes": 20, "shots": 5}
+    experiment = Experiment("tiny", "sinusoid", "maml", 6, 2, data=data)
+    found = records.path_of(out, experiment.fields)
+    records.write(found, training.train(experiment, out, machine=Machine("cpu"), progress=False))
+    return found
+
+
+def changed(path, tmp_path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    copy = tmp_path / path.name
+    copy.write_text(json.dumps(record))
+    return str(copy)
+
+
+def test_a_record_comes_out_again(path, capsys):
+    before = sorted(path.parent.rglob("*"))
+    assert cli.main(["reproduce", str(path), "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("yes") == 5
+    assert sorted(path.parent.rglob("*")) == before
+
+
+def test_a_record_that_does_not_is_told(path, tmp_path, capsys):
+    def change(record):
+        record["evaluation"]["per_episode"]["mse"][3] += 0.5
+        record["provenance"]["torch"] = "1.0"
+
+    assert cli.main(["reproduce", changed(path, tmp_path, change)]) == 1
+    said = capsys.readouterr().out
+    (line,) = (text for text in said.splitlines() if "mse of each episode" in text)
+    assert [cell.strip() for cell in line.split("│")[2:4]] == ["no", "0.5"]
+    assert "torch: 1.0 then" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda r: r["experiment"]["learner"].update(inner_lr=9.0),
+            "in this version what it names",
+        ),
+        (lambda r: r["experiment"]["learner"].update(nonsense=1), "experiment: "),
+        (lambda r: r["experiment"].update(dataset="sinusoids"), "did you mean sinusoid"),
+        (lambda r: r["experiment"].pop("validations"), "does not fit this version"),
+        (lambda r: r.pop("metrics"), "metrics"),
+    ],
+)
+def test_a_record_of_something_else_is_refused(path, tmp_path, capsys, change, words):
+    file = changed(path, tmp_path, change)
+    assert cli.main(["reproduce", file]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert path.name in said
+
+
+def test_a_record_that_is_not_there(tmp_path, capsys):
+    assert cli.main(["reproduce", str(tmp_path / "none.json")]) == 2
+    assert "none.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(path, tmp_path, workers):
+    given = records.read(path)
+    data = {"val_episodes": 10, "test_episodes": 20, "shots": 5, "num_workers": workers}
+    experiment = Experiment("tiny", "sinusoid", "maml", 6, 2, data=data)
+    record = training.train(experiment, tmp_path, machine=Machine("cpu"), progress=False)
+    copy = records.path_of(tmp_path, experiment.fields)
+    records.write(copy, record)
+    found = records.read(copy)
+    assert found["experiment"] == given["experiment"]
+    assert found["evaluation"] == given["evaluation"]
