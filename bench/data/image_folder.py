@@ -1,0 +1,45 @@
+"""Any images that lie in a folder for each class."""
+
+import json
+from pathlib import Path
+
+from bench.images import packed, preparing
+from bench.images.layouts import class_folders, plain_folders
+from bench.images.prepared import PreparedImages
+from bench.records import write_text
+
+KNOWN = preparing.ImageSet(
+    name="image_folder",
+    title="your images",
+    side=84,
+    channels=3,
+    standard=None,
+    layouts=(class_folders, plain_folders),
+    no_download="your own images have to be given",
+)
+
+
+class ImageFolderDataModule(PreparedImages):
+    """Episodes of images of yours: 84x84 RGB, in 0..1.
+
+    Args:
+        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+    """
+
+    known = KNOWN
+
+
+def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
+    """Packs the images of a source, and writes down which class is in which split.
+
+    See :func:`bench.images.preparing.prepare`.
+    """
+    said = preparing.prepare(KNOWN, source, data_root)
+    cache = KNOWN.cache(data_root)
+    splits: dict[str, list[str]] = {}
+    for name in packed.read(cache, KNOWN.remedy).names:
+        split, _, label = name.partition("/")
+        splits.setdefault(split, []).append(label)
+    written = cache.with_suffix(".splits.json")
+    write_text(written, json.dumps(splits, indent=1, ensure_ascii=False) + "\n")
+    return f"{said} The splits are in {written}: put a copy into the folder as splits.json to keep."

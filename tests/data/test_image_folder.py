@@ -1,0 +1,94 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import ImageFolderDataModule, cli
+from bench.data import image_folder
+from bench.errors import BenchError
+from bench.images.layouts import plain_folders
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten classes of five grey images, each class of its own brightness."""
+    for label in range(10):
+        for i in range(5):
+            pixels = np.full((20, 30), 10 * label + i, np.uint8)
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "PNG")
+            path = tmp_path / "pets" / f"kind {label}" / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.getvalue())
+    return tmp_path / "pets"
+
+
+def classes(root):
+    data = ImageFolderDataModule(ways=2, queries=2, data_root=root)
+    return {split: data.classes(split).names for split in ("train", "val", "test")}
+
+
+def test_splits_are_drawn_once_and_written_down(folder, tmp_path, capsys):
+    command = ["prepare", "image_folder", "--source", str(folder)]
+    assert cli.main([*command, "--data-root", str(tmp_path / "a")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Splits: drawn at random" in said
+    assert "train 6 classes and 30 images, val 2 classes and 10 images, test 2 classes" in said
+    written = json.loads((tmp_path / "a" / "image_folder.splits.json").read_text())
+    labels = [label for several in written.values() for label in several]
+    assert written == classes(tmp_path / "a") == plain_folders.drawn(labels, "")
+    # given back as a file, it makes the same cache
+    (folder / "splits.json").write_text(json.dumps(written))
+    assert "those of splits.json" in image_folder.prepare(folder, tmp_path / "b")
+    a, b = ((tmp_path / n / "image_folder.packed").read_bytes() for n in "ab")
+    assert a == b
+
+
+def test_episodes_hold_the_images(folder, tmp_path):
+    image_folder.prepare(folder, tmp_path / "root")
+    data = ImageFolderDataModule(ways=2, shots=1, queries=4, data_root=tmp_path / "root")
+    episode = data.episodes("train", np.arange(3))
+    assert episode.query_x.shape == (3, 8, 3, 84, 84)
+    kinds = (episode.query_x[:, :, 0, 0, 0] * 255).round() // 10
+    for task in range(3):
+        for way in range(2):
+            assert len(set(kinds[task][episode.query_y[task] == way].tolist())) == 1
+
+
+def test_a_split_file_leaves_out_what_it_does_not_list(folder, tmp_path):
+    given = {
+        "train": ["kind 9", "kind 0"],
+        "val": ["kind 1", "kind 3"],
+        "test": ["kind 2", "kind 4"],
+    }
+    (folder / "splits.json").write_text(json.dumps(given))
+    image_folder.prepare(folder, tmp_path / "root")
+    assert classes(tmp_path / "root") == given | {"train": ["kind 0", "kind 9"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("", r"splits\.json: not {"),
+        ('{"train": ["kind 0"]}', r"splits\.json: not {.*'val'"),
+        ('{"train": ["kind 0"], "val": ["kind 1"], "test": ["dog"]}', "'dog' has no folder"),
+        (
+            '{"train": ["kind 0"], "val": ["kind 0"], "test": ["kind 1"]}',
+            "'kind 0' is listed twice",
+        ),
+        ('{"train": ["kind 0"], "val": [], "test": ["kind 1"]}', "no images for val"),
+    ],
+)
+def test_a_strange_split_file_is_refused(folder, tmp_path, content, match):
+    (folder / "splits.json").write_text(content)
+    with pytest.raises(BenchError, match=match):
+        image_folder.prepare(folder, tmp_path / "root")
+    assert not list(tmp_path.glob("root/*"))
+
+
+def test_too_few_classes():
+    with pytest.raises(BenchError, match="5 classes are too few for three splits"):
+        plain_folders.drawn(list("abcde"), "here")
+    assert [len(v) for v in plain_folders.drawn(list("abcdef"), "").values()] == [2, 2, 2]
