@@ -29,6 +29,8 @@ _HOME = {
     "TaskSpec": "bench.episode",
     "EpisodeDataModule": "bench.data_module",
     "Caltech101DataModule": "bench.data.caltech101",
+    "CifarFSDataModule": "bench.data.cifar_fs",
+    "FC100DataModule": "bench.data.fc100",
     "GlyphsDataModule": "bench.data.glyphs",
     "ImageFolderDataModule": "bench.data.image_folder",
     "MetaLearner": "bench.learner",

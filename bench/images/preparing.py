@@ -149,7 +149,7 @@ def fitted(content: bytes | np.ndarray, known: ImageSet, name: str) -> tuple[np.
         if content.dtype != np.uint8 or 0 in content.shape:
             raise BenchError(f"{name}: {content.dtype} of shape {content.shape}, not uint8 pixels")
         if content.shape == shape:
-            return content, True
+            return np.ascontiguousarray(content), True
         try:
             image = Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
         except (TypeError, ValueError) as error:
