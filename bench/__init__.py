@@ -29,6 +29,7 @@ _HOME = {
     "TaskSpec": "bench.episode",
     "EpisodeDataModule": "bench.data_module",
     "Caltech101DataModule": "bench.data.caltech101",
+    "CUBDataModule": "bench.data.cub",
     "CifarFSDataModule": "bench.data.cifar_fs",
     "FC100DataModule": "bench.data.fc100",
     "GlyphsDataModule": "bench.data.glyphs",

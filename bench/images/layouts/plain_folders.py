@@ -2,9 +2,11 @@
 
 import json
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
+from bench import paths
 from bench.archives import Tree
 from bench.data_module import SPLITS
 from bench.errors import BenchError
@@ -25,11 +27,7 @@ def read(tree: Tree) -> Collection | None:
     Raises:
         BenchError: names file and class, if a listed class has no images or an image no split.
     """
-    classes: dict[str, list[str]] = {}
-    for name in tree.names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() in IMAGES and len(path.parts) > 1:
-            classes.setdefault(path.parent.name, []).append(name)
+    classes = _classes(tree)
     if not classes:
         return None
     listed = [name for name in tree.names if PurePosixPath(name).name == FILE]
@@ -40,13 +38,59 @@ def read(tree: Tree) -> Collection | None:
     else:
         splits = drawn(list(classes), f"{tree.where}")
         note = "Splits: drawn at random, for there is no splits.json."
+    return _collected(tree, classes, splits, LAYOUT, note)
+
+
+class Published(NamedTuple):
+    """The same layout with a split that somebody has published.
+
+    Attributes:
+        dataset: whose facts hold the split.
+        split: file of the split: the classes of training, validation and test.
+    """
+
+    dataset: str
+    split: str
+
+    @property
+    def LAYOUT(self) -> str:
+        """The files, in words; a name as in :mod:`bench.images.layouts`."""
+        return "<class>/*.jpg"
+
+    def read(self, tree: Tree) -> Collection | None:
+        """Takes the images of the classes that the split lists; None if no folder is one of them.
+
+        Raises:
+            BenchError: names a class that has no images.
+        """
+        file = paths.facts(self.dataset) / "splits" / self.split
+        classes = _classes(tree)
+        if not classes.keys() & {
+            la for labels in json.loads(file.read_text()).values() for la in labels
+        }:
+            return None
+        splits = _given(file.read_bytes(), f"{tree.where}, with the split {self.split}", classes)
+        return _collected(tree, classes, splits, self.LAYOUT, f"Splits: {self.split}.")
+
+
+def _classes(tree: Tree) -> dict[str, list[str]]:
+    """The images of each folder that holds some."""
+    classes: dict[str, list[str]] = {}
+    for name in tree.names:
+        path = PurePosixPath(name)
+        if path.suffix.lower() in IMAGES and len(path.parts) > 1:
+            classes.setdefault(path.parent.name, []).append(name)
+    return classes
+
+
+def _collected(tree: Tree, classes: dict, splits: dict, layout: str, note: str) -> Collection:
     images = [
         Found(split, label, name)
         for split, labels in splits.items()
         for label in labels
         for name in classes[label]
     ]
-    return of_files(tree, LAYOUT, images, [note])
+    return of_files(tree, layout, images, [note])
 
 
 def drawn(labels: list[str], where: str, seed: int = 0) -> dict[str, list[str]]:
