@@ -107,6 +107,10 @@ def finish(
                     raise
                 failure = failures.write(out, experiment, error)
                 console.print(f"  failed: {failure.message}", style="red", markup=False)
+                if machine.devices != 1:  # the other processes may be gone or wait for this one
+                    raise BenchError(
+                        f"{failure.message}; run the same command again for the rest of the grid"
+                    ) from error
                 continue
             probed.add(repeated)
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
