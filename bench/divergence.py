@@ -2,17 +2,17 @@
 
 import torch
 
-from bench.episode import Episode
+from bench.episode import MetaBatch, alike
 from bench.errors import Diverged
 
 
-def check(learner, loss: torch.Tensor, episode: Episode, iteration: int) -> None:
+def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
     """Refuses a loss that is not finite.
 
     Args:
         learner: the :class:`bench.learner.MetaLearner` that is trained.
         loss: of the meta-batch.
-        episode: the meta-batch.
+        batch: the meta-batch.
         iteration: its number, from 1.
 
     Raises:
@@ -27,14 +27,17 @@ def check(learner, loss: torch.Tensor, episode: Episode, iteration: int) -> None
             f"{where}, as {weights[0]} was not finite after the iteration before: choose a smaller "
             "outer_lr or inner_lr"
         )
-    outputs = learner.evaluate(episode)
-    for step in range(outputs.shape[1]):
-        each = learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)
-        if not each.isfinite().all():
-            task = int((~each.isfinite()).nonzero()[0])
-            number = "" if episode.index is None else f" (episode {int(episode.index[task])})"
-            raise Diverged(
-                f"{where}: task {task}{number} is no longer finite after inner step {step} of "
-                f"{outputs.shape[1] - 1}: choose a smaller inner_lr"
-            )
+    tasks = 0
+    for episode in alike(batch):
+        outputs = learner.evaluate(episode)
+        for step in range(outputs.shape[1]):
+            each = learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)
+            if not each.isfinite().all():
+                task = int((~each.isfinite()).nonzero()[0])
+                number = "" if episode.index is None else f" (episode {int(episode.index[task])})"
+                raise Diverged(
+                    f"{where}: task {tasks + task}{number} is no longer finite after inner step "
+                    f"{step} of {outputs.shape[1] - 1}: choose a smaller inner_lr"
+                )
+        tasks += len(episode.query_y)
     raise Diverged(f"{where}, though every task's query loss is finite: choose a smaller inner_lr")

@@ -5,6 +5,7 @@ predict), steps (inner steps, counted from 0 = before adaptation), ways, shots, 
 of a class, or of a student), channels, height, width, outputs.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -38,6 +39,15 @@ class Episode(NamedTuple):
     index: Tensor | None = None
 
 
+# Tasks of different shapes make a list of batches: padding would change what batch norm sees.
+MetaBatch = Episode | Sequence[Episode]
+
+
+def alike(batch: MetaBatch) -> list[Episode]:
+    """A meta-batch as batches of tasks of one shape each."""
+    return [batch] if isinstance(batch, Episode) else list(batch)
+
+
 class TaskSpec(NamedTuple):
     """What a data module says about its tasks, from which the network is built.
 
@@ -52,6 +62,8 @@ class TaskSpec(NamedTuple):
         items: how many different item numbers there are, where rows are questions to a student
             (see :mod:`bench.students.episodes` for their columns), otherwise 0.
         skills: how many columns of such a row say which skills the item needs.
+        varying_ways: whether episodes differ in their number of classes: then ``outputs`` is the
+            most, and an episode's own classes are those of its support set.
     """
 
     kind: str
@@ -59,6 +71,7 @@ class TaskSpec(NamedTuple):
     outputs: int
     items: int = 0
     skills: int = 0
+    varying_ways: bool = False
 
 
 class View(NamedTuple):

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch", "engine", "recompute")
 
 # Arguments younger than the first records: at these values everything is as it was before.
-NEUTRAL = {"augmentation": []}
+NEUTRAL = {"augmentation": ((), []), "head": ("learned",)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Experiment:
             {
                 k: v
                 for k, v in arguments.items()
-                if k not in NOT_IDENTITY and not (k in NEUTRAL and list(v) == NEUTRAL[k])
+                if k not in NOT_IDENTITY and v not in NEUTRAL.get(k, ())
             }
             for arguments in (self.data_arguments, self.learner_arguments)
         )

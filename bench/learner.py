@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import batch_norm as batch_norms
-from bench import divergence
+from bench import divergence, heads
 from bench.data_module import EpisodeDataModule
 from bench.engine import TaskForward, check_adaptable
-from bench.episode import Episode, TaskSpec
+from bench.episode import Episode, MetaBatch, TaskSpec, alike
 from bench.errors import BenchError, nearest
 from bench.evaluation import EpisodeScores, Scores, scores
 from bench.inner_loop import Fast
@@ -163,11 +163,19 @@ class MetaLearner(LightningModule):
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""
         if self.hparams["batch_norm"] != "support":
-            return self.task_outputs(fast, episode.query_x, episode.query_w)
+            outputs = self.task_outputs(fast, episode.query_x, episode.query_w)
+            return self.within_ways(outputs, episode)
         both = torch.cat([episode.support_x, episode.query_x], 1)
         rows = episode.support_x.shape[1]
         with batch_norms.statistics_from(self.net, rows, both.shape[1]):
-            return self.task_outputs(fast, both, episode.support_w)[:, rows:]
+            outputs = self.task_outputs(fast, both, episode.support_w)[:, rows:]
+        return self.within_ways(outputs, episode)
+
+    def within_ways(self, outputs: Tensor, episode: Episode) -> Tensor:
+        """Makes classes that are not in an episode impossible, ``[tasks, rows, outputs]``."""
+        if not self.spec.varying_ways:
+            return outputs
+        return heads.masked(outputs, episode.support_y, episode.support_w)
 
     def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
         """Mean loss over the rows of each task, ``[tasks]``.
@@ -232,32 +240,37 @@ class MetaLearner(LightningModule):
                 f"{differing[0]}); a model of your own is not stored, so pass model= again"
             )
 
-    def training_step(self, episode: Episode, batch_idx: int) -> Tensor:
+    def training_step(self, batch: MetaBatch, batch_idx: int) -> Tensor:
         """The mean meta-objective over the tasks of this device.
 
         Raises:
             Diverged: if it is not finite.
         """
-        loss = self.meta_step(episode)
+        loss = self.meta_step(batch)
         every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
         logs = bool(every) and (self.global_step + 1) % every == 0  # which costs milliseconds
         if logs or loss.device.type == "cpu":  # a GPU would have to be waited for
-            divergence.check(self, loss.detach(), episode, self.global_step + 1)
+            divergence.check(self, loss.detach(), batch, self.global_step + 1)
         if logs:
-            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(episode.query_y))
+            tasks = sum(len(episode.query_y) for episode in alike(batch))
+            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
 
-    def validation_step(self, episode: Episode, batch_idx: int) -> None:
+    def validation_step(self, batch: MetaBatch, batch_idx: int) -> None:
         """Adapts and scores a batch of validation episodes."""
-        self._score(episode)
+        self._score(batch)
 
-    def test_step(self, episode: Episode, batch_idx: int) -> None:
+    def test_step(self, batch: MetaBatch, batch_idx: int) -> None:
         """Adapts and scores a batch of test episodes."""
-        self._score(episode)
+        self._score(batch)
 
-    def predict_step(self, episode: Episode, batch_idx: int) -> Tensor:
-        """Adapted probabilities of every query, ``[tasks, query, outputs]``."""
-        return self.objective.probabilities(self.evaluate(episode)[:, -1])
+    def predict_step(self, batch: MetaBatch, batch_idx: int) -> Tensor | list[Tensor]:
+        """Adapted probabilities of every query, ``[tasks, query, outputs]``.
+
+        Of tasks of different shapes a list of them.
+        """
+        found = [self.objective.probabilities(self.evaluate(e)[:, -1]) for e in alike(batch)]
+        return found[0] if isinstance(batch, Episode) else found
 
     def on_validation_epoch_start(self) -> None:
         """Starts an empty table of scores."""
@@ -287,11 +300,14 @@ class MetaLearner(LightningModule):
             copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
             return self.predict(Episode(*copies)).detach()
 
-    def _score(self, episode: Episode) -> None:
-        if episode.index is None:
-            raise BenchError("Episode.index is None: evaluation needs the number of each episode")
-        outputs = self.evaluate(episode)
-        self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
+    def _score(self, batch: MetaBatch) -> None:
+        for episode in alike(batch):
+            if episode.index is None:
+                raise BenchError(
+                    "Episode.index is None: evaluation needs the number of each episode"
+                )
+            outputs = self.evaluate(episode)
+            self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
 
     def _report(self, split: str) -> None:
         index, rows = self.scores.compute()

@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
-from bench.episode import Episode
+from bench.episode import Episode, MetaBatch, alike
 from bench.errors import BenchError
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
@@ -42,21 +42,24 @@ class MetaStep:
         self.iterations = 0  # how many are to come, where that is known
         self._recorded: dict[tuple, Callable] = {}
 
-    def __call__(self, episode: Episode) -> Tensor:
+    def __call__(self, batch: MetaBatch) -> Tensor:
         """The mean loss, a scalar to call ``backward`` on once.
 
         Raises:
             BenchError: if the step is to be recorded or compiled and cannot be.
         """
-        engine, tasks = self.engine_for(episode), len(episode.query_y)
-        records = engine in ("recorded", "compiled")
-        at_once = tasks if engine == "compiled" else self.tasks_at_once(episode)
-        if at_once >= tasks and not records:
-            return self.learner.loss(episode).mean()
+        engine, groups = self._engine_for(batch), alike(batch)
+        records, tasks = engine in ("recorded", "compiled"), sum(len(g.query_y) for g in groups)
+        pieces = []
+        for group in groups:
+            at_once = tasks if engine == "compiled" else self.tasks_at_once(group)
+            pieces += parts(group, at_once)
+        if len(pieces) == 1 and not records:
+            return self.learner.loss(pieces[0]).mean()
         parameters = {n: p for n, p in self.learner.named_parameters() if p.requires_grad}
         total, gradients = 0.0, [None] * len(parameters)
         try:
-            for part in parts(episode, at_once):
+            for part in pieces:
                 step = self._recorded_for(parameters, part, engine) if records else None
                 if step is None:
                     loss, *own = _with_gradient(self.learner.loss(part).sum(), parameters)
@@ -69,8 +72,18 @@ class MetaStep:
                 raise
             self.engine = "batched"
             warnings.warn(f"going on without recording the step: {error}", stacklevel=2)
-            return self(episode)
+            return self(batch)
         return _Known.apply(total, gradients, *parameters.values()) / tasks
+
+    def _engine_for(self, batch: MetaBatch) -> str:
+        if isinstance(batch, Episode):
+            return self.engine_for(batch)
+        if self.engine in ("recorded", "compiled"):
+            raise BenchError(
+                f"engine={self.engine!r} needs meta-batches of one shape, and these tasks differ "
+                "in theirs: use engine='batched'"
+            )
+        return "batched" if self.engine == "auto" else self.engine
 
     def engine_for(self, episode: Episode) -> str:
         """What computes meta-batches of this shape: the engine asked for, or what suits them.

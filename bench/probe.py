@@ -139,6 +139,7 @@ def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], 
     """One meta-iteration as a function, the number of parameters, and the device."""
     import numpy as np
     import torch
+    from lightning.fabric.utilities import move_data_to_device
 
     from bench import registry
 
@@ -153,13 +154,13 @@ def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], 
     learner = registry.create("algorithms", build["algorithm"], **options)
     learner.configure_model()
     learner.to(device)
-    episode = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))
-    episode = type(episode)(*(v if v is None else v.to(device) for v in episode))
+    batch = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))
+    batch = move_data_to_device(batch, torch.device(device))
     weights = [p for p in learner.parameters() if p.requires_grad]
     adam = torch.optim.Adam(weights, lr=learner.hparams["outer_lr"])
 
     def iteration() -> None:
-        learner.meta_step(episode).backward()
+        learner.meta_step(batch).backward()
         adam.step()
         adam.zero_grad()  # so that memory is back where it was
         if device == "cuda":

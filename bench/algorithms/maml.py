@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench import heads
+from bench.engine import TaskForward
 from bench.episode import Episode
 from bench.errors import BenchError, nearest
 from bench.inner_loop import Fast, inner_loop
@@ -33,6 +35,10 @@ class MAML(MetaLearner):
         inner_loss: ``"mean"`` or ``"sum"`` over the support rows. With the sum, more rows move the
             parameters further, as more answers of a student should; ``inner_lr`` is then the rate
             of one row.
+        head: where the network's last layer starts in each task. ``"learned"``: where training has
+            brought it. ``"zero"``: at zero, which treats all classes alike however many there are
+            (as Meta-Dataset does). ``"prototypes"``: at the prototypes of the support set, which
+            is Proto-MAML. See :mod:`bench.heads`.
         recompute: with order 2, compute each inner step again in the backward pass instead of
             keeping it: memory hardly grows with the inner steps, for about a third more time.
         **kwargs: see :class:`bench.learner.MetaLearner`.
@@ -45,6 +51,7 @@ class MAML(MetaLearner):
         inner_steps: int = 1,
         test_steps: int | None = None,
         inner_loss: Literal["mean", "sum"] = "mean",
+        head: Literal["learned", "zero", "prototypes"] = "learned",
         recompute: bool = False,
         **kwargs,
     ):
@@ -58,6 +65,15 @@ class MAML(MetaLearner):
             raise BenchError(f"inner_lr={inner_lr!r}: give a number")
         if inner_loss not in ("mean", "sum"):
             raise BenchError(f"inner_loss={inner_loss!r}: {nearest(inner_loss, ['mean', 'sum'])}")
+        if head not in heads.STARTS:
+            raise BenchError(f"head={head!r}: {nearest(head, heads.STARTS)}")
+
+    def configure_model(self) -> None:
+        """Builds the network; a head that starts anew in each task is no parameter to learn."""
+        super().configure_model()
+        if self.hparams["head"] != "learned":
+            heads.of(self.net, self.spec).requires_grad_(False)
+            self.forward_features = TaskForward(self.net.features, self.forward_tasks.vectorised)
 
     @property
     def test_steps(self) -> int:
@@ -65,12 +81,13 @@ class MAML(MetaLearner):
         steps = self.hparams["test_steps"]
         return self.hparams["inner_steps"] if steps is None else steps
 
-    def fast(self, tasks: int) -> Fast:
-        """The parameters that adapt, one copy a task: name to ``[tasks, ...]``.
+    def fast(self, episode: Episode) -> Fast:
+        """The parameters that adapt, as they start: name to ``[tasks, ...]``.
 
         All that require a gradient; of a network that names them in ``adapts`` (parameters, or
         layers with all they hold), only those. The others are shared by all tasks.
         """
+        tasks = len(episode.support_x)
         named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
@@ -79,7 +96,23 @@ class MAML(MetaLearner):
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
-        return {n: _laid_out(p).expand(tasks, *p.shape) for n, p in named}
+        return {
+            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in named},
+            **self._head(episode),
+        }
+
+    def _head(self, episode: Episode) -> Fast:
+        """The last layer of each task, if it starts anew."""
+        if self.hparams["head"] == "learned":
+            return {}
+        if self.hparams["head"] == "zero":
+            return heads.zero(self.net, len(episode.support_x))
+        features = {
+            n: p.expand(len(episode.support_x), *p.shape)
+            for n, p in self.net.features.named_parameters()
+        }
+        rows = self.forward_features(features, episode.support_x)
+        return heads.prototypes(rows, episode.support_y, episode.support_w, self.spec.outputs)
 
     def rate(self, name: str, step: int) -> Tensor | float:
         """Step size of a parameter at an inner step."""
@@ -90,12 +123,13 @@ class MAML(MetaLearner):
 
         def support_loss(fast: Fast) -> Tensor:
             x, y, w = episode.support_x, episode.support_y, episode.support_w
-            loss = self.mean_loss(self.task_outputs(fast, x, w), y, w)
+            outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
+            loss = self.mean_loss(outputs, y, w)
             if self.hparams["inner_loss"] == "mean":
                 return loss
             return loss * (y.shape[1] if w is None else w.sum(1))
 
-        fast = self.fast(len(episode.support_x))
+        fast = self.fast(episode)
         recompute = self.hparams["recompute"]
         learned = [p for p in self.parameters() if p.requires_grad] if recompute else []
         return inner_loop(support_loss, fast, steps, self.rate, order, recompute, learned)
