@@ -1,16 +1,14 @@
 """Few-shot image episodes from classes of images packed in memory."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from bench import counter_random
-from bench.data_module import EpisodeDataModule
 from bench.episode import Episode, TaskSpec
 from bench.errors import BenchError
-from bench.images import augmentation as augmentations
+from bench.images.augmented import AugmentedEpisodes
 
 
 class ImageClasses(NamedTuple):
@@ -40,7 +38,7 @@ class ImageClasses(NamedTuple):
         )
 
 
-class ImageEpisodeDataModule(EpisodeDataModule):
+class ImageEpisodeDataModule(AugmentedEpisodes):
     """N-way K-shot episodes of images.
 
     An episode draws ``ways`` classes, then ``shots + queries`` different images of each; classes
@@ -53,9 +51,7 @@ class ImageEpisodeDataModule(EpisodeDataModule):
         queries: query images of a class.
         rotations: which splits also use each class turned by 90, 180 and 270 degrees, as classes
             of their own: ``"none"``, ``"train"`` or ``"all"``.
-        augmentation: how training images are changed, any of ``"crop"``, ``"flip"`` and
-            ``"color"``; see :mod:`bench.images.augmentation`.
-        **kwargs: see :class:`bench.data_module.EpisodeDataModule`.
+        **kwargs: see :class:`bench.images.augmented.AugmentedEpisodes`.
     """
 
     image_shape: tuple[int, int, int]  # (channels, height, width)
@@ -66,12 +62,9 @@ class ImageEpisodeDataModule(EpisodeDataModule):
         shots: int = 1,
         queries: int = 15,
         rotations: str = "none",
-        augmentation: Sequence[str] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
-        augmentations.check(augmentation)
-        self.hparams["augmentation"] = list(augmentation)
         if rotations not in ("none", "train", "all"):
             raise BenchError(f"rotations={rotations!r}: choose none, train or all")
         self.require_at_least("ways", 2)
@@ -150,30 +143,7 @@ class ImageEpisodeDataModule(EpisodeDataModule):
             query_y=y.repeat_interleave(rows - shots, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
         )
-        here = split == "train" and not self._augments_on_gpu
-        return self._augmented(episode) if here else episode
-
-    def on_after_batch_transfer(self, batch: Episode, dataloader_idx: int) -> Episode:
-        """Augments where the images are now, if that is a GPU and no worker has done it."""
-        training = self._augments_on_gpu and self.trainer.training
-        return self._augmented(batch) if training else batch
-
-    @property
-    def _augments_on_gpu(self) -> bool:
-        if self.trainer is None or self.hparams["num_workers"]:
-            return False
-        return self.trainer.strategy.root_device.type == "cuda"
-
-    def _augmented(self, episode: Episode) -> Episode:
-        names = self.hparams["augmentation"]
-        if names:
-            rows = episode.support_x.shape[1], episode.query_x.shape[1]
-            key = counter_random.stream(*self.stream_names("train"), "augmentation")
-            u = counter_random.uniform(key, episode.index.cpu(), sum(rows) * augmentations.DRAWS)
-            u = u.reshape(len(u), -1, augmentations.DRAWS)
-            augmentations.augment(episode.support_x, names, u[:, : rows[0]])
-            augmentations.augment(episode.query_x, names, u[:, rows[0] :])
-        return episode
+        return self.augmented(split, episode)
 
     def _turns(self, split: str) -> int:
         rotations = self.hparams["rotations"]

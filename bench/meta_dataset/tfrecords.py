@@ -5,10 +5,13 @@ CRC-32C of the content, all little-endian (tensorflow/core/lib/io/record_writer.
 Meta-Dataset's records is a protocol buffer ``tf.train.Example``.
 """
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import google_crc32c
+import numpy as np
 
 from bench.errors import BenchError
 
@@ -37,6 +40,32 @@ def read(content: bytes, where: object) -> Iterator[bytes]:
             raise BenchError(f"{where}: the record at byte {start:,} is damaged: get it again")
         yield body
         start = end
+
+
+def places(file: BinaryIO, where: object) -> np.ndarray:
+    """Where each record of a file begins, and where the last one ends: ``[records + 1]`` int64.
+
+    Only the lengths are read; a record's content is checked when it is read itself.
+
+    Args:
+        file: open for reading.
+        where: the file, for messages.
+
+    Raises:
+        BenchError: names file and byte, where a length does not fit its checksum, or the file ends
+            within a record.
+    """
+    size, start, found = file.seek(0, os.SEEK_END), 0, [0]
+    while start < size:
+        file.seek(start)
+        header = file.read(12)
+        if len(header) < 12 or _masked(header[:8]) != header[8:]:
+            raise BenchError(f"{where}: no record at byte {start:,}: get the file again")
+        start += 12 + int.from_bytes(header[:8], "little") + 4
+        found.append(start)
+    if start > size:
+        raise BenchError(f"{where}: the last record is cut off: get the file again")
+    return np.array(found, np.int64)
 
 
 def written(records: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,101 @@
+"""One source of Meta-Dataset: a folder of records, from which single images are read."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.errors import BenchError
+from bench.images import packed
+from bench.meta_dataset import spec as specs
+from bench.meta_dataset import tfrecords
+from bench.meta_dataset.spec import Spec
+
+
+class Source:
+    """The classes of a source, each in a file of its own, ``<number>.tfrecords``.
+
+    Nothing is unpacked and nothing is kept in memory but where each record begins: an image is
+    read, checked against its checksum and decoded when an episode asks for it. So a source may be
+    of any size.
+
+    Args:
+        folder: with ``dataset_spec.json``.
+        remedy: what to do if it is not there, as the end of a message.
+    """
+
+    def __init__(self, folder: Path, remedy: str):
+        self.folder, self.remedy = Path(folder), remedy
+        self._places: dict[int, np.ndarray] = {}
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What the source says of itself.
+
+        Raises:
+            BenchError: if it is not there, or not what it should be.
+        """
+        file = self.folder / specs.FILE
+        try:
+            return specs.read(file.read_bytes(), file)
+        except OSError as error:
+            raise BenchError(f"{file}: {error.strerror}: {self.remedy}") from None
+
+    def check(self, split: str) -> None:
+        """Makes sure that the file of every class of a split is there.
+
+        Raises:
+            BenchError: names the first that is not, and says how many.
+        """
+        wanted = [self.folder / self.spec.file_of(number) for number in self.spec.classes[split]]
+        absent = [file for file in wanted if not file.is_file()]
+        if absent:
+            raise BenchError(
+                f"{absent[0]}: not there, and neither are {len(absent) - 1:,} others of "
+                f"{len(wanted):,} classes that {specs.FILE} lists: get the records again"
+            )
+
+    def image(self, number: int, place: int, side: int) -> np.ndarray:
+        """An image, resized.
+
+        Args:
+            number: of the class.
+            place: which of its images.
+            side: pixels of a side.
+
+        Returns:
+            ``[side, side, 3]`` uint8.
+
+        Raises:
+            BenchError: names file and record, if it is damaged or no image.
+        """
+        file = self.folder / self.spec.file_of(number)
+        where = f"{file}, record {place}"
+        start, end = self._where(number)[place : place + 2]
+        with file.open("rb") as opened:
+            opened.seek(start)
+            (record,) = tfrecords.read(opened.read(end - start), where)
+        content = tfrecords.features(record, where).get("image", [None])[0]
+        if not isinstance(content, bytes):
+            raise BenchError(f"{where}: has no image")
+        image = packed.decode(content, where).convert("RGB")
+        if image.size != (side, side):
+            image = image.resize((side, side), Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+    def _where(self, number: int) -> np.ndarray:
+        if number not in self._places:
+            file = self.folder / self.spec.file_of(number)
+            try:
+                with file.open("rb") as opened:
+                    places = tfrecords.places(opened, file)
+            except OSError as error:
+                raise BenchError(f"{file}: {error.strerror}: {self.remedy}") from None
+            if len(places) - 1 != self.spec.images[number]:
+                raise BenchError(
+                    f"{file}: holds {len(places) - 1} images, and {specs.FILE} says "
+                    f"{self.spec.images[number]}: get the records again"
+                )
+            self._places[number] = places
+        return self._places[number]
