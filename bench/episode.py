@@ -75,14 +75,17 @@ class TaskSpec(NamedTuple):
 
 
 class View(NamedTuple):
-    """A stretch of a list of test episodes that is scored apart: so many answers shown.
+    """A stretch of a list of test episodes that is scored apart: of so many answers, or a source.
 
     Attributes:
-        shots: answers shown; 0 where it runs through all numbers (``protocol="next"``).
+        shots: answers shown; 0 where it runs through all numbers (``protocol="next"``); None where
+            episodes differ in it.
         first: number of its first unit: an episode, or a student asked again and again.
         episodes: how many units.
+        source: where the episodes are from, if a list has episodes of several sources.
     """
 
     shots: int | None
     first: int
     episodes: int | None
+    source: str | None = None

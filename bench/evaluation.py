@@ -56,16 +56,16 @@ class EpisodeScores(Metric):
 
 
 class Scores(NamedTuple):
-    """The scores of all episodes with the same number of answers, or examples, shown.
+    """The scores of one view: all episodes with the same number of answers shown, or of a source.
 
     Attributes:
-        shots: how many; None: as many as the data module says for all of them.
+        view: which; None: the whole list.
         index: ``[episodes]`` int64.
         episode: each metric of each episode, ``[episodes, steps]``.
         pooled: metrics that exist over all episodes together alone, ``[steps]`` each.
     """
 
-    shots: int | None
+    view: View | None
     index: np.ndarray
     episode: dict[str, np.ndarray]
     pooled: dict[str, np.ndarray]
@@ -92,9 +92,10 @@ def scores(
     if not np.array_equal(unit, index):
         index, rows = _gathered(rows, unit)
     found = []
-    for view in views or [View(None, 0, None)]:
-        end = None if view.episodes is None else view.first + view.episodes
-        within = (index >= view.first) & (end is None or index < end)
+    for view in views or [None]:
+        first = 0 if view is None else view.first
+        end = None if view is None or view.episodes is None else first + view.episodes
+        within = (index >= first) & (end is None or index < end)
         if not within.any():
             continue
         own = {n: r[within] for n, r in rows.items()}
@@ -103,7 +104,7 @@ def scores(
         each, pooled = [objective.metrics(r) for r in at], [objective.pooled(r) for r in at]
         found.append(
             Scores(
-                view.shots,
+                view,
                 index[within],
                 {n: np.stack([s[n] for s in each], 1) for n in objective.metric_names},
                 {n: np.array([s[n] for s in pooled]) for n in pooled[0]},

@@ -11,7 +11,14 @@ from bench.errors import BenchError
 
 # Arguments that say where and how fast, not what, or that follow from iterations and validations:
 # they are no part of a run's identity.
-NOT_IDENTITY = ("data_root", "num_workers", "iterations_per_epoch", "engine", "recompute")
+NOT_IDENTITY = (
+    "data_root",
+    "records",
+    "num_workers",
+    "iterations_per_epoch",
+    "engine",
+    "recompute",
+)
 
 # Arguments younger than the first records: at these values everything is as it was before.
 NEUTRAL = {"augmentation": ((), []), "head": ("learned",)}
@@ -106,7 +113,7 @@ class Experiment:
     def setting(self) -> str:
         """Ways and shots, such as ``5way-1shot``."""
         ways, shots = self.data_arguments.get("ways"), self.data_arguments.get("shots")
-        return (f"{ways}way-" if ways else "") + f"{shots}shot"
+        return (f"{ways}way-" if ways else "") + ("varying" if shots is None else f"{shots}shot")
 
     def __str__(self) -> str:
         name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"

@@ -30,7 +30,7 @@ FIELDS = {
     "experiment.dataset": str,
     "experiment.algorithm": str,
     "experiment.ways": (int, type(None)),
-    "experiment.shots": int,
+    "experiment.shots": (int, type(None)),
     "experiment.queries": (int, type(None)),
     "experiment.seed": int,
     "experiment.iterations": int,
@@ -111,7 +111,10 @@ def read_all(out: Path, suite: str | None = None) -> list[dict]:
 
 
 def by_shots(records: list[dict]) -> list[dict]:
-    """One record for each number of answers shown, where one training was tested at several."""
+    """One record for each view of the test episodes, where one training was tested on several.
+
+    A view is a number of answers shown, or a source other than that of training.
+    """
     found = []
     for record in records:
         evaluation, first = record["evaluation"], 0
@@ -124,16 +127,23 @@ def by_shots(records: list[dict]) -> list[dict]:
             one |= {"episodes": view["episodes"], "index": evaluation["index"][part]}
             one["per_episode"] = {n: v[part] for n, v in evaluation["per_episode"].items()}
             names = {k: v for k, v in record["metrics"].items() if not isinstance(v, dict)}
+            own = {"shots": view["shots"]}
+            if "source" in view:
+                own["dataset"] = f"{_trained_on(record)} → {view['source']}"
             found.append(
                 record
                 | {
-                    "experiment": record["experiment"] | {"shots": view["shots"]},
+                    "experiment": record["experiment"] | own,
                     "metrics": names | view["metrics"],
                     "evaluation": one,
                     "recovery": view["recovery"],
                 }
             )
     return found
+
+
+def _trained_on(record: dict) -> str:
+    return " + ".join(record["experiment"]["data"]["train_datasets"])
 
 
 def write_text(path: Path, text: str) -> None:
@@ -208,18 +218,26 @@ def check(record: dict, path: Path) -> None:
         steps = get(f"metrics.{name}.per_step", list)
         if not steps or not _numbers(steps):
             raise wrong(f"metrics.{name}.per_step", "must be a list of numbers")
-    _check_views(evaluation, headline, wrong)
+    _check_views(evaluation, headline, record["experiment"]["data"].get("train_datasets"), wrong)
     for point in record["training"]["validation"]:
         if not isinstance(point, list) or len(point) != 2 or not _numbers(point):
             raise wrong("training.validation", "must hold [iteration, value] pairs")
 
 
-def _check_views(evaluation: dict, headline: str, wrong) -> None:
+def _check_views(evaluation: dict, headline: str, trained_on, wrong) -> None:
     views = evaluation.get("views", [])
     fields = {"shots": int, "episodes": int, "metrics": dict, "recovery": dict}
+    of_sources = fields | {"source": str}
     for view in views if isinstance(views, list) else [None]:
-        if not isinstance(view, dict) or {k: type(v) for k, v in view.items()} != fields:
+        kinds = {k: type(v) for k, v in view.items()} if isinstance(view, dict) else {}
+        if "source" in kinds and kinds.get("shots") is type(None):
+            kinds["shots"] = int
+        if kinds not in (fields, of_sources):
             raise wrong("evaluation.views", f"must be a list of {{{', '.join(fields)}}}")
+        if "source" in view and not (_is_name(view["source"]) and _are_names(trained_on)):
+            raise wrong(
+                "evaluation.views.source", "and experiment.data.train_datasets must be names"
+            )
         for name, metric in view["metrics"].items():
             whole = isinstance(metric, dict) and metric.keys() == {"mean", "ci95", "per_step"}
             if not whole or not _numbers([metric["mean"], metric["ci95"]]):
@@ -232,14 +250,18 @@ def _check_views(evaluation: dict, headline: str, wrong) -> None:
             raise wrong("evaluation.views.metrics", "must hold no headline")
         if headline not in view["metrics"] or not _numbers(list(view["recovery"].values())):
             raise wrong("evaluation.views", f"must hold {headline} and numbers")
-    if len({v["shots"] for v in views}) < len(views):
-        raise wrong("evaluation.views", "must differ in shots")
+    if len({(v["shots"], v.get("source")) for v in views}) < len(views):
+        raise wrong("evaluation.views", "must differ in shots or source")
     if views and sum(v["episodes"] for v in views) != evaluation["episodes"]:
         raise wrong("evaluation.views", "do not add up to evaluation.episodes")
 
 
 def _is_name(text) -> bool:
     return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text) is not None
+
+
+def _are_names(values) -> bool:
+    return isinstance(values, list) and all(map(_is_name, values))
 
 
 def _numbers(values) -> bool:

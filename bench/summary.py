@@ -121,7 +121,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "algorithm": algorithm,
             "variant": _variant(variant),
             "label": label(algorithm, variant),
-            "batch_norm": learner.get("batch_norm", "") if ways else "",
+            "batch_norm": learner.get("batch_norm", "") if ways or shots is None else "",
             "metric": metrics["headline"],
             "higher_is_better": metrics["higher_is_better"],
             "mean": result.mean,
@@ -142,11 +142,13 @@ def summary(records: list[dict]) -> pd.DataFrame:
         row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]
         rows.append(row | {"chosen": "; ".join(dict.fromkeys(m["chosen"] for m in members))})
-    return pd.DataFrame(rows).astype({"ways": "Int64"})
+    return pd.DataFrame(rows).astype({"ways": "Int64", "shots": "Int64"})
 
 
-def setting(ways: int | None, shots: int) -> str:
+def setting(ways: int | None, shots: int | None) -> str:
     """The words for a setting."""
+    if shots is None:
+        return f"{ways}-way, varying shots" if ways else "varying"
     if not ways and not shots:
         return "next answer"
     return f"{ways}-way {shots}-shot" if ways else f"{shots}-shot"
@@ -174,7 +176,7 @@ def _order(key: tuple) -> tuple:
     rank = known.index(algorithm) if algorithm in known else len(known)
     rank += 1 + LAST.index(algorithm) if algorithm in LAST else 0
     values = [(name, len(value), value) for name, value in variant]
-    return suite, dataset, ways or 0, shots, rank, algorithm, values
+    return suite, dataset, ways or 0, -1 if shots is None else shots, rank, algorithm, values
 
 
 def _repetition(record: dict) -> tuple:

@@ -144,13 +144,14 @@ def train(
             "per_episode": {objective.headline: headline.tolist()},
             "views": [
                 {
-                    "shots": part.shots,
+                    "shots": part.view.shots,
+                    **({"source": part.view.source} if part.view.source else {}),
                     "episodes": len(part.index),
                     "metrics": in_figures(part.episode, part.pooled),
                     "recovery": recovery(learner, data, part.index) if split == "test" else {},
                 }
                 for part in parts
-                if part.shots is not None
+                if part.view is not None
             ],
         },
         "training": {

@@ -56,6 +56,6 @@ def ready(dataset: str, data_root: Path | None) -> str:
     if not hasattr(module, "prepare"):
         return "ready, nothing to prepare"
     root = paths.data_root(data_root)
-    if any(root.glob(f"{dataset}.*")):
+    if any(root.glob(f"{dataset}.*")) or any(root.glob(f"{dataset}/*")):
         return f"ready, prepared in {root}"
     return f"not prepared: maml-bench prepare {dataset} --source PATH"

@@ -1,11 +1,13 @@
 """Makes a data set ready for use."""
 
 import argparse
+import inspect
 from pathlib import Path
 
 from rich.console import Console
 
 from bench import registry
+from bench.errors import BenchError
 
 HELP = "make a data set ready for use"
 
@@ -14,6 +16,12 @@ def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
     command.add_argument("dataset", metavar="DATASET")
     command.add_argument("--source", type=Path, help="folder or archive; without it: download")
+    command.add_argument(
+        "--from",
+        dest="origin",
+        metavar="NAME",
+        help="of meta_dataset: what PATH holds, a data set or a folder of class folders",
+    )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
 
 
@@ -29,4 +37,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if not hasattr(module, "prepare"):
         console.print(f"{name} is built in: there is nothing to prepare")
         return
-    console.print(module.prepare(options.source, paths.data_root(options.data_root)))
+    takes = inspect.signature(module.prepare).parameters
+    if options.origin is not None and "origin" not in takes:
+        raise BenchError(f"--from {options.origin}: is for meta_dataset alone; leave it out")
+    origin = {"origin": options.origin} if "origin" in takes else {}
+    root = paths.data_root(options.data_root)
+    console.print(module.prepare(options.source, root, **origin))

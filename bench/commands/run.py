@@ -25,19 +25,30 @@ def flags(command: argparse.ArgumentParser) -> None:
         help="an argument of the data set or the algorithms, or iterations; "
         "ALGORITHM.NAME=VALUE for one algorithm only",
     )
+    for split in ("train", "test"):
+        command.add_argument(
+            f"--{split}-datasets",
+            nargs="+",
+            metavar="SOURCE",
+            help=f"of Meta-Dataset: {split} on these sources",
+        )
     command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     suite = registry.load("suites", options.suite)
+    settings = dict(setting(text) for text in options.set)
+    for name in ("train_datasets", "test_datasets"):
+        if given := getattr(options, name):
+            settings[name] = [source for text in given for source in text.split(",") if source]
     experiments = suite.experiments(
         options.algorithms,
         options.datasets,
         options.ways,
         options.shots,
         options.seeds,
-        dict(setting(text) for text in options.set),
+        settings,
     )
     from bench import allocator, paths, runner
 

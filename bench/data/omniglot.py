@@ -4,16 +4,19 @@ import hashlib
 import json
 import re
 import tempfile
-from collections import defaultdict
-from contextlib import ExitStack
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from bench import archives, paths
+from bench.data_module import SPLITS
 from bench.errors import BenchError
 from bench.images import packed, preparing
+from bench.images.collection import Collection, Found
 from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 
 HALVES = ("images_background", "images_evaluation")
@@ -92,6 +95,44 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     found = f"Found {len(classes.names):,} characters of {DRAWINGS} drawings in {where}."
     wrote = f"Wrote {len(classes.images):,} images of {SIDE}x{SIDE} to {_cache(data_root)}."
     return " ".join([found, *notes, wrote])
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[Collection]:
+    """The drawings as they are, with Lake's split, character by character, alphabet by alphabet.
+
+    In the order of Meta-Dataset: of the alphabets for validation, the one with the fewest
+    characters comes first.
+
+    Args:
+        source: what the user has (see :data:`UNDERSTOOD`).
+
+    Raises:
+        BenchError: if a drawing is missing or damaged.
+    """
+    with ExitStack() as stack:
+        trees, notes = _open(Path(source).expanduser().absolute(), stack)
+        drawings, _ = _find(trees)
+        split_of = {name: s for s, names in _characters("lake").items() for name in names}
+        sizes = Counter(name.split("/")[0] for name in drawings)
+
+        def place(character: str) -> tuple:
+            alphabet, split = character.split("/")[0], split_of[character]
+            return SPLITS.index(split), sizes[alphabet] if split == "val" else 0, character
+
+        images, number_of = [], {}
+        for character in sorted(drawings, key=place):
+            for tree, name in drawings[character]:
+                number_of[tree, name] = len(images)
+                images.append(Found(split_of[character], character, name))
+
+        def stream() -> Iterator[tuple[int, bytes]]:
+            for tree, here in enumerate(trees):
+                own = [name for t, name in number_of if t == tree]
+                for name, content in here.stream(own):
+                    yield number_of[tree, name], content
+
+        yield Collection("Omniglot's drawings", images, stream, notes)
 
 
 def _cache(data_root: Path | None) -> Path:

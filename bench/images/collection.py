@@ -89,6 +89,17 @@ def check_splits(where: object, images: list[Found]) -> None:
     Raises:
         BenchError: names classes and splits.
     """
+    check_classes(where, images)
+    if missing := set(SPLITS) - {image.split for image in images}:
+        raise BenchError(f"{where}: no images for {' and '.join(sorted(missing))}")
+
+
+def check_classes(where: object, images: list[Found]) -> None:
+    """Makes sure that each class is in one split.
+
+    Raises:
+        BenchError: names classes and splits.
+    """
     splits = defaultdict(set)
     for split, label, _ in images:
         splits[label].add(split)
@@ -99,8 +110,6 @@ def check_splits(where: object, images: list[Found]) -> None:
             f"{where}: class {label!r} is in {' and '.join(sorted(found))}{others(shared)}: "
             "a class belongs to one split"
         )
-    if missing := set(SPLITS) - set.union(set(), *splits.values()):
-        raise BenchError(f"{where}: no images for {' and '.join(sorted(missing))}")
 
 
 def counts(images: list[Found]) -> dict[str, tuple[int, int]]:

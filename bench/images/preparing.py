@@ -117,7 +117,7 @@ def pack(known: ImageSet, found: Collection, where: Path | str, cache: Path) -> 
             digests[number] = hashlib.blake2b(image, digest_size=16).digest()
             resized += not as_stored
             advance()
-        notes = [*found.notes, *_duplicates(where, found, digests)]
+        notes = [*found.notes, *duplicates(where, found, digests)]
     if resized:
         size = f"{known.side}x{known.side} {MODES[known.channels]}"
         notes.append(f"{resized:,} images were not {size} and were resized or converted.")
@@ -192,7 +192,7 @@ def _counts(known: ImageSet, found: Collection) -> str:
     )
 
 
-def _duplicates(where: Path | str, found: Collection, digests: list[bytes]) -> list[str]:
+def duplicates(where: Path | str, found: Collection, digests: list[bytes]) -> list[str]:
     """Looks for images with the same pixels.
 
     Returns:

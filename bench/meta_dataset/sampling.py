@@ -148,7 +148,7 @@ def support(
     """How many support images each class gets, ``[ways]``.
 
     In all ``sum_c ceil(beta min(100, left_c))``, 500 at the most, with beta in (0, 1]; of them each
-    class gets one, and of the rest a share in proportion to ``count_c exp(uniform(log .5, log 2))``.
+    class gets one, and of the rest a share in proportion to ``count_c`` times a random weight.
 
     Args:
         count: ``[ways]`` images of each class.

@@ -13,21 +13,25 @@ from bench.meta_dataset import tfrecords
 from bench.meta_dataset.spec import Spec
 
 
+KEPT_BYTES = 2**28  # of decoded images, which take some tenths of a millisecond each
+
+
 class Source:
     """The classes of a source, each in a file of its own, ``<number>.tfrecords``.
 
-    Nothing is unpacked and nothing is kept in memory but where each record begins: an image is
-    read, checked against its checksum and decoded when an episode asks for it. So a source may be
-    of any size.
+    Nothing is unpacked: an image is read, checked against its checksum and decoded when an episode
+    asks for it, and the latest few are kept. So a source may be of any size.
 
     Args:
         folder: with ``dataset_spec.json``.
+        side: pixels of a side, to which images are resized.
         remedy: what to do if it is not there, as the end of a message.
     """
 
-    def __init__(self, folder: Path, remedy: str):
-        self.folder, self.remedy = Path(folder), remedy
+    def __init__(self, folder: Path, side: int, remedy: str):
+        self.folder, self.side, self.remedy = Path(folder), side, remedy
         self._places: dict[int, np.ndarray] = {}
+        self._decoded: dict[tuple[int, int], np.ndarray] = {}
 
     @cached_property
     def spec(self) -> Spec:
@@ -56,13 +60,12 @@ class Source:
                 f"{len(wanted):,} classes that {specs.FILE} lists: get the records again"
             )
 
-    def image(self, number: int, place: int, side: int) -> np.ndarray:
+    def image(self, number: int, place: int) -> np.ndarray:
         """An image, resized.
 
         Args:
             number: of the class.
             place: which of its images.
-            side: pixels of a side.
 
         Returns:
             ``[side, side, 3]`` uint8.
@@ -70,6 +73,13 @@ class Source:
         Raises:
             BenchError: names file and record, if it is damaged or no image.
         """
+        if (found := self._decoded.get((number, place))) is None:
+            if len(self._decoded) * self.side**2 * 3 > KEPT_BYTES:
+                self._decoded.pop(next(iter(self._decoded)))
+            found = self._decoded[number, place] = self._read(number, place)
+        return found
+
+    def _read(self, number: int, place: int) -> np.ndarray:
         file = self.folder / self.spec.file_of(number)
         where = f"{file}, record {place}"
         start, end = self._where(number)[place : place + 2]
@@ -80,8 +90,8 @@ class Source:
         if not isinstance(content, bytes):
             raise BenchError(f"{where}: has no image")
         image = packed.decode(content, where).convert("RGB")
-        if image.size != (side, side):
-            image = image.resize((side, side), Image.Resampling.BILINEAR)
+        if image.size != (self.side, self.side):
+            image = image.resize((self.side, self.side), Image.Resampling.BILINEAR)
         return np.asarray(image)
 
     def _where(self, number: int) -> np.ndarray:

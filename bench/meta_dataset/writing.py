@@ -1,0 +1,201 @@
+"""Any images as a source of Meta-Dataset: a file of records for each class, and a specification.
+
+As meta_dataset/dataset_conversion/dataset_to_records.py writes them, so that tools made for
+Meta-Dataset can read them: JPEG (RGB) in a ``tf.train.Example`` with ``image`` and ``label``; an
+image that is that already is taken as it is.
+"""
+
+import hashlib
+import importlib
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bench import archives, locks, registry
+from bench.errors import BenchError
+from bench.images import collection, layouts, packed, preparing
+from bench.images.collection import Collection
+from bench.meta_dataset import spec as specs
+from bench.meta_dataset import tfrecords
+from bench.meta_dataset.spec import ClassOfImages
+
+OMNIGLOT = "omniglot"  # in super-classes, and with ink that becomes bright
+
+
+def convert(origin: str | None, source: Path | None, root: Path) -> str:
+    """Writes the images of a data set, in whatever layout they come, as a source.
+
+    Args:
+        origin: a data set of the suite that ``source`` holds, or a folder or archive of class
+            folders, which names the source then.
+        source: a folder or archive.
+        root: the folder in which the source becomes a folder.
+
+    Returns:
+        What was found and written, in sentences.
+
+    Raises:
+        BenchError: if the images are not understood; nothing is written then.
+    """
+    if origin is None:
+        raise BenchError(
+            "say what to make records of: --from omniglot --source PATH, or any other data set of "
+            "images, or --from FOLDER with a folder for each class"
+        )
+    name = origin.replace("-", "_")
+    if name in registry.names("data"):
+        if source is None:
+            raise BenchError(f"--from {origin}: give --source PATH, a folder or archive of it")
+    else:
+        if not Path(origin).expanduser().exists():
+            raise BenchError(
+                f"--from {origin}: neither a folder nor a data set: "
+                "maml-bench list datasets shows what there is"
+            )
+        source, stem = Path(origin).expanduser(), Path(origin).name.split(".")[0]
+        name = re.sub("[^A-Za-z0-9_]+", "_", stem).strip("_") or "images"
+        return _converted("image_folder", name, source, root)
+    return _converted(name, name, source, root)
+
+
+def _converted(dataset: str, name: str, source: Path, root: Path) -> str:
+    module = importlib.import_module(f"bench.data.{dataset}")
+    if dataset == OMNIGLOT:
+        with module.opened(source) as found:
+            return write(name, found, source, root, grouped=True, invert=True)
+    if not hasattr(module, "KNOWN"):
+        raise BenchError(f"--from {dataset}: this data set has no images of its own")
+    with archives.opened(source) as tree:
+        found = layouts.detect(tree, module.KNOWN.layouts)
+        return write(name, found, tree.where, root)
+
+
+def write(
+    name: str,
+    found: Collection,
+    where: Path | str,
+    root: Path,
+    grouped: bool = False,
+    invert: bool = False,
+) -> str:
+    """Writes a source; until it is whole, its folder does not exist, or is the old one.
+
+    Args:
+        name: of the source, and of its folder.
+        found: the images.
+        where: they come from, for messages.
+        root: the folder in which the source becomes a folder.
+        grouped: whether labels are ``super-class/class``, in the order in which they come.
+        invert: whether black becomes white.
+
+    Returns:
+        What was found and written, in sentences.
+
+    Raises:
+        BenchError: if an image cannot be decoded, or splits share classes or images.
+    """
+    collection.check_classes(where, found.images)
+    order = range(len(found.images)) if grouped else collection.order(found.images)
+    members: dict[tuple[str, str], list[int]] = {}
+    for split in specs.SPLITS:
+        for number in order:
+            if found.images[number].split == split:
+                members.setdefault(found.images[number][:2], []).append(number)
+    classes = []
+    for (split, label), numbers in members.items():
+        group, _, own = label.partition("/") if grouped else (None, "", label)
+        full = f"{group}-{own}" if grouped else own
+        classes.append(ClassOfImages(split, full, len(numbers), group))
+    digests = [b""] * len(found.images)
+    with (
+        _new_folder(root, name) as folder,
+        preparing.progress(name, len(found.images)) as advance,
+    ):
+        waiting = list(members.values())
+        label_of = {number: k for k, numbers in enumerate(waiting) for number in numbers}
+        missing = [len(numbers) for numbers in waiting]
+        arrived: dict[int, bytes] = {}
+        for number, content in found.stream():
+            image = encoded(content, invert, f"{where}: {found.images[number].name}")
+            digests[number] = hashlib.blake2b(image, digest_size=16).digest()
+            label = label_of[number]
+            arrived[number] = tfrecords.example({"image": [image], "label": [label]})
+            missing[label] -= 1
+            if not missing[label]:  # in most layouts the images of a class come together
+                records = tfrecords.written(arrived.pop(n) for n in waiting[label])
+                (folder / specs.PATTERN.format(label)).write_bytes(b"".join(records))
+            advance()
+        notes = [*found.notes, *preparing.duplicates(where, found, digests)]
+        text = specs.written(name, classes, str(root / name))
+        (folder / specs.FILE).write_text(text + "\n", encoding="utf-8")
+    counts = collection.counts(found.images)
+    said = ", ".join(f"{s} {c:,} classes and {n:,} images" for s, (c, n) in counts.items())
+    return " ".join(
+        [
+            f"Found {found.layout} in {where}: {said}.",
+            *notes,
+            f"Wrote {len(classes):,} files of records and {specs.FILE} to {root / name}.",
+        ]
+    )
+
+
+def encoded(content: bytes | np.ndarray, invert: bool, name: str) -> bytes:
+    """An image as JPEG; one that is JPEG in RGB already stays as it is.
+
+    Args:
+        content: an image file, or uint8 ``[height, width, channels]`` or ``[height, width]``.
+        invert: whether black becomes white.
+        name: for messages.
+
+    Raises:
+        BenchError: names the image, if it cannot be decoded.
+    """
+    if isinstance(content, np.ndarray):
+        try:
+            image = Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
+        except (TypeError, ValueError) as error:
+            raise BenchError(f"{name}: shape {content.shape} is no image") from error
+    else:
+        image = packed.decode(content, name)
+        if image.format == "JPEG" and image.mode == "RGB" and not invert:
+            return content
+    image = image.convert("RGB")
+    buffer = io.BytesIO()
+    (ImageOps.invert(image) if invert else image).save(buffer, format="JPEG")
+    return buffer.getvalue()
+
+
+@contextmanager
+def _new_folder(root: Path, name: str) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``root / name`` when the context ends well.
+
+    Raises:
+        BenchError: if it cannot be written, or another process is writing it.
+    """
+    unfinished, old = (root / f".{name}.{state}" for state in ("unfinished", "old"))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with locks.held(root / f".{name}.lock") as owner:
+            if owner:
+                raise BenchError(f"{root / name}: is being written by {owner}: wait for it")
+            for leftover in (unfinished, old):  # of a process that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+            unfinished.mkdir()
+            try:
+                yield unfinished
+                if (root / name).exists():
+                    (root / name).rename(old)
+                unfinished.rename(root / name)
+            finally:
+                for leftover in (unfinished, old):
+                    shutil.rmtree(leftover, ignore_errors=True)
+    except OSError as error:
+        raise BenchError(
+            f"{root / name}: cannot be written ({error.strerror}): choose another --data-root"
+        ) from error
