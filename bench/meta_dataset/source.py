@@ -12,7 +12,6 @@ from bench.meta_dataset import spec as specs
 from bench.meta_dataset import tfrecords
 from bench.meta_dataset.spec import Spec
 
-
 KEPT_BYTES = 2**28  # of decoded images, which take some tenths of a millisecond each
 
 

@@ -1,17 +1,15 @@
 """Meta-Dataset's records of one set (Triantafillou et al. 2020): a file a class, and a spec."""
 
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from bench.archives import Tree
 from bench.errors import BenchError
-from bench.images.collection import Collection, Found, others
+from bench.images.collection import Collection, Found, natural, others
+from bench.meta_dataset import spec as specs
 from bench.meta_dataset import tfrecords
 
 LAYOUT = "dataset_spec.json and <class>.tfrecords"
-SPEC = "dataset_spec.json"
-SPLITS = {"train": "TRAIN", "val": "VALID", "test": "TEST"}
 
 
 def read(tree: Tree) -> Collection | None:
@@ -20,41 +18,32 @@ def read(tree: Tree) -> Collection | None:
     Raises:
         BenchError: names file and field, if a class or an image is missing.
     """
-    specs = [name for name in tree.names if PurePosixPath(name).name == SPEC]
-    if not specs:
+    found = [name for name in tree.names if PurePosixPath(name).name == specs.FILE]
+    if not found:
         return None
-    if len(specs) > 1:
-        raise BenchError(f"{tree.where}: several sets, {' and '.join(specs[:3])}: give one of them")
-    where, folder = f"{tree.where}: {specs[0]}", PurePosixPath(specs[0]).parent
-    ((_, content),) = tree.stream(specs)
-    try:
-        spec = json.loads(content)
-        names = {int(number): str(name) for number, name in spec["class_names"].items()}
-        listed = {int(number): int(n) for number, n in spec["images_per_class"].items()}
-        sizes = [int(spec["classes_per_split"][split]) for split in SPLITS.values()]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BenchError(
-            f"{where}: needs class_names, images_per_class and classes_per_split ({error})"
-        ) from error
-    bounds = [0, *_sums(sizes)]
-    files = {}
-    for split, first, last in zip(SPLITS, bounds, bounds[1:]):
-        for number in range(first, last):
-            files[str(folder / f"{number}.tfrecords")] = split, number
-    if absent := [file for file in files if file not in set(tree.names)]:
+    if len(found) > 1:
+        raise BenchError(f"{tree.where}: several sets, {' and '.join(found[:3])}: give one of them")
+    where, folder = f"{tree.where}: {found[0]}", PurePosixPath(found[0]).parent
+    ((_, content),) = tree.stream(found)
+    spec = specs.read(content, where)
+    files = {
+        str(folder / spec.file_of(number)): (split, number)
+        for split, numbers in spec.classes.items()
+        for number in numbers
+    }
+    if absent := sorted(files.keys() - set(tree.names), key=natural):
         raise BenchError(f"{where}: there is no {absent[0]}{others(absent)}")
     images, first = [], {}
     for file, records in _records(tree, files):
         split, number = files[file]
         first[file] = len(images)
         count = sum(1 for _ in records)
-        if count != listed.get(number):
+        if count != spec.images[number]:
             raise BenchError(
-                f"{where}: images_per_class says {listed.get(number)} for class {number}, and "
+                f"{where}: images_per_class says {spec.images[number]} for class {number}, and "
                 f"{file} holds {count}"
             )
-        label = names.get(number, str(number))
-        images += [Found(split, label, f"{file}/{i}") for i in range(count)]
+        images += [Found(split, spec.names[number], f"{file}/{i}") for i in range(count)]
 
     def stream() -> Iterator[tuple[int, bytes]]:
         for file, records in _records(tree, files):
@@ -71,7 +60,3 @@ def read(tree: Tree) -> Collection | None:
 def _records(tree: Tree, files) -> Iterator[tuple[str, Iterator[bytes]]]:
     for file, content in tree.stream(list(files)):
         yield file, tfrecords.read(content, f"{tree.where}: {file}")
-
-
-def _sums(sizes: list[int]) -> list[int]:
-    return [sum(sizes[: i + 1]) for i in range(len(sizes))]
