@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench import archives, locks, registry
+from bench.data_module import SPLITS
 from bench.errors import BenchError
 from bench.images import collection, layouts, packed, preparing
 from bench.images.collection import Collection
@@ -91,7 +92,8 @@ def write(
         found: the images.
         where: they come from, for messages.
         root: the folder in which the source becomes a folder.
-        grouped: whether labels are ``super-class/class``, in the order in which they come.
+        grouped: whether labels are ``super-class/class``; super-classes keep the order in which
+            they come, everything else is sorted by name.
         invert: whether black becomes white.
 
     Returns:
@@ -101,12 +103,14 @@ def write(
         BenchError: if an image cannot be decoded, or splits share classes or images.
     """
     collection.check_classes(where, found.images)
-    order = range(len(found.images)) if grouped else collection.order(found.images)
     members: dict[tuple[str, str], list[int]] = {}
-    for split in specs.SPLITS:
-        for number in order:
-            if found.images[number].split == split:
-                members.setdefault(found.images[number][:2], []).append(number)
+    for number in collection.order(found.images):
+        members.setdefault(found.images[number][:2], []).append(number)
+    # classes are numbered through the splits, and within them through the super-classes
+    groups = list(dict.fromkeys(image.label.partition("/")[0] for image in found.images))
+    rank = {group: i if grouped else 0 for i, group in enumerate(groups)}
+    order = sorted(members, key=lambda m: (SPLITS.index(m[0]), rank[m[1].partition("/")[0]]))
+    members = {key: members[key] for key in order}
     classes = []
     for (split, label), numbers in members.items():
         group, _, own = label.partition("/") if grouped else (None, "", label)

@@ -1,0 +1,41 @@
+"""Meta-Dataset's episodes on a small scale: train on one source, test on three."""
+
+from bench.suite import Study, Suite
+
+SUITE = Suite(
+    name="meta-dataset-small",
+    description="Meta-Dataset's varying ways and shots, 28x28: from Omniglot to other sources",
+    studies=(
+        Study(
+            dataset="meta_dataset",
+            ways=(None,),
+            shots=(None,),
+            iterations=600,
+            validations=3,
+            data={
+                "train_datasets": ["omniglot"],
+                "test_datasets": ["omniglot", "quickdraw", "caltech101"],
+                "side": 28,
+                "max_ways": 20,
+                "max_support": 100,
+                "tasks_per_batch": 4,
+                "val_episodes": 60,
+                "test_episodes": 600,
+            },
+            learner={
+                "model_options": {"filters": 32},
+                "outer_lr": 3e-3,
+                "outer_schedule": "cosine",
+                "inner_steps": 3,
+                "test_steps": 5,
+            },
+            algorithms={
+                "maml": {"inner_lr": 0.1, "head": "zero"},
+                "fomaml": {"inner_lr": 0.1, "head": "zero"},
+                "random_init": {"inner_lr": 0.1, "head": "zero"},
+            },
+            sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
+            sweep_iterations=200,
+        ),
+    ),
+)
