@@ -1,8 +1,8 @@
 """The packed cache: all images of a data set in one file that is written whole or not at all.
 
-One line of JSON (readable with ``head -1``), then the pixels, uint8, class by class, channels before
-rows and columns, as networks take them. The line holds a checksum of every block of pixels and one
-of itself: :func:`read` looks at a few blocks, so that a file of any size opens at once,
+One line of JSON (readable with ``head -1``), then the pixels, uint8, class by class, channels
+before rows and columns, as networks take them. The line holds a checksum of every block of pixels
+and one of itself: :func:`read` looks at a few blocks, so that a file of any size opens at once,
 :func:`check` at all of them.
 """
 
