@@ -40,6 +40,7 @@ _HOME = {
     "SinusoidDataModule": "bench.data.sinusoid",
     "IRTDataModule": "bench.data.irt",
     "TexturesDataModule": "bench.data.textures",
+    "TieredImageNetDataModule": "bench.data.tiered_imagenet",
 }
 __all__ = [*_HOME, "__version__"]
 

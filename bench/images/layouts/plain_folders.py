@@ -47,10 +47,13 @@ class Published(NamedTuple):
     Attributes:
         dataset: whose facts hold the split.
         split: file of the split: the classes of training, validation and test.
+        part: of classes with several folders, the folder within this one counts: ImageNet has
+            images of each class in ``train`` and in ``val``.
     """
 
     dataset: str
     split: str
+    part: str | None = None
 
     @property
     def LAYOUT(self) -> str:
@@ -64,13 +67,17 @@ class Published(NamedTuple):
             BenchError: names a class that has no images.
         """
         file = paths.facts(self.dataset) / "splits" / self.split
-        classes = _classes(tree)
+        classes = {label: self._own(names) for label, names in _classes(tree).items()}
         if not classes.keys() & {
             la for labels in json.loads(file.read_text()).values() for la in labels
         }:
             return None
         splits = _given(file.read_bytes(), f"{tree.where}, with the split {self.split}", classes)
         return _collected(tree, classes, splits, self.LAYOUT, f"Splits: {self.split}.")
+
+    def _own(self, names: list[str]) -> list[str]:
+        own = [name for name in names if self.part in PurePosixPath(name).parts]
+        return own or names
 
 
 def _classes(tree: Tree) -> dict[str, list[str]]:
