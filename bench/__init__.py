@@ -37,6 +37,7 @@ _HOME = {
     "MetaLearner": "bench.learner",
     "MiniImageNetDataModule": "bench.data.mini_imagenet",
     "OmniglotDataModule": "bench.data.omniglot",
+    "QuickDrawDataModule": "bench.data.quickdraw",
     "SinusoidDataModule": "bench.data.sinusoid",
     "IRTDataModule": "bench.data.irt",
     "TexturesDataModule": "bench.data.textures",

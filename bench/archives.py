@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from bench.errors import BenchError
 
-ZIP_SUFFIXES = (".zip",)
+ZIP_SUFFIXES = (".zip", ".npz")  # NumPy's is a zip of its arrays
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
 MOST_FILES = 2_000_000  # ILSVRC-2012 has 1,281,167 images for training
