@@ -37,9 +37,11 @@ _HOME = {
     "MetaLearner": "bench.learner",
     "MiniImageNetDataModule": "bench.data.mini_imagenet",
     "OmniglotDataModule": "bench.data.omniglot",
+    "QuickDrawDataModule": "bench.data.quickdraw",
     "SinusoidDataModule": "bench.data.sinusoid",
     "IRTDataModule": "bench.data.irt",
     "TexturesDataModule": "bench.data.textures",
+    "TieredImageNetDataModule": "bench.data.tiered_imagenet",
 }
 __all__ = [*_HOME, "__version__"]
 

@@ -84,11 +84,10 @@ def choose(u: np.ndarray, n) -> np.ndarray:
         ``[..., k]`` int64.
     """
     k = u.shape[-1] // 2
-    n = np.broadcast_to(n, u.shape[:-1])
-    picks = np.empty((*u.shape[:-1], k), np.int64)
-    for j in range(k):
-        top = n - k + j
-        pick = (u[..., j] * (top + 1)).astype(np.int64)
-        taken = (picks[..., :j] == pick[..., None]).any(-1)
-        picks[..., j] = np.where(taken, top, pick)
+    top = np.expand_dims(n, -1) - k + np.arange(k)
+    picks = (u[..., :k] * (top + 1)).astype(np.int64)
+    top = np.broadcast_to(top, picks.shape)
+    for j in range(1, k):
+        taken = (picks[..., :j] == picks[..., j, None]).any(-1)
+        np.copyto(picks[..., j], top[..., j], where=taken)
     return np.take_along_axis(picks, u[..., k:].argsort(-1), -1)

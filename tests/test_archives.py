@@ -88,13 +88,37 @@ def test_too_many_files_are_refused(tmp_path, kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["x.zip", "x.tar.gz"])
-@pytest.mark.parametrize("limit", ["MOST_BYTES", "MOST_BYTES_OF_A_FILE"])
-def test_bombs_are_refused(tmp_path, kind, limit, monkeypatch):
+def test_bombs_are_refused(tmp_path, kind, monkeypatch):
     source = pack(tmp_path / kind, {"zeros": bytes(10**6)})
     assert source.stat().st_size < 10**4
-    monkeypatch.setattr(archives, limit, 10**5)
+    monkeypatch.setattr(archives, "MOST_BYTES", 10**5)
     with pytest.raises(BenchError, match="not the data set"), archives.opened(source):
         pass
+
+
+@pytest.mark.parametrize("kind", ["folder", "x.zip", "x.tar.gz"])
+def test_large_files_are_read_by_pieces_only(tmp_path, kind, monkeypatch):
+    source = pack(tmp_path / kind, {"zeros": bytes(10**6)})
+    monkeypatch.setattr(archives, "MOST_BYTES_OF_A_FILE", 10**5)
+    with archives.opened(source) as tree:
+        with pytest.raises(BenchError, match=rf"{kind}: zeros has more than .* not the data set"):
+            list(tree.stream(["zeros"]))
+        with tree.file("zeros") as file:
+            assert len(file.read(999_999)) == 999_999
+            assert file.read(5) == b"\0"
+
+
+def test_damage_is_named_when_pieces_are_read(tmp_path):
+    source = pack(tmp_path / "x.zip", {"1.png": os.urandom(300_000)})
+    content = bytearray(source.read_bytes())
+    content[len(content) // 2] ^= 1
+    source.write_bytes(content)
+    with (
+        archives.opened(source) as tree,
+        pytest.raises(BenchError, match=r"x\.zip: damaged"),
+        tree.file("1.png") as file,
+    ):
+        list(iter(lambda: file.read(1000), b""))
 
 
 def read_all(source):

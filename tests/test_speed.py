@@ -196,3 +196,16 @@ def test_overhead(tmp_path, monkeypatch, capsys):
     assert "data and Lightning are" in " ".join(capsys.readouterr().out.split())
     found = json.loads((tmp_path / "speed" / "overhead.json").read_text())
     assert overhead.share(found | {"fit": [2.0, 4.0, 4.0], "bare": [1.0, 3.0, 3.0]}) == 0.25
+
+
+def test_episodes_are_timed(tmp_path, monkeypatch, capsys):
+    from bench.speed import episodes
+
+    monkeypatch.setattr(episodes, "MINI", ({"train": 5, "val": 1, "test": 1}, 20, (84, 84, 3)))
+    monkeypatch.setattr(episodes, "EPISODES", 2)
+    assert main(["speed", "--episodes", "--rounds", "3", "--out", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one episode, 5-way 5-shot 15 queries, 84x84: " in said
+    found = json.loads((tmp_path / "speed" / "episodes.json").read_text())
+    assert [len(row["seconds"]) for row in found["rows"]] == [3, 6, 6]
+    assert all(0 < s < 60 for r in found["rows"] for s in r["seconds"] + r["core_seconds"])

@@ -35,6 +35,9 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--overhead", action="store_true", help="what data and Lightning add, instead of peers"
     )
+    command.add_argument(
+        "--episodes", action="store_true", help="loading a cache and assembling image episodes"
+    )
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument("--readme", type=Path, help="file whose block of tables is refreshed")
 
@@ -55,6 +58,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         return
     if options.overhead:
         command.overhead(options.rounds, out, console)
+        return
+    if options.episodes:
+        command.episodes(options.rounds, out, console)
         return
     if options.scaling:
         for one in chosen:

@@ -1,12 +1,10 @@
 """Any images that lie in a folder for each class."""
 
-import json
 from pathlib import Path
 
-from bench.images import packed, preparing
+from bench.images import preparing
 from bench.images.layouts import class_folders, plain_folders
 from bench.images.prepared import PreparedImages
-from bench.records import write_text
 
 KNOWN = preparing.ImageSet(
     name="image_folder",
@@ -35,11 +33,4 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     See :func:`bench.images.preparing.prepare`.
     """
     said = preparing.prepare(KNOWN, source, data_root)
-    cache = KNOWN.cache(data_root)
-    splits: dict[str, list[str]] = {}
-    for name in packed.read(cache, KNOWN.remedy).names:
-        split, _, label = name.partition("/")
-        splits.setdefault(split, []).append(label)
-    written = cache.with_suffix(".splits.json")
-    write_text(written, json.dumps(splits, indent=1, ensure_ascii=False) + "\n")
-    return f"{said} The splits are in {written}: put a copy into the folder as splits.json to keep."
+    return f"{said} {preparing.write_splits(KNOWN, data_root)}"

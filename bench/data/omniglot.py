@@ -61,7 +61,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
     def load(self, split: str) -> ImageClasses:
         """Reads the characters of one split from the packed cache."""
         classes = packed.read(_cache(self.hparams["data_root"]), f"run `{PREPARE}`; {UNDERSTOOD}")
-        return packed.select(classes, _characters(self.hparams["split"])[split])
+        return packed.select(classes, characters(self.hparams["split"])[split])
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
@@ -143,7 +143,8 @@ def _splits() -> Path:
     return paths.facts("omniglot") / "splits"
 
 
-def _characters(split: str) -> dict[str, list[str]]:
+def characters(split: str) -> dict[str, list[str]]:
+    """The characters that a named split has for training, validation and test."""
     return json.loads((_splits() / f"{split}.json").read_text("utf-8"))
 
 
@@ -215,7 +216,7 @@ def _find(trees: list[archives.Tree]) -> tuple[dict, list[str]]:
                 found[character][file] = number, name
     if not found:
         raise BenchError(f"{trees[0].where}: no drawings of Omniglot in it; {UNDERSTOOD}")
-    lake = _characters("lake")
+    lake = characters("lake")
     halves, broken = [], []
     for half, wanted in zip(HALVES, (lake["train"] + lake["val"], lake["test"])):
         wrong = [name for name in sorted(wanted) if len(found.get(name, ())) != DRAWINGS]

@@ -134,7 +134,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         picked, turns = picked % len(classes.start), picked // len(classes.start)
         u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
         image = classes.start[picked][..., None] + counter_random.choose(u, classes.count[picked])
-        x = torch.from_numpy(turn(classes.images[image], turns))
+        x = turn(np.moveaxis(classes.images, -1, 1)[image], turns)
         y = torch.arange(ways).expand(len(index), ways)
         episode = Episode(
             support_x=scaled(x[:, :, :shots]),
@@ -154,25 +154,24 @@ def turn(images: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     """Turns images counter-clockwise by quarters of a circle.
 
     Args:
-        images: ``[tasks, ways, rows, height, width, channels]``, a fresh array; changed in place.
+        images: ``[tasks, ways, rows, channels, height, width]``, a fresh array; changed in place.
         quarters: ``[tasks, ways]``, 0 to 3.
     """
     for k in range(1, 4):
         chosen = quarters == k
         if chosen.any():
-            images[chosen] = np.rot90(images[chosen], k, axes=(2, 3))
+            images[chosen] = np.rot90(images[chosen], k, axes=(-2, -1))
     return images
 
 
-def scaled(images: torch.Tensor) -> torch.Tensor:
+def scaled(images: np.ndarray) -> torch.Tensor:
     """Bytes to numbers in 0..1, as a network takes them.
 
     Args:
-        images: ``[tasks, ways, rows, height, width, channels]`` uint8.
+        images: ``[tasks, ways, rows, channels, height, width]`` uint8.
 
     Returns:
         ``[tasks, ways * rows, channels, height, width]`` of the default floating type.
     """
-    images = images.flatten(1, 2).movedim(-1, 2)  # rows are brought together while still bytes
-    kind = torch.get_default_dtype()
-    return images.to(kind, memory_format=torch.contiguous_format).div_(255)
+    white = torch.tensor(255.0).numpy()
+    return torch.from_numpy(np.divide(images, white, order="C")).flatten(1, 2)

@@ -5,6 +5,7 @@ A data set says what is known of it (:class:`ImageSet`); the layout is found by 
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from bench.data_module import SPLITS
 from bench.errors import BenchError
 from bench.images import collection, layouts, packed
 from bench.images.collection import Collection
+from bench.records import write_text
 
 MODES = {1: "L", 3: "RGB"}
 # A published set may hold a few images in two splits, and its numbers are with them; more is a
@@ -128,6 +130,22 @@ def pack(known: ImageSet, found: Collection, where: Path | str, cache: Path) -> 
             f"Wrote {len(order):,} images of {known.side}x{known.side} to {cache}.",
         ]
     )
+
+
+def write_splits(known: ImageSet, data_root: Path | None) -> str:
+    """Writes beside the packed cache which class is in which split, for sets that bring none.
+
+    Returns:
+        Where, in a sentence.
+    """
+    cache = known.cache(data_root)
+    splits: dict[str, list[str]] = {}
+    for name in packed.read(cache, known.remedy).names:
+        split, _, label = name.partition("/")
+        splits.setdefault(split, []).append(label)
+    written = cache.with_suffix(".splits.json")
+    write_text(written, json.dumps(splits, indent=1, ensure_ascii=False) + "\n")
+    return f"The splits are in {written}: put a copy into the folder as splits.json to keep them."
 
 
 def fitted(content: bytes | np.ndarray, known: ImageSet, name: str) -> tuple[np.ndarray, bool]:

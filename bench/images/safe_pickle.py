@@ -93,7 +93,7 @@ def _bytes(*given: Any) -> bytes:
     return b""
 
 
-_ALLOWED = {
+ALLOWED = {
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,
     ("_codecs", "encode"): _encode,
@@ -101,15 +101,15 @@ _ALLOWED = {
     ("__builtin__", "bytes"): _bytes,
 }
 for _core in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Array
-    _ALLOWED[f"{_core}.multiarray", "scalar"] = _scalar
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _from_buffer
+    ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Array
+    ALLOWED[f"{_core}.multiarray", "scalar"] = _scalar
+    ALLOWED[f"{_core}.numeric", "_frombuffer"] = _from_buffer
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _ALLOWED[module, name]
+            return ALLOWED[module, name]
         except KeyError:
             raise _Refused(f"{module}.{name}") from None
 

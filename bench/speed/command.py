@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from rich.console import Console
 
 from bench import allocator, records, tables
@@ -160,5 +161,24 @@ def overhead(rounds: int, out: Path, console: Console) -> None:
     )
     path = Path(out) / "speed" / "overhead.json"
     record = found | {"provenance": records.provenance()}
+    records.write_text(path, json.dumps(record, indent=1) + "\n")
+    console.print(f"wrote {path}", highlight=False)
+
+
+def episodes(rounds: int, out: Path, console: Console) -> None:
+    """How long loading a cache and assembling episodes take: a line each, and the record."""
+    from bench.speed import episodes as measured  # Lightning takes seconds to load
+
+    kept = allocator.keep_memory()
+    rows = measured.measure(rounds)
+    for row in rows:
+        low, middle, high = 1000 * np.percentile(row["core_seconds"], [25, 50, 75])
+        console.print(
+            f"{row['what']}: {middle:.2f} ms of one core ({low:.2f}-{high:.2f}), "
+            f"{1000 * median(row['seconds']):.2f} ms by the clock; aim: below {row['aim_ms']:,} ms",
+            highlight=False,
+        )
+    path = Path(out) / "speed" / "episodes.json"
+    record = {"rows": rows, "threads": 1, "allocator": kept, "provenance": records.provenance()}
     records.write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)

@@ -52,7 +52,7 @@ def test_a_missing_bird_is_named(birds, tmp_path):
     folder = birds / "images" / splits()["val"][0]
     for file in folder.iterdir():
         file.unlink()
-    with pytest.raises(BenchError, match=f"'{folder.name}' has no folder with images"):
+    with pytest.raises(BenchError, match=f"'{folder.name}' has no images"):
         cub.prepare(birds, tmp_path / "root")
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from bench import ImageFolderDataModule, cli
 from bench.data import image_folder
 from bench.errors import BenchError
-from bench.images.layouts import plain_folders
+from bench.images.layouts import class_splits
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_splits_are_drawn_once_and_written_down(folder, tmp_path, capsys):
     assert "train 6 classes and 30 images, val 2 classes and 10 images, test 2 classes" in said
     written = json.loads((tmp_path / "a" / "image_folder.splits.json").read_text())
     labels = [label for several in written.values() for label in several]
-    assert written == classes(tmp_path / "a") == plain_folders.drawn(labels, "")
+    assert written == classes(tmp_path / "a") == class_splits.drawn(labels, "")
     # given back as a file, it makes the same cache
     (folder / "splits.json").write_text(json.dumps(written))
     assert "those of splits.json" in image_folder.prepare(folder, tmp_path / "b")
@@ -73,7 +73,7 @@ def test_a_split_file_leaves_out_what_it_does_not_list(folder, tmp_path):
     [
         ("", r"splits\.json: not {"),
         ('{"train": ["kind 0"]}', r"splits\.json: not {.*'val'"),
-        ('{"train": ["kind 0"], "val": ["kind 1"], "test": ["dog"]}', "'dog' has no folder"),
+        ('{"train": ["kind 0"], "val": ["kind 1"], "test": ["dog"]}', "'dog' has no images"),
         (
             '{"train": ["kind 0"], "val": ["kind 0"], "test": ["kind 1"]}',
             "'kind 0' is listed twice",
@@ -90,5 +90,5 @@ def test_a_strange_split_file_is_refused(folder, tmp_path, content, match):
 
 def test_too_few_classes():
     with pytest.raises(BenchError, match="5 classes are too few for three splits"):
-        plain_folders.drawn(list("abcde"), "here")
-    assert [len(v) for v in plain_folders.drawn(list("abcdef"), "").values()] == [2, 2, 2]
+        class_splits.drawn(list("abcde"), "here")
+    assert [len(v) for v in class_splits.drawn(list("abcdef"), "").values()] == [2, 2, 2]

@@ -310,16 +310,16 @@ def test_rotations_are_classes_of_their_own(root, rotations, classes):
     ("split", "sizes"), [("vinyals", [1028, 172, 423]), ("lake", [883, 81, 659])]
 )
 def test_split_files(split, sizes):
-    characters = omniglot._characters(split)
+    characters = omniglot.characters(split)
     assert [len(characters[s]) for s in ("train", "val", "test")] == sizes
     assert all(names == sorted(names) for names in characters.values())
     together = all_of(characters)
     assert len(set(together)) == len(together) == 1623
-    assert set(together) == set(all_of(omniglot._characters("lake")))
+    assert set(together) == set(all_of(omniglot.characters("lake")))
 
 
 def test_lake_keeps_alphabets_whole():
-    alphabets = {s: {n.split("/")[0] for n in c} for s, c in omniglot._characters("lake").items()}
+    alphabets = {s: {n.split("/")[0] for n in c} for s, c in omniglot.characters("lake").items()}
     assert [len(a) for a in alphabets.values()] == [25, 5, 20]
     assert len(set.union(*alphabets.values())) == 50
 

@@ -12,7 +12,7 @@ from bench.images.episodes import ImageClasses
 
 @pytest.fixture
 def classes():
-    images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
     return ImageClasses(images, np.array([0, 3, 5]), np.array([3, 2, 2]), ["a", "b", "ç/d"])
 
 
@@ -24,7 +24,7 @@ def test_what_is_written_is_read(tmp_path, classes):
         assert np.array_equal(wrote, got)
     assert [p.name for p in path.parent.iterdir()] == ["x.packed"]
     with path.open("rb") as file:  # as `head -1` shows it
-        assert json.loads(file.readline())["shape"] == [7, 4, 4, 3]
+        assert json.loads(file.readline())["shape"] == [7, 3, 4, 5]
 
 
 def test_select_shares_the_pixels(classes):
@@ -49,7 +49,7 @@ def test_missing_cache_says_the_remedy(tmp_path):
         lambda b: b[:-1] + bytes([b[-1] ^ 1]),
         lambda b: b"[1]\n" + b,
         lambda b: b"\xff\n" + b,
-        lambda b: b'{"format": "maml-bench images 2"}\n',
+        lambda b: b'{"format": "maml-bench images 3"}\n',
     ],
 )
 def test_damaged_cache_is_refused(tmp_path, classes, damage):
@@ -63,7 +63,7 @@ def test_damaged_cache_is_refused(tmp_path, classes, damage):
 def test_other_version_is_refused(tmp_path, classes):
     path = tmp_path / "x.packed"
     packed.write(path, classes)
-    path.write_bytes(path.read_bytes().replace(b"images 2", b"images 1"))
+    path.write_bytes(path.read_bytes().replace(b"images 3", b"images 2"))
     with pytest.raises(BenchError, match="another version: run prepare again"):
         packed.read(path, "run this")
 

@@ -1,11 +1,7 @@
-import builtins
-import os
 import pickle
-import subprocess
 
 import numpy as np
 import pytest
-import torch
 
 from bench.errors import BenchError
 from bench.images import safe_pickle
@@ -42,78 +38,16 @@ def test_what_python_2_wrote():
     assert safe_pickle.load(content, "file")["image_data"].tolist() == [0, 1]
 
 
-class Calls:
-    def __init__(self, function, *arguments):
-        self.reduced = function, arguments
-
-    def __reduce__(self):
-        return self.reduced
-
-
-def attacks(mark):
-    command = f"touch {mark}"
-    yield "os.system", pickle.dumps(Calls(os.system, command))
-    yield "eval", pickle.dumps(Calls(builtins.eval, f"open({str(mark)!r}, 'w')"))
-    yield "exec", pickle.dumps(Calls(builtins.exec, f"open({str(mark)!r}, 'w')"))
-    yield "open", pickle.dumps(Calls(open, str(mark), "w"))
-    yield "subprocess", pickle.dumps(Calls(subprocess.Popen, ["touch", str(mark)]))
-    yield "getattr", pickle.dumps(Calls(getattr, [], "append"))
-    yield "in a list", pickle.dumps([1, {"a": Calls(os.system, command)}])
-    yield "in a key", pickle.dumps({("a", Calls(os.system, command)): 1})
-    yield "in an array", pickle.dumps(np.array([Calls(os.system, command)], dtype=object))
-    yield "protocol 0", f"cos\nsystem\n(S'{command}'\ntR.".encode()
-    yield (
-        "stack global",
-        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c"
-        + bytes([len(command)])
-        + command.encode()
-        + b"\x85R.",
-    )
-    yield "dotted name", b"\x80\x04\x8c\x05numpy\x8c\x0edtype.__init__\x93."
-    yield "numpy's own runner", b"cnumpy.testing._private.utils\nruncython\n(S'x'\ntR."
-    yield "numpy.load", f"cnumpy\nload\n(S'{mark}'\ntR.".encode()
-    yield "persistent id", b"\x80\x04\x8c\x01xQ."
-    yield "extension registry", b"\x80\x02\x82\x01."
-    yield (
-        "pointers as objects",
-        (
-            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
-            b"(I1\n(I1\ntcnumpy\ndtype\n(S'O8'\nI0\nI1\ntRI0\nS'AAAAAAAA'\ntb."
-        ),
-    )
-    yield (
-        "a dtype that lies",
-        (b"cnumpy\ndtype\n(S'V8'\nI0\nI1\ntR(I3\nS'|'\nN(S'a'\ntNI8\nI1\nI0\ntb."),
-    )
-    yield (
-        "an array longer than its bytes",
-        (
-            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
-            b"(I1\n(I99999\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntRI0\nS'AA'\ntb."
-        ),
-    )
-    laughs = []
-    for _ in range(19):
-        laughs = [laughs] * 10
-    yield "a list that would fill the world", pickle.dumps(laughs)
-    yield "in a dtype", pickle.dumps(Calls(np.dtype, laughs))
-    yield "in itself", b"]\x94h\x00a."
-    yield "a set", pickle.dumps({1, 2})
-    yield "torch", pickle.dumps(torch.zeros(1))
-
-
 @pytest.mark.parametrize("number", range(24))
-def test_whatever_a_pickle_wants_nothing_runs(number, tmp_path):
-    found = list(attacks(tmp_path / "mark"))
-    assert len(found) == 24
-    name, content = found[number]
+def test_whatever_a_pickle_wants_nothing_runs(number, attacks, tmp_path):
+    assert len(attacks) == 24
+    name, content = attacks[number]
     with pytest.raises(BenchError, match="^file: ") as error:
         safe_pickle.load(content, "file")
     assert not list(tmp_path.iterdir()), name
     assert "\n" not in str(error.value)
 
 
-def test_the_payloads_are_real(tmp_path):
-    _, content = next(attacks(tmp_path / "mark"))
-    pickle.loads(content)
+def test_the_payloads_are_real(attacks, tmp_path):
+    pickle.loads(attacks[0][1])
     assert (tmp_path / "mark").exists()
