@@ -222,7 +222,7 @@ def _records(data_root: Path | str | None) -> Path:
 
 def _rows(images: list[np.ndarray]) -> torch.Tensor:
     """``[1, rows, 3, side, side]`` in 0..1."""
-    return scaled(torch.from_numpy(np.stack(images)[None, None]))
+    return scaled(np.moveaxis(np.stack(images), -1, 1)[None, None])
 
 
 def _names(argument: str, given: Any) -> list[str]:

@@ -113,7 +113,7 @@ def opened(source: Path) -> Iterator[Collection]:
     with ExitStack() as stack:
         trees, notes = _open(Path(source).expanduser().absolute(), stack)
         drawings, _ = _find(trees)
-        split_of = {name: s for s, names in _characters("lake").items() for name in names}
+        split_of = {name: s for s, names in characters("lake").items() for name in names}
         sizes = Counter(name.split("/")[0] for name in drawings)
 
         def place(character: str) -> tuple:
