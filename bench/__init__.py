@@ -36,6 +36,7 @@ _HOME = {
     "ImageFolderDataModule": "bench.data.image_folder",
     "MetaLearner": "bench.learner",
     "MiniImageNetDataModule": "bench.data.mini_imagenet",
+    "OmniglotRunsDataModule": "bench.data.omniglot_runs",
     "OmniglotDataModule": "bench.data.omniglot",
     "QuickDrawDataModule": "bench.data.quickdraw",
     "SinusoidDataModule": "bench.data.sinusoid",

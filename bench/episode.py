@@ -54,8 +54,9 @@ class TaskSpec(NamedTuple):
     Plain data, so that it can be saved with a checkpoint.
 
     Attributes:
-        kind: ``"classification"``, ``"answers"`` (0/1 answers of a student) or ``"regression"``:
-            a key of :data:`bench.objectives.OBJECTIVES`.
+        kind: ``"classification"``, ``"classification_errors"`` (the same, reported as an error
+            rate), ``"answers"`` (0/1 answers of a student) or ``"regression"``: a key of
+            :data:`bench.objectives.OBJECTIVES`.
         input_shape: shape of one input row: ``(channels, height, width)`` of an image,
             ``(features,)`` of a vector, ``()`` of an item number.
         outputs: numbers that the network gives for one row: ways, or 1.
@@ -72,6 +73,11 @@ class TaskSpec(NamedTuple):
     items: int = 0
     skills: int = 0
     varying_ways: bool = False
+
+    @property
+    def classifies(self) -> bool:
+        """Whether targets are class numbers below ``outputs``."""
+        return self.kind in ("classification", "classification_errors")
 
 
 class View(NamedTuple):

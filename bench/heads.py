@@ -22,7 +22,7 @@ def of(net: nn.Module, spec: TaskSpec) -> nn.Linear:
         BenchError: if the network has no such layer.
     """
     head = getattr(net, "head", None)
-    if spec.kind != "classification":
+    if not spec.classifies:
         raise BenchError(f"head='zero' and 'prototypes' are for classes, not for {spec.kind}")
     if not isinstance(head, nn.Linear) or head.bias is None or not hasattr(net, "features"):
         raise BenchError(

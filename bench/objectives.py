@@ -54,6 +54,19 @@ class Classification:
         return {}
 
 
+class ClassificationErrors(Classification):
+    """The same, where people quote the share of wrong answers instead of the right ones."""
+
+    headline = "error_rate"
+    higher_is_better = False
+    metric_names = row_names = ("error_rate", "accuracy", "nll")
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """``[tasks]`` error rate, accuracy and negative log-likelihood."""
+        wrong = (outputs.argmax(-1) != y).to(outputs.dtype)
+        return {"error_rate": weighted_mean(wrong, w), **super().rows(outputs, y, w)}
+
+
 class Answers:
     """Right or wrong, one logit: binary cross-entropy; reports AUC pooled over all answers."""
 
@@ -130,6 +143,7 @@ class Regression:
 
 OBJECTIVES = {
     "classification": Classification(),
+    "classification_errors": ClassificationErrors(),
     "answers": Answers(),
     "regression": Regression(),
 }

@@ -31,7 +31,7 @@ STYLES = {
     "random_init": ("#7F7F7F", "v", ":"),
 }
 OTHERS = [("#56B4E9", "P", "-"), ("#E69F00", "X", "--"), ("#000000", "*", "-.")]
-NAMES = {"auc": "AUC", "mse": "MSE"}
+NAMES = {"auc": "AUC", "mse": "MSE", "error_rate": "error rate"}
 
 
 def write_all(out: Path, records: list[dict]) -> list[Path]:
@@ -182,7 +182,7 @@ def _panels(
         metric, better = first["metrics"]["headline"], first["metrics"]["higher_is_better"]
         direction = "higher" if better else "lower"
         axes.set_ylabel(f"{NAMES.get(metric, metric)}, {direction} is better", fontsize=8)
-        if metric == "accuracy":
+        if metric in ("accuracy", "error_rate"):
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         axes.tick_params(labelsize=8)
         axes.grid(color="#E5E5E5", linewidth=0.6)

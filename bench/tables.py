@@ -24,7 +24,8 @@ LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
 # decimals, factor and unit of each headline metric
-FORMATS = {"accuracy": (1, 100, " %"), "auc": (3, 1, ""), "mse": (2, 1, "")}
+PERCENT = (1, 100, " %")
+FORMATS = {"accuracy": PERCENT, "error_rate": PERCENT, "auc": (3, 1, ""), "mse": (2, 1, "")}
 
 
 def figure(metric: str, mean: float, half_width: float | None = None, sign: bool = False) -> str:
@@ -59,7 +60,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "Setting": row.setting,
                 "Algorithm": row.label,
                 "Batch norm": row.batch_norm or "-",
-                "Metric": row.metric,
+                "Metric": row.metric.replace("_", " "),
                 "Test": figure(row.metric, row.mean, row.half_width),
                 "Before → after": _before_after(row),
                 "Second − first order": _difference(row),
@@ -251,7 +252,7 @@ def _heading(rows: pd.DataFrame) -> str:
     row = rows.iloc[0]
     words = [row["dataset"] + (" (synthetic)" if row["synthetic"] else ""), row["setting"]]
     words += [f"batch norm {mode}" for mode in rows["batch_norm"].unique() if mode]
-    return ", ".join(words) + f": {row['metric']}"
+    return ", ".join(words) + f": {row['metric'].replace('_', ' ')}"
 
 
 def _before_after(row) -> str:

@@ -55,6 +55,14 @@ def test_regression_by_hand():
     assert Regression().probabilities(outputs) is outputs
 
 
+def test_error_rate_is_what_accuracy_leaves():
+    outputs = torch.tensor([[[2.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 1.0]]])
+    y, w = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[1.0, 1.0, 1.0, 0.0]])
+    rows = OBJECTIVES["classification_errors"].rows(outputs, y, w)
+    assert rows["error_rate"].tolist() == pytest.approx([1 / 3])
+    assert rows["accuracy"].tolist() == pytest.approx([2 / 3])
+
+
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_what_every_objective_promises(kind):
     objective = OBJECTIVES[kind]
@@ -62,6 +70,7 @@ def test_what_every_objective_promises(kind):
     outputs = torch.randn(3, 4, 1 if kind == "answers" else 5)
     y = {
         "classification": torch.randint(5, (3, 4)),
+        "classification_errors": torch.randint(5, (3, 4)),
         "answers": torch.tensor([[0.0, 1.0, 1.0, 0.0]]).expand(3, 4),
         "regression": torch.randn(3, 4, 5),
     }[kind]

@@ -166,7 +166,7 @@ class MAML(MetaLearner):
             self.configure_model()
             x, y = self._tensor(support_x), self._tensor(support_y)
             self._check_support(x, y)
-            if self.spec.kind == "classification":
+            if self.spec.classifies:
                 y = y.long()
             episode = Episode(x[None], y[None], x[None], y[None])
             fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
@@ -203,7 +203,7 @@ class MAML(MetaLearner):
         shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
         if y.shape != shape:
             raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
-        top = {"classification": spec.outputs - 1, "answers": 1}.get(spec.kind)
+        top = spec.outputs - 1 if spec.classifies else {"answers": 1}.get(spec.kind)
         if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
             raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 

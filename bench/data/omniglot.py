@@ -60,7 +60,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
 
     def load(self, split: str) -> ImageClasses:
         """Reads the characters of one split from the packed cache."""
-        classes = packed.read(_cache(self.hparams["data_root"]), f"run `{PREPARE}`; {UNDERSTOOD}")
+        classes = cached(self.hparams["data_root"])
         return packed.select(classes, characters(self.hparams["split"])[split])
 
 
@@ -97,6 +97,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     return " ".join([found, *notes, wrote])
 
 
+<<<<<<< HEAD
 @contextmanager
 def opened(source: Path) -> Iterator[Collection]:
     """The drawings as they are, with Lake's split, character by character, alphabet by alphabet.
@@ -136,6 +137,23 @@ def opened(source: Path) -> Iterator[Collection]:
 
 
 def _cache(data_root: Path | None) -> Path:
+=======
+def cached(data_root: Path | str | None) -> ImageClasses:
+    """All characters, sorted by name, 20 drawings each in the order of their drawers.
+
+    Raises:
+        BenchError: if they are not prepared, or the cache is damaged.
+    """
+    return packed.read(_cache(data_root), f"run `{PREPARE}`; {UNDERSTOOD}")
+
+
+def is_prepared(data_root: Path | str | None) -> bool:
+    """Whether there is a packed cache."""
+    return _cache(data_root).exists()
+
+
+def _cache(data_root: Path | str | None) -> Path:
+>>>>>>> images
     return paths.data_root(data_root) / "omniglot.packed"
 
 
@@ -247,12 +265,21 @@ def _pack(trees: list[archives.Tree], drawings: dict) -> tuple[ImageClasses, int
     stored = ((tree, *file, at) for tree, at in zip(trees, place) for file in tree.stream(at))
     with preparing.progress("Omniglot", len(drawings) * DRAWINGS) as advance:
         for tree, name, content, at in stored:
-            image = packed.decode(content, f"{tree.where}: {name}").convert("L")
-            odd += image.size != (105, 105)
-            small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-            images[at[name]] = 255 - small[..., None]  # paper becomes 0
+            images[at[name]], as_drawn = shrunk(content, f"{tree.where}: {name}")
+            odd += not as_drawn
             advance()
     return ImageClasses.pack(images, list(drawings)), odd
+
+
+def shrunk(content: bytes, name: str) -> tuple[np.ndarray, bool]:
+    """A drawing as it is packed, ``[28, 28, 1]`` uint8, and whether it was 105x105.
+
+    Raises:
+        BenchError: names the file, if it cannot be decoded.
+    """
+    image = packed.decode(content, name).convert("L")
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return 255 - small[..., None], image.size == (105, 105)  # paper becomes 0
 
 
 def _checksums() -> dict[str, str]:

@@ -98,10 +98,11 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
                 raise BenchError(
                     f"ways={ways}: the {split} split of {self.name} has {available} classes only"
                 )
-            rows, smallest = self.hparams["shots"] + self.hparams["queries"], classes.count.argmin()
-            if rows > classes.count[smallest]:
+            shots, queries = self.hparams["shots"], self.queries(split)
+            smallest = classes.count.argmin()
+            if shots + queries > classes.count[smallest]:
                 raise BenchError(
-                    f"shots={self.hparams['shots']} + queries={self.hparams['queries']}: class "
+                    f"shots={shots} + queries={queries}: class "
                     f"{classes.names[smallest]!r} in the {split} split of {self.name} has "
                     f"{classes.count[smallest]} images only"
                 )
@@ -126,24 +127,39 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
             ``support_x: [tasks, ways * shots, channels, height, width]`` float32 in 0..1,
             ``query_x: [tasks, ways * queries, ...]``; rows are ordered by class.
         """
-        classes, hparams = self.classes(split), self.hparams
-        ways, shots, rows = hparams["ways"], hparams["shots"], hparams["shots"] + hparams["queries"]
-        key = counter_random.stream(*self.stream_names(split))
-        u = counter_random.uniform(key, index, 2 * ways * (1 + rows))
-        picked = counter_random.choose(u[:, : 2 * ways], len(classes.start) * self._turns(split))
-        picked, turns = picked % len(classes.start), picked // len(classes.start)
-        u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
-        image = classes.start[picked][..., None] + counter_random.choose(u, classes.count[picked])
-        x = turn(np.moveaxis(classes.images, -1, 1)[image], turns)
+        image, turns = self.draw(split, index)
+        x = turn(np.moveaxis(self.classes(split).images, -1, 1)[image], turns)
+        ways, shots, queries = self.hparams["ways"], self.hparams["shots"], self.queries(split)
         y = torch.arange(ways).expand(len(index), ways)
         episode = Episode(
             support_x=scaled(x[:, :, :shots]),
             support_y=y.repeat_interleave(shots, 1),
             query_x=scaled(x[:, :, shots:]),
-            query_y=y.repeat_interleave(rows - shots, 1),
+            query_y=y.repeat_interleave(queries, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
         )
         return self.augmented(split, episode)
+
+    def queries(self, split: str) -> int:
+        """Query images of a class."""
+        return self.hparams["queries"]
+
+    def draw(self, split: str, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which images are in an episode, and how they are turned.
+
+        Returns:
+            ``[tasks, ways, shots + queries]`` numbers of images of the split, support first, and
+            ``[tasks, ways]`` quarters of a circle.
+        """
+        classes = self.classes(split)
+        ways, rows = self.hparams["ways"], self.hparams["shots"] + self.queries(split)
+        key = counter_random.stream(*self.stream_names(split))
+        u = counter_random.uniform(key, index, 2 * ways * (1 + rows))
+        picked = counter_random.choose(u[:, : 2 * ways], len(classes.start) * self._turns(split))
+        picked, turns = picked % len(classes.start), picked // len(classes.start)
+        u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
+        chosen = counter_random.choose(u, classes.count[picked])
+        return classes.start[picked][..., None] + chosen, turns
 
     def _turns(self, split: str) -> int:
         rotations = self.hparams["rotations"]
