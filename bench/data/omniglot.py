@@ -97,7 +97,6 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     return " ".join([found, *notes, wrote])
 
 
-<<<<<<< HEAD
 @contextmanager
 def opened(source: Path) -> Iterator[Collection]:
     """The drawings as they are, with Lake's split, character by character, alphabet by alphabet.
@@ -136,8 +135,6 @@ def opened(source: Path) -> Iterator[Collection]:
         yield Collection("Omniglot's drawings", images, stream, notes)
 
 
-def _cache(data_root: Path | None) -> Path:
-=======
 def cached(data_root: Path | str | None) -> ImageClasses:
     """All characters, sorted by name, 20 drawings each in the order of their drawers.
 
@@ -153,7 +150,6 @@ def is_prepared(data_root: Path | str | None) -> bool:
 
 
 def _cache(data_root: Path | str | None) -> Path:
->>>>>>> images
     return paths.data_root(data_root) / "omniglot.packed"
 
 
