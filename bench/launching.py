@@ -150,16 +150,16 @@ def _given_up(job: Job, lost: Lost) -> Outcome:
 
 
 def _say(job: Job, outcome: Outcome, count: str, console: Console) -> None:
-    for line in outcome.said:
-        _print(console, f"  {line}")
     if outcome.state == "done":
-        _print(console, f"{job.experiment}: done ({count})", "green")
+        _print(console, f"{job.experiment} is done ({count})", "green")
         _await(records.path_of(job.out, job.experiment.fields))
     elif outcome.state == "failed":
-        _print(console, f"{job.experiment}: failed: {outcome.message} ({count})", "red")
+        _print(console, f"{job.experiment} has failed ({count}): {outcome.message}", "red")
         _await(failures.path_of(job.out, job.experiment))
     else:
         _print(console, f"{job.experiment} is {outcome.message} ({count})")
+    for line in outcome.said:
+        _print(console, f"  {line}")
 
 
 def _await(path: Path) -> None:

@@ -53,7 +53,7 @@ class Ray(Launcher):
             raise BenchError(f"no Ray cluster at address {address!r} ({said}): {START}") from None
         room = ray.cluster_resources()
         self.where = (
-            f"tasks on a Ray cluster of {len(ray.nodes())} machine(s), {room.get('CPU', 0):g} CPU"
+            f"tasks on a Ray cluster with {room.get('CPU', 0):g} CPU"
             + (f", {room['GPU']:g} GPU" if "GPU" in room else "")
         )
 
@@ -79,7 +79,8 @@ class Ray(Launcher):
         try:
             for task in self.tasks:
                 self.ray.cancel(task)
-            self.ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=60)
+            if self.tasks:
+                self.ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=60)
         finally:
             self.ray.shutdown()  # which ends what is still running
 
@@ -96,6 +97,7 @@ def _do(job: Job, folder: Path) -> Outcome:
 
 
 def _lost(error: Exception) -> Lost:
-    said = " ".join(str(error).split())[:300]
     name = type(error).__name__
-    return Lost(f"was lost ({name}: {said})", killed=name in ("WorkerCrashedError", "OutOfMemoryError"))
+    if isinstance(error, BaseException) and hasattr(error, "traceback_str"):  # RayTaskError
+        name = str(error).strip().splitlines()[-1][:300]
+    return Lost(f"was lost ({name})", killed=name in ("WorkerCrashedError", "OutOfMemoryError"))

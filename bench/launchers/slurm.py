@@ -1,8 +1,10 @@
 """A job array of a Slurm cluster, through submitit."""
 
+import contextlib
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,15 +91,23 @@ class Slurm(Launcher):
     def close(self) -> None:
         """Clears submitit's files away, unless something was lost, which they may explain."""
         if not self.lost:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._clear(self.folder)
+
+    @staticmethod
+    def _clear(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # that of another command is beside it
+            folder.parent.rmdir()
 
     def _executor(self, folder: Path):
         try:
             executor = self.submitit.AutoExecutor(
                 folder, cluster=self.cluster, slurm_max_num_timeout=TIMEOUTS
             )
-            executor.update_parameters(**self.options)
+            with warnings.catch_warnings(action="ignore"):  # partition stands for slurm_partition
+                executor.update_parameters(**self.options)
         except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
+            self._clear(folder)
             raise BenchError(f"--launcher-options: submitit says: {_line(error)}") from None
         return executor
 
