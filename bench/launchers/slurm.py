@@ -3,9 +3,11 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from bench.launching import PATIENCE, Launcher, Lost
 from bench.machine import Machine
 
 ARRAY = 1000  # elements: Slurm's usual limit
+LOOK, UNSEEN = 10.0, 40.0  # seconds: between two looks at the queue; until an element is lost
 TIMEOUTS = 100  # how often an element that meets its time limit goes on
 DEFAULTS = {"name": "maml-bench", "timeout_min": 240, "cpus_per_task": 1}
 
@@ -56,6 +59,8 @@ class Slurm(Launcher):
             self.at_once = jobs or os.cpu_count()
         self.submitit, self.executor = submitit, None
         self.elements: dict[Any, Job] = {}
+        self.seen: dict[str, float] = {}  # when each was last known to wait or run
+        self.looked = 0.0
         self.lost = False
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -75,13 +80,45 @@ class Slurm(Launcher):
             except (RuntimeError, OSError) as error:
                 raise BenchError(f"sbatch refused: {_line(error)}") from None
             self.elements |= dict(zip(elements, part))
+            self.seen |= dict.fromkeys((e.job_id for e in elements), time.monotonic())
         numbers = dict.fromkeys(e.job_id.split("_")[0] for e in self.elements)
         self.where = f"{self.cluster} job {', '.join(numbers)}, logs in {self.folder}"
 
     def ended(self) -> list[tuple[Job, Outcome | Lost]]:
         """What has ended, after a second, or more where there are many."""
         time.sleep(1 + len(self.elements) / 200)  # each look is a question to the file server
-        return [(self.elements.pop(e), self._outcome(e)) for e in list(self.elements) if e.done()]
+        found = []
+        self._look()
+        for element in list(self.elements):
+            if element.paths.result_pickle.exists():
+                outcome = self._outcome(element)
+            elif self._is_gone(element):
+                outcome = self._lost(element, "is gone from the queue")
+            else:
+                continue
+            found.append((self.elements.pop(element), outcome))
+        return found
+
+    def _is_gone(self, element) -> bool:
+        if self.cluster != "slurm":
+            return element.done()
+        return time.monotonic() - self.seen[element.job_id] > UNSEEN
+
+    def _look(self) -> None:
+        """Notes which elements wait or run, every now and then.
+
+        Not by submitit, which asks Slurm's accounting, every ten minutes: many have none.
+        """
+        if self.cluster != "slurm" or time.monotonic() - self.looked < LOOK:
+            return
+        self.looked = time.monotonic()
+        command = ["squeue", "--noheader", "--array", "--format=%i", "--user", getuser()]
+        queue = subprocess.run(command, capture_output=True, text=True)
+        if queue.returncode:  # nobody knows
+            waiting_or_running = [element.job_id for element in self.elements]
+        else:
+            waiting_or_running = queue.stdout.split()
+        self.seen |= dict.fromkeys(waiting_or_running, self.looked)
 
     def stop(self) -> None:
         """Cancels all elements; SIGTERM comes first, upon which a run saves and stops."""
@@ -112,15 +149,15 @@ class Slurm(Launcher):
         return executor
 
     def _outcome(self, element) -> Outcome | Lost:
-        errors = self.submitit.core.utils
         try:
             return element.result()
-        except (errors.UncompletedJobError, errors.FailedJobError):
-            self.lost, state = True, element.state
-            return Lost(
-                f"was lost (state {state}, log {element.paths.stderr})",
-                killed=state.startswith("OUT_OF_ME"),
-            )
+        except RuntimeError as error:  # with the traceback
+            last = [line for line in str(error).splitlines() if "Error" in line or "bench." in line]
+            return self._lost(element, f"ended early ({(last or [''])[-1]})")
+
+    def _lost(self, element, reason: str) -> Lost:
+        self.lost = True
+        return Lost(f"{reason}; its log is {element.paths.stderr}")
 
 
 class Work:
