@@ -33,7 +33,6 @@ def main(argv: list[str] | None = None) -> int:
             run_lightning(argv)
             return 0
         options = parser().parse_args(argv)
-        options.argv = argv
         return options.run(options, console) or 0
     except BenchError as error:
         print(f"maml-bench: {error}", file=sys.stderr)

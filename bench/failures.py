@@ -84,7 +84,7 @@ def forget(out: Path, experiment: Experiment) -> None:
 def _message(error: Exception, experiment: Experiment) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if _out_of_memory(error):
-        return f"out of memory ({text[:200]}): {_smaller(experiment)}"
+        return f"out of memory ({text[:200]}): {smaller(experiment)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"
 
 
@@ -98,7 +98,7 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-def _smaller(experiment: Experiment) -> str:
+def smaller(experiment: Experiment) -> str:
     """What would need less, from what the experiment has."""
     learner, tasks = experiment.learner_arguments, experiment.data_arguments["tasks_per_batch"]
     wishes = []

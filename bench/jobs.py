@@ -1,67 +1,161 @@
-"""A grid done by several processes of this machine, which share its cores."""
+"""A run of a grid as a job: all that is needed to do it, in this process or on another machine."""
 
-import os
-import subprocess
-import sys
-import tempfile
+import io
 import time
-from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from rich.console import Console
+
+from bench import failures, locks, records
 from bench.errors import BenchError, Interrupted
-from bench.interruption import noted
+from bench.experiment import Experiment
+from bench.machine import Machine
 
-WORKER = "MAML_BENCH_WORKER"  # set in processes that work off a grid and report nothing
+
+class Job(NamedTuple):
+    """A run, where its results go, and what the grid knows of it.
+
+    Attributes:
+        experiment: what to run.
+        out: the results folder.
+        machine: devices and folders.
+        split: which episodes the record is of: ``"test"`` or ``"val"``.
+        measure: whether what a meta-iteration costs is measured too.
+        began: when the grid's command began, in seconds since the epoch.
+        patience: how many seconds to wait for a run that another process holds.
+    """
+
+    experiment: Experiment
+    out: Path
+    machine: Machine
+    split: str
+    measure: bool
+    began: float
+    patience: float = 0.0
+
+    @property
+    def lock(self) -> Path:
+        """The file that one process at a time holds."""
+        return self.out / "checkpoints" / self.experiment.key / ".lock"
 
 
-def spread(arguments: list[str], jobs: int, say: Callable[[str], None]) -> None:
-    """Runs the same command in several processes at once; each takes the runs that are free.
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    Attributes:
+        state: ``"left"``: it is another process' job, which has done it or holds it.
+        message: why it failed, or who has it.
+        said: lines that were printed meanwhile, where nobody was watching.
+    """
+
+    state: Literal["done", "failed", "left"]
+    message: str = ""
+    said: tuple[str, ...] = ()
+
+
+def do(job: Job, console: Console, reports: bool = True) -> Outcome:
+    """Trains, tests and records a run; one that fails is noted.
 
     Args:
-        arguments: of ``maml-bench``.
-        jobs: how many processes.
-        say: told what they print.
+        job: what to do.
+        console: where the progress is printed.
+        reports: whether this process writes: it is the first of several devices.
 
     Raises:
-        BenchError: if a process ends with something else than failed runs.
-        Interrupted: after Ctrl-C or SIGTERM, when all have saved and stopped.
+        Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
     """
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    # two processes with threads for all cores each slow each other down a hundredfold
-    environment = os.environ | {WORKER: "1", "OMP_NUM_THREADS": str(threads)}
-    with noted() as signals, tempfile.TemporaryDirectory() as folder:
-        logs = [Path(folder) / str(n) for n in range(jobs)]
-        processes = []
-        for log in logs:
-            with log.open("wb") as output:
-                command = [sys.executable, "-m", "bench", *arguments]
-                options = {"stdout": output, "stderr": subprocess.STDOUT, "env": environment}
-                processes.append(subprocess.Popen(command, start_new_session=True, **options))
-        said, told = [0] * jobs, False
-        while True:
-            running = any(process.poll() is None for process in processes)
-            for number, log in enumerate(logs):
-                text = log.read_bytes()[said[number] :]
-                whole = text[: text.rfind(b"\n") + 1] if running else text
-                said[number] += len(whole)
-                for line in whole.decode("utf-8", "replace").splitlines():
-                    say(f"job {number + 1}: {line}")
-            if signals.number and not told:
-                told = True
-                for process in processes:
-                    process.send_signal(signals.number)
-            if not running:
-                break
-            time.sleep(0.2)
-        if signals.number:
-            raise Interrupted(signals.number)
-    if bad := [p.returncode for p in processes if p.returncode not in (0, 2)]:
-        raise BenchError(
-            f"{len(bad)} of {jobs} jobs ended with code {bad[0]}; run the same command again to "
-            "go on with the rest"
-        )
+    experiment, out = job.experiment, job.out
+    with _lock(job, reports) as owner:
+        if owner:
+            return Outcome("left", f"run by {owner}")
+        if _done_since(job.began, out, experiment):
+            return Outcome("left", "done meanwhile by another process")
+        if reports:
+            failures.forget(out, experiment)
+        try:
+            _run(job, console, reports)
+        except Interrupted:
+            raise
+        except Exception as error:
+            if not reports:
+                raise
+            failure = failures.write(out, experiment, error)
+            if job.machine.devices != 1:  # the other processes may be gone or wait for this one
+                raise BenchError(
+                    f"{failure.message}; run the same command again for the rest of the grid"
+                ) from error
+            return Outcome("failed", failure.message)
+    return Outcome("done")
 
 
-def is_worker() -> bool:
-    """Whether this process works off a grid that another one reports on."""
-    return WORKER in os.environ
+def do_unwatched(job: Job) -> Outcome:
+    """Does a job in a worker process; what it prints is part of the outcome.
+
+    Raises:
+        Interrupted: as :func:`do`.
+    """
+    from bench import allocator
+
+    allocator.keep_memory()
+    text = io.StringIO()
+    outcome = do(job, Console(file=text, width=120))
+    return outcome._replace(said=tuple(text.getvalue().splitlines()))
+
+
+def _run(job: Job, console: Console, reports: bool) -> None:
+    """Trains and records one run, then measures what it costs."""
+    from bench import resuming  # which takes seconds to load
+    from bench.training import train
+
+    experiment, out, machine = job.experiment, job.out, job.machine
+    record = train(experiment, out, job.split, machine, console.is_terminal, console.print)
+    if not reports:
+        return
+    path = records.path_of(out, experiment.fields)
+    records.write(path, record)  # before the probe: what is finished is kept
+    resuming.forget(out / "checkpoints" / experiment.key)
+    if job.measure:
+        records.write(path, record | {"cost": cost(experiment, machine, console)})
+
+
+def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
+    """What one meta-iteration costs; None, and said, where it cannot be measured."""
+    from bench import probe
+
+    build = {
+        "algorithm": experiment.algorithm,
+        "learner": experiment.learner_arguments,
+        "dataset": experiment.dataset,
+        "data": machine.data_arguments(experiment),
+        "accelerator": machine.accelerator,
+    }
+    try:
+        return probe.measure(build)
+    except BenchError as error:
+        console.print(f"cost not measured: {error}", style="yellow")
+        return None
+
+
+def _done_since(began: float, out: Path, experiment: Experiment) -> bool:
+    """Whether another process has done the run meanwhile, or tried to."""
+    failed = failures.path_of(out, experiment)
+    return records.path_of(out, experiment.fields).exists() or (
+        failed.exists() and failed.stat().st_mtime > began
+    )
+
+
+@contextmanager
+def _lock(job: Job, reports: bool):
+    """Makes sure that no other process does the same run; the first of several devices does."""
+    if not reports:
+        yield None
+        return
+    patient_until = time.monotonic() + job.patience
+    while True:
+        with locks.held(job.lock) as owner:
+            if not owner or time.monotonic() >= patient_until:
+                yield owner
+                return
+        time.sleep(0.5)

@@ -2,8 +2,9 @@
 
 The lock is the operating system's (``flock``): it ends with the process that holds it, however that
 ends, so a kill leaves nothing to clean up. Between machines it holds where the file system passes
-locks on, as NFS does from version 4; where it does not, two machines may do the same run, and the
-later record, which is the same, replaces the earlier.
+locks on, as NFS does from version 4; where it does not, two commands given at once may do the same
+run, and the later record, which is the same, replaces the earlier. One command hands out each run
+once, on any file system.
 """
 
 import os
@@ -33,11 +34,28 @@ def held(path: Path) -> Iterator[str | None]:
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            yield file.read(200).strip() or "another process"
+        except BlockingIOError:
+            yield owner(path)
             return
+        except OSError:  # a file system without locks
+            pass
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield None
+
+
+def taken(path: Path) -> int:
+    """When a lock was last taken, in nanoseconds of the file system's own time; 0 if never."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def owner(path: Path) -> str:
+    """Who took a lock last."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
+    except OSError:
+        return "another process"

@@ -1,10 +1,11 @@
 """Where a run takes place: what changes its speed, not its result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.experiment import Experiment
+from bench.paths import data_root
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Machine:
     devices: int | str = 1
     data_root: Path | None = None
     checkpoint_every: float = 60.0
+
+    def resolved(self) -> "Machine":
+        """The same with the folder in full, for processes that may have another usual one."""
+        return replace(self, data_root=data_root(self.data_root).resolve())
 
     def data_arguments(self, experiment: Experiment) -> dict[str, Any]:
         """All arguments of an experiment's data module, with this machine's folder."""

@@ -1,4 +1,5 @@
-"""Finds plug-ins: a name is a file name in ``algorithms``, ``data``, ``models`` or ``suites``.
+"""Finds plug-ins: a name is a file name in ``algorithms``, ``data``, ``models``, ``suites``
+or ``launchers``.
 
 ``my_method`` on the command line is ``bench/algorithms/my_method.py``, and the class in it is the
 one defined there that carries the same name without underscores, whatever its capitals. Nothing is
@@ -13,7 +14,7 @@ from typing import Any
 
 from bench.errors import BenchError, nearest
 
-KINDS = ("algorithms", "data", "models", "suites")
+KINDS = ("algorithms", "data", "models", "suites", "launchers")
 
 
 def names(kind: str) -> list[str]:

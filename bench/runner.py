@@ -3,15 +3,14 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from bench import failures, jobs, locks, plots, records, tables
-from bench.errors import BenchError, Interrupted
+from bench import failures, jobs, launching, plots, records, tables
+from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
 
@@ -56,6 +55,7 @@ def finish(
     machine: Machine,
     split: str = "test",
     retry_failed: bool = False,
+    launcher: launching.Launcher | None = None,
 ) -> bool:
     """Runs what is missing of a grid, one record after the other; one that fails is noted.
 
@@ -67,10 +67,10 @@ def finish(
         split: which episodes the records are of: ``"test"``, or ``"val"`` for trials of a sweep,
             whose cost is not measured.
         retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
 
     Returns:
-        Whether this process reports: it is the first of several devices, and no other process'
-        worker.
+        Whether this process reports: it is the first of several devices.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
@@ -82,80 +82,48 @@ def finish(
     if not reports:  # what the process that reports tries again, it has forgotten by now
         known = failures.read(out, to_do)
         to_do = [e for e in to_do if e.key not in known]
+    grid = [jobs.Job(e, out, machine, split, split == "test", began) for e in to_do]
+    if launcher is None:
+        _one_by_one(grid, console, reports)
+    elif grid:
+        launching.spread(_measured_once(grid), launcher, console)
+    return reports
+
+
+def _one_by_one(grid: Sequence[jobs.Job], console: Console, reports: bool) -> None:
+    """Does all runs in this process."""
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
-    for number, experiment in enumerate(to_do):
-        with _lock(out, experiment, reports) as owner:
-            if owner:
-                console.print(f"[{number + 1}/{len(to_do)}] {experiment} is run by {owner}")
-                continue
-            if _done_since(began, out, experiment):
-                continue
-            left = time_left(to_do[number:], seconds)
-            console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
-            started = time.monotonic()
-            if reports:
-                failures.forget(out, experiment)
-            repeated = experiment.dataset, experiment.setting, experiment.algorithm
-            measure = split == "test" and repeated not in probed and experiment.iterations > 0
-            try:
-                _one(experiment, out, console, machine, split, reports, measure)
-            except Interrupted:
-                raise
-            except Exception as error:
-                if not reports:
-                    raise
-                failure = failures.write(out, experiment, error)
-                console.print(f"  failed: {failure.message}", style="red", markup=False)
-                if machine.devices != 1:  # the other processes may be gone or wait for this one
-                    raise BenchError(
-                        f"{failure.message}; run the same command again for the rest of the grid"
-                    ) from error
-                continue
-            probed.add(repeated)
+    for number, job in enumerate(grid):
+        experiment, started = job.experiment, time.monotonic()
+        left = time_left([j.experiment for j in grid[number:]], seconds)
+        console.print(f"[{number + 1}/{len(grid)}] {experiment}{left}")
+        measure = job.measure and _repeated(experiment) not in probed
+        outcome = jobs.do(job._replace(measure=measure), console, reports)
+        if outcome.state == "failed":
+            console.print(f"  failed: {outcome.message}", style="red", markup=False)
+        elif outcome.state == "left":
+            console.print(f"  {outcome.message}", markup=False)
+        else:
+            probed.add(_repeated(experiment))
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
-    return reports and not jobs.is_worker()
 
 
-def _one(
-    experiment: Experiment,
-    out: Path,
-    console: Console,
-    machine: Machine,
-    split: str,
-    reports: bool,
-    measure: bool,
-) -> None:
-    """Trains and records one run, then measures what it costs."""
-    from bench import resuming  # which takes seconds to load
-    from bench.training import train
-
-    record = train(experiment, out, split, machine, console.is_terminal, console.print)
-    if not reports:
-        return
-    path = records.path_of(out, experiment.fields)
-    records.write(path, record)  # before the probe: what is finished is kept
-    resuming.forget(out / "checkpoints" / experiment.key)
-    if measure:
-        records.write(path, record | {"cost": cost(experiment, machine, console)})
+def _measured_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
+    """The same jobs for workers, of which the first of several repetitions measures the cost."""
+    first = {_repeated(job.experiment): job.experiment.key for job in reversed(grid)}
+    return [
+        job._replace(
+            out=job.out.resolve(),
+            machine=job.machine.resolved(),
+            measure=job.measure and first[_repeated(job.experiment)] == job.experiment.key,
+        )
+        for job in grid
+    ]
 
 
-def _done_since(began: float, out: Path, experiment: Experiment) -> bool:
-    """Whether another process has done the run meanwhile, or tried to."""
-    failed = failures.path_of(out, experiment)
-    return records.path_of(out, experiment.fields).exists() or (
-        failed.exists() and failed.stat().st_mtime > began
-    )
-
-
-@contextmanager
-def _lock(out: Path, experiment: Experiment, reports: bool):
-    """Makes sure that no other command does the same run; the first of several devices does."""
-    if not reports:
-        yield None
-        return
-    with locks.held(out / "checkpoints" / experiment.key / ".lock") as owner:
-        yield owner
+def _repeated(experiment: Experiment) -> tuple[str, str, str]:
+    return experiment.dataset, experiment.setting, experiment.algorithm
 
 
 def run(
@@ -164,6 +132,7 @@ def run(
     console: Console,
     machine: Machine | None = None,
     retry_failed: bool = False,
+    launcher: launching.Launcher | None = None,
 ) -> None:
     """Runs what is missing of a grid and prints the table of its suite.
 
@@ -173,21 +142,17 @@ def run(
         console: where progress and the table are printed.
         machine: where to run; None: this machine's usual device and folder.
         retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
 
     Raises:
         BenchError: if a run has failed; the rest of the grid is done then.
         Interrupted: after Ctrl-C or SIGTERM.
     """
-    if finish(experiments, out, console, machine or Machine(), retry_failed=retry_failed):
-        conclude(experiments, out, console)
-
-
-def conclude(experiments: Sequence[Experiment], out: Path, console: Console) -> None:
-    """Prints the table of a grid that was worked off, and what of it has failed.
-
-    Raises:
-        BenchError: if a run has failed.
-    """
+    machine = machine or Machine()
+    if not finish(
+        experiments, out, console, machine, retry_failed=retry_failed, launcher=launcher
+    ):
+        return
     suite = experiments[0].suite
     if any(records.path_of(out, e.fields).exists() for e in experiments):
         report(suite, out, console)
@@ -236,21 +201,3 @@ def time_left(to_do: Sequence[Experiment], seconds: dict[str, list[float]]) -> s
         runs = seconds.get(experiment.dataset, so_far)
         total += sum(runs) / len(runs)
     return f", about {timedelta(seconds=round(total))} left for the grid"
-
-
-def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
-    """What one meta-iteration costs; None, and said, where it cannot be measured."""
-    from bench import probe
-
-    build = {
-        "algorithm": experiment.algorithm,
-        "learner": experiment.learner_arguments,
-        "dataset": experiment.dataset,
-        "data": machine.data_arguments(experiment),
-        "accelerator": machine.accelerator,
-    }
-    try:
-        return probe.measure(build)
-    except BenchError as error:
-        console.print(f"cost not measured: {error}", style="yellow")
-        return None

@@ -203,8 +203,8 @@ def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:
     """
     try:
         call(*args, **kwargs)
-    except SystemExit:
-        if not trainer.interrupted:
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):  # not the Trainer's own
             raise
     if trainer.interrupted:
         raise Interrupted(signal.SIGINT)

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench import records, registry, runner
 from bench.errors import BenchError
 from bench.experiment import Experiment
+from bench.launching import Launcher
 from bench.machine import Machine
 from bench.suite import Suite
 
@@ -82,6 +83,7 @@ def tune(
     datasets: Iterable[str] | None = None,
     machine: Machine | None = None,
     retry_failed: bool = False,
+    launcher: Launcher | None = None,
 ) -> pd.DataFrame | None:
     """Runs the trials that are missing, prints them, and writes ``out/tuning/<suite>.csv``.
 
@@ -95,6 +97,7 @@ def tune(
         datasets: only these.
         machine: where to run; None: this machine's usual device and folder.
         retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
 
     Returns:
         One row a trial: data set, setting, algorithm, the swept values, the validation metric.
@@ -103,7 +106,7 @@ def tune(
     grid = trials(suite, algorithms, datasets)
     experiments = [trial.experiment for trial in grid]
     machine = machine or Machine()
-    if not runner.finish(experiments, out, console, machine, "val", retry_failed):
+    if not runner.finish(experiments, out, console, machine, "val", retry_failed, launcher):
         return None
     # of all trials that there are, not only of those asked for now
     done = [t for t in trials(suite) if records.path_of(out, t.experiment.fields).exists()]

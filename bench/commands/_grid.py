@@ -4,10 +4,15 @@ import argparse
 import ast
 from pathlib import Path
 
-from rich.console import Console
-
+from bench import registry
 from bench.errors import BenchError
+from bench.launching import Launcher
 from bench.machine import Machine
+
+EXAMPLES = {
+    "--set": "--set inner_lr=0.5",
+    "--launcher-options": "--launcher-options slurm_partition=gpu",
+}
 
 
 def grid_flags(command: argparse.ArgumentParser) -> None:
@@ -20,7 +25,23 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument(
-        "--jobs", type=int, default=1, help="runs at a time, each on its share of the cores"
+        "--jobs", type=int, help="runs at a time; on this machine each on its share of the cores"
+    )
+    command.add_argument(
+        "--launcher",
+        default="local",
+        metavar="NAME",
+        help="who does the runs: local (processes of this machine), ray (an existing Ray cluster) "
+        "or slurm (a job array); --out must be a folder that all machines share",
+    )
+    command.add_argument(
+        "--launcher-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="ray: address, num_cpus, num_gpus, ...; slurm: what submitit takes, such as "
+        "timeout_min, cpus_per_task, gpus_per_node, mem_gb, slurm_partition",
     )
     command.add_argument(
         "--retry-failed", action="store_true", help="try what has failed before again"
@@ -42,34 +63,35 @@ def machine_of(options: argparse.Namespace) -> Machine:
     return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
 
 
-def workers(options: argparse.Namespace, console: Console) -> bool:
-    """Has other processes do what is to do of a grid, if more than one at a time is asked for.
-
-    Returns:
-        Whether the grid was worked off in this way.
+def launcher_of(options: argparse.Namespace) -> Launcher | None:
+    """Where the workers come from; None if this process is to do all runs.
 
     Raises:
-        BenchError: if ``--jobs`` is no number of jobs, or a job broke down.
+        BenchError: for a launcher or an option that there is not.
     """
-    from bench import jobs
-
-    if options.jobs < 1:
+    if options.jobs is not None and options.jobs < 1:
         raise BenchError(f"--jobs {options.jobs}: give 1 or more")
-    if options.jobs == 1 or jobs.is_worker():
-        return False
-    jobs.spread(options.argv, options.jobs, lambda line: console.print(line, markup=False))
-    return True
+    cls = registry.load("launchers", options.launcher)
+    given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
+    if options.launcher == "local" and options.jobs in (None, 1) and not given:
+        return None
+    if options.devices != "1":
+        raise BenchError(
+            f"--devices {options.devices}: workers use one device each; leave --launcher and "
+            "--jobs out to run one after the other on several devices"
+        )
+    return cls(options.jobs, machine_of(options), given)
 
 
-def setting(text: str) -> tuple[str, object]:
-    """Reads ``name=value``; a value that is no Python literal is a word.
+def setting(text: str, flag: str = "--set") -> tuple[str, object]:
+    """Reads ``name=value``, given with a flag; a value that is no Python literal is a word.
 
     >>> setting("maml.inner_lr=0.5"), setting("batch_norm=support")
     (('maml.inner_lr', 0.5), ('batch_norm', 'support'))
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise BenchError(f"--set {text}: write NAME=VALUE, such as --set inner_lr=0.5")
+        raise BenchError(f"{flag} {text}: write NAME=VALUE, such as {EXAMPLES[flag]}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from bench import registry
-from bench.commands._grid import grid_flags, machine_of, setting, workers
+from bench.commands._grid import grid_flags, launcher_of, machine_of, setting
 
 HELP = "run a suite and print its table"
 
@@ -55,9 +55,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.dry_run:
         runner.plan(experiments, options.out, console, options.retry_failed)
         return
-    out = paths.writable(options.out)
-    if workers(options, console):
-        runner.conclude(experiments, out, console)
-        return
     allocator.keep_memory()
-    runner.run(experiments, out, console, machine_of(options), options.retry_failed)
+    runner.run(
+        experiments,
+        paths.writable(options.out),
+        console,
+        machine_of(options),
+        options.retry_failed,
+        launcher_of(options),
+    )

@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from bench import registry
-from bench.commands._grid import grid_flags, machine_of, workers
+from bench.commands._grid import grid_flags, launcher_of, machine_of
 
 HELP = "choose a suite's settings on validation episodes"
 
@@ -20,7 +20,6 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench import allocator, paths, tuning
 
     allocator.keep_memory()
-    workers(options, console)  # what they leave is reported below
     tuning.tune(
         registry.load("suites", options.suite),
         paths.writable(options.out),
@@ -29,4 +28,5 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.datasets,
         machine_of(options),
         options.retry_failed,
+        launcher_of(options),
     )
