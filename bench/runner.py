@@ -1,6 +1,5 @@
 """Runs a grid: what is finished is skipped, the rest is trained, recorded and tabulated."""
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import failures, jobs, locks, plots, records, tables
+from bench import failures, jobs, locks, plots, ranks, records, tables
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
+from bench.ranks import Parted, Ranks
 
 
 def plan(
@@ -75,46 +75,60 @@ def finish(
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
     """
-    reports = not any(int(os.environ.get(name, 0)) for name in ("LOCAL_RANK", "NODE_RANK"))
-    console.quiet = console.quiet or not reports
+    crew = ranks.join(machine)
+    console.quiet = console.quiet or not crew.first
+    with crew.ending():
+        _work_off(experiments, out, console, machine, split, retry_failed, crew)
+    return crew.first and not jobs.is_worker()
+
+
+def _work_off(
+    experiments: Sequence[Experiment],
+    out: Path,
+    console: Console,
+    machine: Machine,
+    split: str,
+    retry_failed: bool,
+    crew: Ranks,
+) -> None:
+    """Runs what is missing, as the first process finds it."""
     began = time.time()
-    to_do = plan(experiments, out, console, retry_failed)
-    if not reports:  # what the process that reports tries again, it has forgotten by now
-        known = failures.read(out, to_do)
-        to_do = [e for e in to_do if e.key not in known]
+    to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
     for number, experiment in enumerate(to_do):
-        with _lock(out, experiment, reports) as owner:
-            if owner:
+        with _lock(out, experiment, crew.first) as owner:
+            if owner := crew.share(owner):
                 console.print(f"[{number + 1}/{len(to_do)}] {experiment} is run by {owner}")
                 continue
-            if _done_since(began, out, experiment):
+            if crew.share(_done_since(began, out, experiment)):
                 continue
             left = time_left(to_do[number:], seconds)
             console.print(f"[{number + 1}/{len(to_do)}] {experiment}{left}")
-            started = time.monotonic()
-            if reports:
+            started, error = time.monotonic(), None
+            if crew.first:
                 failures.forget(out, experiment)
             repeated = experiment.dataset, experiment.setting, experiment.algorithm
             measure = split == "test" and repeated not in probed and experiment.iterations > 0
             try:
-                _one(experiment, out, console, machine, split, reports, measure)
+                _one(experiment, out, console, machine, split, crew.first, measure)
             except Interrupted:
                 raise
-            except Exception as error:
-                if not reports:
-                    raise
-                failure = failures.write(out, experiment, error)
-                console.print(f"  failed: {failure.message}", style="red", markup=False)
-                if machine.devices != 1:  # the other processes may be gone or wait for this one
-                    raise BenchError(
-                        f"{failure.message}; run the same command again for the rest of the grid"
-                    ) from error
+            except Exception as caught:
+                error = caught
+            try:
+                error = crew.outcome(error)
+            except Parted as parted:
+                if parted.own:
+                    failures.write(out, experiment, error)
+                raise
+            if error:
+                if crew.first:
+                    failure = failures.write(out, experiment, error)
+                    console.print(f"  failed: {failure.message}", style="red", markup=False)
                 continue
             probed.add(repeated)
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
-    return reports and not jobs.is_worker()
 
 
 def _one(

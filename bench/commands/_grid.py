@@ -25,7 +25,10 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--retry-failed", action="store_true", help="try what has failed before again"
     )
-    command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
+    command.add_argument(
+        "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
+    )
+    command.add_argument("--num-nodes", type=int, help="machines that do each run together")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
         "--checkpoint-every",
@@ -38,8 +41,13 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
 
 def machine_of(options: argparse.Namespace) -> Machine:
     """The devices and folders that the flags name."""
-    devices = int(options.devices) if options.devices.isdigit() else options.devices
-    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
+    from bench import ranks
+
+    devices, nodes = ranks.started_outside()
+    if options.devices is not None:
+        devices = int(options.devices) if options.devices.isdigit() else options.devices
+    nodes = options.num_nodes or nodes
+    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
 
 
 def workers(options: argparse.Namespace, console: Console) -> bool:
