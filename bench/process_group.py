@@ -8,6 +8,7 @@ first one that fails, and with the process that asked for them.
 import multiprocessing
 import os
 import pickle
+import re
 import socket
 import tempfile
 import time
@@ -45,7 +46,7 @@ def run(function: Callable, processes: int, limit: float, *arguments: Any) -> li
     with tempfile.TemporaryDirectory() as folder:
         group = torch_processes.start_processes(
             _member,
-            (function, arguments, processes, _free_port(), folder),
+            (function, arguments, processes, free_port(), folder),
             processes,
             join=False,
             daemon=True,
@@ -59,7 +60,10 @@ def run(function: Callable, processes: int, limit: float, *arguments: Any) -> li
                         f"{processes} processes did not end within {limit:g} s: they may wait for "
                         "each other; none is left running"
                     )
-        except torch_processes.ProcessException as error:
+        except (
+            torch_processes.ProcessExitedException,
+            torch_processes.ProcessRaisedException,
+        ) as error:
             raise BenchError(
                 f"process {error.error_index + 1} of {processes} failed: {_reason(error)}"
             ) from None
@@ -88,7 +92,8 @@ def _member(rank: int, function: Callable, arguments, processes: int, port: int,
     Path(folder, str(rank)).write_bytes(pickle.dumps(function(rank, *arguments)))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
     with socket.socket() as found:
         found.bind((LOOPBACK, 0))
         return found.getsockname()[1]
@@ -97,4 +102,4 @@ def _free_port() -> int:
 def _reason(error: Exception) -> str:
     """The last line of a traceback, or how the process ended."""
     said = str(error).strip().splitlines()[-1]
-    return said.removeprefix("bench.errors.BenchError: ")
+    return re.sub(r"^bench\.\w+\.\w+: ", "", said)

@@ -48,11 +48,21 @@ class Ranks:
 
     def __init__(self, number: int = 0, count: int = 1, started: tuple = ()):
         self.number, self.count, self._started = number, count, started
-        self._group = None
+        self._runs = 0
         if count > 1:
             from torch import distributed
 
             self._group = distributed.new_group(backend="gloo", timeout=ALL_DAY)
+            # A notice board, which can be read without waiting for the others to look at it too.
+            address, port = os.environ["MASTER_ADDR"], 0
+            if self.first:
+                self._board = distributed.TCPStore(
+                    address, 0, is_master=True, wait_for_workers=False
+                )
+                port = self._board.port
+            port = self.share(port)
+            if not self.first:
+                self._board = distributed.TCPStore(address, port, is_master=False)
 
     @property
     def first(self) -> bool:
@@ -114,10 +124,13 @@ class Ranks:
 
         if error is not None and not isinstance(error, BenchError):
             raise self._parted(error)
+        self._runs += 1
+        ended = [f"run {self._runs} of process {n}" for n in range(self.count)]
         errors: list[Exception | None] = [None] * self.count
         with self._together(error):
-            patience = ALL_DAY if error is None else PATIENCE
-            distributed.monitored_barrier(self._group, timeout=patience)
+            self._board.set(ended[self.number], "ended")
+            if error is not None:
+                self._board.wait(ended, PATIENCE)
             distributed.all_gather_object(errors, error, group=self._group)
         found = [e for e in errors if e is not None]
         return min(found, key=lambda e: isinstance(e, DivergedElsewhere), default=None)
@@ -176,7 +189,7 @@ def is_lost(error: Exception) -> bool:
 
     said = str(error)
     return isinstance(error, distributed.DistError) or any(
-        word in said for word in ("gloo", "Connection closed by peer", "monitoredBarrier", "NCCL")
+        word in said for word in ("gloo", "Connection closed by peer", "NCCL")
     )
 
 
@@ -200,19 +213,22 @@ def _join(accelerator: str, devices: int | str, nodes: int) -> Ranks:
 
     from bench.training import quiet
 
-    first = int(os.environ.setdefault(FIRST, str(os.getpid())))
-    if first != os.getpid():
-        threading.Thread(target=_end_with, args=(first,), daemon=True).start()
+    if "LOCAL_RANK" not in os.environ:  # nobody started this process as one of several
+        os.environ[FIRST] = str(os.getpid())
+    elif FIRST in os.environ:
+        threading.Thread(target=_end_with, args=(int(os.environ[FIRST]),), daemon=True).start()
     try:
         with quiet():
             fabric = Fabric(
                 accelerator=accelerator, devices=devices, num_nodes=nodes, plugins=plugins()
             )
             fabric.launch()
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (ImportError, TypeError, ValueError, RuntimeError) as error:
         raise BenchError(
             f"accelerator={accelerator!r}, devices={devices!r}, num_nodes={nodes}: {error}"
         ) from None
+    finally:
+        os.environ.pop(FIRST, None)  # those that were started have it
     launcher = fabric.strategy.launcher
     return Ranks(fabric.global_rank, fabric.world_size, tuple(getattr(launcher, "procs", ())))
 
