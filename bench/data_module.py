@@ -197,6 +197,11 @@ class EpisodeSampler(DistributedSampler):
                 f"tasks_per_batch={tasks} cannot be shared evenly by {self.devices} devices: "
                 f"choose a multiple of {self.devices}"
             )
+        if split != "train" and data.listed(split) < self.devices:
+            raise BenchError(
+                f"{data.listed(split)} {split} episodes are too few for {self.devices} devices: "
+                f"each needs one"
+            )
         self.tasks = max(tasks // self.devices, 1)
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 import torch
 
 from bench.episode import MetaBatch, alike
-from bench.errors import Diverged
+from bench.errors import Diverged, DivergedElsewhere
 
 
 def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
@@ -16,10 +16,17 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
         iteration: its number, from 1.
 
     Raises:
-        Diverged: names iteration, task and inner step.
+        Diverged: names iteration, task and inner step; on all devices, if it is so on any: none is
+            left waiting for the others.
     """
-    if torch.isfinite(loss):
+    finite = bool(torch.isfinite(loss))
+    if learner.trainer.strategy.reduce_boolean_decision(finite, all=True):
         return
+    if finite:
+        raise DivergedElsewhere(
+            f"meta-iteration {iteration}: the loss of another device is not finite: choose a "
+            "smaller inner_lr"
+        )
     where = f"meta-iteration {iteration}: the loss is {float(loss):g}"
     weights = [n for n, p in learner.named_parameters() if not p.isfinite().all()]
     if weights:

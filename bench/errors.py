@@ -15,6 +15,10 @@ class Diverged(BenchError):
     """The loss is not finite: it says at which meta-iteration, task and inner step."""
 
 
+class DivergedElsewhere(Diverged):
+    """The same, on another device, which says more."""
+
+
 class Interrupted(BenchError):
     """The run was asked to stop, and can go on.
 

@@ -7,12 +7,23 @@ from contextlib import contextmanager
 
 from bench.errors import Interrupted
 
+NOTED = (signal.SIGINT, signal.SIGTERM)
+
 
 class Signals:
     """What arrived."""
 
     def __init__(self):
         self.number: int | None = None
+
+    def listen(self) -> None:
+        """Handles the signals here, whoever did before, such as Lightning's Trainer.
+
+        It would tell other devices in the middle of whatever they exchange.
+        """
+        if threading.current_thread() is threading.main_thread():  # only there can they be handled
+            for number in NOTED:
+                signal.signal(number, self.note)
 
     def note(self, number: int, frame) -> None:
         """Keeps the first signal; the second does not wait.
@@ -31,14 +42,13 @@ def noted() -> Iterator[Signals]:
 
     What nobody heeded by its end does then what it would have done without.
     """
-    signals, before = Signals(), {}
-    if threading.current_thread() is threading.main_thread():  # only there can they be handled
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, signals.note)
+    signals, before = Signals(), {number: signal.getsignal(number) for number in NOTED}
+    signals.listen()
     try:
         yield signals
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
     if signals.number in before:
         signal.raise_signal(signals.number)

@@ -12,6 +12,7 @@ from bench import failures, locks, records
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
+from bench.ranks import Parted, Ranks
 
 
 class Job(NamedTuple):
@@ -55,38 +56,43 @@ class Outcome(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-def do(job: Job, console: Console, reports: bool = True) -> Outcome:
+def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
     """Trains, tests and records a run; one that fails is noted.
 
     Args:
         job: what to do.
         console: where the progress is printed.
-        reports: whether this process writes: it is the first of several devices.
+        crew: the processes that do it together; None: this one alone. The first one locks, records
+            and measures, and all of them return the same.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
+        Parted: if the processes cannot go on together.
     """
-    experiment, out = job.experiment, job.out
-    with _lock(job, reports) as owner:
-        if owner:
+    experiment, out, crew = job.experiment, job.out, crew or Ranks()
+    with _lock(job, crew.first) as owner:
+        if owner := crew.share(owner):
             return Outcome("left", f"run by {owner}")
-        if _done_since(job.began, out, experiment):
+        if crew.share(_done_since(job.began, out, experiment)):
             return Outcome("left", "done meanwhile by another process")
-        if reports:
+        if crew.first:
             failures.forget(out, experiment)
+        error = None
         try:
-            _run(job, console, reports)
+            _run(job, console, crew.first)
         except Interrupted:
             raise
-        except Exception as error:
-            if not reports:
-                raise
-            failure = failures.write(out, experiment, error)
-            if job.machine.devices != 1:  # the other processes may be gone or wait for this one
-                raise BenchError(
-                    f"{failure.message}; run the same command again for the rest of the grid"
-                ) from error
-            return Outcome("failed", failure.message)
+        except Exception as caught:
+            error = caught
+        try:
+            error = crew.outcome(error)
+        except Parted as parted:
+            if parted.own:
+                failures.write(out, experiment, error)
+            raise
+        if error:
+            message = failures.write(out, experiment, error).message if crew.first else ""
+            return Outcome("failed", message)
     return Outcome("done")
 
 

@@ -14,15 +14,17 @@ class Machine:
 
     Attributes:
         accelerator: as Lightning's Trainer takes it.
-        devices: as Lightning's Trainer takes it.
+        devices: of each node, as Lightning's Trainer takes it.
         data_root: folder of prepared data; None: the usual one.
         checkpoint_every: seconds of training that a kill may cost.
+        nodes: machines that do a run together.
     """
 
     accelerator: str = "auto"
     devices: int | str = 1
     data_root: Path | None = None
     checkpoint_every: float = 60.0
+    nodes: int = 1
 
     def resolved(self) -> "Machine":
         """The same with the folder in full, for processes that may have another usual one."""

@@ -20,10 +20,12 @@ from lightning.pytorch.callbacks import Callback
 
 from bench.errors import BenchError, Interrupted
 from bench.interruption import Signals
+from bench.ranks import Ranks
 
 KEPT = 2
 KEY = "maml-bench run"  # in the checkpoint: of which run it is
 DIGITS = 16
+CONTINUE, SAVE, STOP = range(3)  # what a device may wish after a meta-batch: the most is done
 
 
 class Resume(Callback):
@@ -34,10 +36,19 @@ class Resume(Callback):
         fields: the experiment's, which a checkpoint must share.
         every: seconds between two checkpoints.
         signals: whether somebody asked to stop.
+        crew: the processes that train together.
     """
 
-    def __init__(self, folder: Path, fields: dict[str, Any], every: float, signals: Signals):
+    def __init__(
+        self,
+        folder: Path,
+        fields: dict[str, Any],
+        every: float,
+        signals: Signals,
+        crew: Ranks,
+    ):
         self.folder, self.fields, self.every, self.signals = folder, fields, every, signals
+        self.crew = crew
         self.started = self.saved = time.monotonic()
         self.seconds_before = 0.0
         self.random_state: torch.Tensor | None = None
@@ -61,6 +72,7 @@ class Resume(Callback):
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         """Restores the state of torch's random numbers."""
+        self.signals.listen()
         if self.random_state is not None:
             torch.set_rng_state(self.random_state.cpu())
         self.saved = time.monotonic()
@@ -75,24 +87,35 @@ class Resume(Callback):
         """
         if trainer.is_last_batch:
             return
-        stop = _any(trainer, self.signals.number is not None)
-        if stop or _any(trainer, time.monotonic() - self.saved >= self.every):
+        wish = CONTINUE
+        if self.signals.number is not None:
+            wish = STOP
+        elif time.monotonic() - self.saved >= self.every:
+            wish = SAVE
+        wish = self.crew.most(wish)  # all devices do the same
+        if wish != CONTINUE:
             self.save(trainer)
-        if stop:
+        if wish == STOP:
             raise Interrupted(self.signals.number or signal.SIGTERM)
 
     def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
         """Saves, so that nothing is trained again if the evaluation is stopped."""
         self.save(trainer)
 
+    def on_test_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        """Takes the signals back."""
+        self.signals.listen()
+
+    on_validation_start = on_test_start
+
     def on_test_batch_end(self, trainer: Trainer, learner: LightningModule, *_) -> None:
-        """Stops if the run is to stop.
+        """Stops if the run is to stop: this device, as another one may have no more batches.
 
         Raises:
             Interrupted: if it is to stop.
         """
-        if _any(trainer, self.signals.number is not None):
-            raise Interrupted(self.signals.number or signal.SIGTERM)
+        if self.signals.number is not None:
+            raise Interrupted(self.signals.number)
 
     def save(self, trainer: Trainer) -> None:
         """Writes a checkpoint; a file that is there is whole.
@@ -167,10 +190,3 @@ def _name(step: int, content: bytes) -> str:
 
 def _newest_first(folder: Path) -> Iterator[Path]:
     return iter(sorted(folder.glob("*-*.resume"), reverse=True))
-
-
-def _any(trainer: Trainer, decision: bool) -> bool:
-    """Whether any device decides so, so that all do the same."""
-    if trainer.world_size == 1:
-        return decision
-    return trainer.strategy.reduce_boolean_decision(decision, all=False)

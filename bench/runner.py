@@ -1,6 +1,5 @@
 """Runs a grid: what is finished is skipped, the rest is trained, recorded and tabulated."""
 
-import os
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import failures, jobs, launching, plots, records, tables
+from bench import failures, jobs, launching, plots, ranks, records, tables
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
+from bench.ranks import Ranks
 
 
 def plan(
@@ -75,23 +75,22 @@ def finish(
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
     """
-    reports = not any(int(os.environ.get(name, 0)) for name in ("LOCAL_RANK", "NODE_RANK"))
-    console.quiet = console.quiet or not reports
-    began = time.time()
-    to_do = plan(experiments, out, console, retry_failed)
-    if not reports:  # what the process that reports tries again, it has forgotten by now
-        known = failures.read(out, to_do)
-        to_do = [e for e in to_do if e.key not in known]
-    grid = [jobs.Job(e, out, machine, split, split == "test", began) for e in to_do]
-    if launcher is None:
-        _one_by_one(grid, console, reports)
-    elif grid:
-        launching.spread(_measured_once(grid), launcher, console)
-    return reports
+    crew = ranks.join(machine)
+    console.quiet = console.quiet or not crew.first
+    with crew.ending():
+        began = time.time()
+        # the others do what the first one finds
+        to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
+        grid = [jobs.Job(e, out, machine, split, split == "test", began) for e in to_do]
+        if launcher is None:
+            _one_by_one(grid, console, crew)
+        elif grid:
+            launching.spread(_measured_once(grid), launcher, console)
+    return crew.first
 
 
-def _one_by_one(grid: Sequence[jobs.Job], console: Console, reports: bool) -> None:
-    """Does all runs in this process."""
+def _one_by_one(grid: Sequence[jobs.Job], console: Console, crew: Ranks) -> None:
+    """Does all runs in this process, and those that train along with it."""
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
     for number, job in enumerate(grid):
@@ -99,7 +98,7 @@ def _one_by_one(grid: Sequence[jobs.Job], console: Console, reports: bool) -> No
         left = time_left([j.experiment for j in grid[number:]], seconds)
         console.print(f"[{number + 1}/{len(grid)}] {experiment}{left}")
         measure = job.measure and _repeated(experiment) not in probed
-        outcome = jobs.do(job._replace(measure=measure), console, reports)
+        outcome = jobs.do(job._replace(measure=measure), console, crew)
         if outcome.state == "failed":
             console.print(f"  failed: {outcome.message}", style="red", markup=False)
         elif outcome.state == "left":
@@ -149,9 +148,7 @@ def run(
         Interrupted: after Ctrl-C or SIGTERM.
     """
     machine = machine or Machine()
-    if not finish(
-        experiments, out, console, machine, retry_failed=retry_failed, launcher=launcher
-    ):
+    if not finish(experiments, out, console, machine, retry_failed=retry_failed, launcher=launcher):
         return
     suite = experiments[0].suite
     if any(records.path_of(out, e.fields).exists() for e in experiments):

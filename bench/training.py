@@ -14,7 +14,7 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
-from bench import interruption, records, registry, resuming
+from bench import interruption, ranks, records, registry, resuming
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
@@ -75,6 +75,7 @@ def train(
         Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
     """
     machine = machine or Machine()
+    crew = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     objective = OBJECTIVES[data.spec.kind]
@@ -90,13 +91,15 @@ def train(
     )
     records.provenance()  # notes which commit runs, before anybody changes it
     with quiet(), interruption.noted() as signals:
-        resume = resuming.Resume(folder, experiment.fields, machine.checkpoint_every, signals)
+        resume = resuming.Resume(folder, experiment.fields, machine.checkpoint_every, signals, crew)
         try:
             trainer = Trainer(
                 max_steps=experiment.iterations,
                 max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
                 accelerator=machine.accelerator,
                 devices=machine.devices,
+                num_nodes=machine.nodes,
+                plugins=ranks.plugins(),
                 logger=False,
                 callbacks=[
                     history,
@@ -108,12 +111,13 @@ def train(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
             )
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, ImportError, ValueError, RuntimeError) as error:
             raise BenchError(
                 f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
             ) from None
         if learner.trains:
-            if (found := resuming.find(folder, experiment.fields, say)) is not None:
+            found = resuming.find(folder, experiment.fields, say) if crew.first else None
+            if (found := crew.share(found)) is not None:
                 say(f"going on after iteration {int(found.name.split('-')[0]):,}")
             interruptible(
                 trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True

@@ -15,7 +15,9 @@ from bench import records, resuming, training
 from bench.data.sinusoid import SinusoidDataModule
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
+from bench.interruption import Signals
 from bench.machine import Machine
+from bench.ranks import Ranks
 
 OFTEN = Machine(accelerator="cpu", checkpoint_every=0)
 SCRIPT = """
@@ -23,7 +25,9 @@ import sys
 from pathlib import Path
 from bench import probe, records, runner
 from bench.experiment import Experiment
+from bench.interruption import Signals
 from bench.machine import Machine
+from bench.ranks import Ranks
 cost = dict.fromkeys(records.COST_FIELDS, 1.0)
 probe.measure = lambda build: cost
 grid = [
@@ -130,7 +134,7 @@ def test_random_numbers_go_on_too(tmp_path):
     torch.manual_seed(1)
     state = {"seconds": 1.0, "random": torch.get_rng_state()}
     expected = torch.rand(3)
-    resume = resuming.Resume(tmp_path, {}, 1, None)
+    resume = resuming.Resume(tmp_path, {}, 1, Signals(), Ranks())
     resume.load_state_dict(state)
     resume.on_train_start(None, None)
     assert torch.equal(torch.rand(3), expected)

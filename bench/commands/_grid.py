@@ -46,7 +46,10 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--retry-failed", action="store_true", help="try what has failed before again"
     )
-    command.add_argument("--devices", default="1", help="how many devices, as in Lightning")
+    command.add_argument(
+        "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
+    )
+    command.add_argument("--num-nodes", type=int, help="machines that do each run together")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
         "--checkpoint-every",
@@ -59,8 +62,13 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
 
 def machine_of(options: argparse.Namespace) -> Machine:
     """The devices and folders that the flags name."""
-    devices = int(options.devices) if options.devices.isdigit() else options.devices
-    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
+    from bench import ranks
+
+    devices, nodes = ranks.started_outside()
+    if options.devices is not None:
+        devices = int(options.devices) if options.devices.isdigit() else options.devices
+    nodes = options.num_nodes or nodes
+    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
 
 
 def launcher_of(options: argparse.Namespace) -> Launcher | None:
@@ -75,12 +83,13 @@ def launcher_of(options: argparse.Namespace) -> Launcher | None:
     given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
     if options.launcher == "local" and options.jobs in (None, 1) and not given:
         return None
-    if options.devices != "1":
+    machine = machine_of(options)
+    if machine.devices not in (1, "1") or machine.nodes != 1:
         raise BenchError(
-            f"--devices {options.devices}: workers use one device each; leave --launcher and "
-            "--jobs out to run one after the other on several devices"
+            f"--devices {machine.devices}, --num-nodes {machine.nodes}: workers use one device "
+            "each; leave --launcher and --jobs out to run one after the other on several devices"
         )
-    return cls(options.jobs, machine_of(options), given)
+    return cls(options.jobs, machine, given)
 
 
 def setting(text: str, flag: str = "--set") -> tuple[str, object]:

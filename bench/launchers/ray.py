@@ -52,9 +52,8 @@ class Ray(Launcher):
             said = " ".join(str(error).split())[:300]
             raise BenchError(f"no Ray cluster at address {address!r} ({said}): {START}") from None
         room = ray.cluster_resources()
-        self.where = (
-            f"tasks on a Ray cluster with {room.get('CPU', 0):g} CPU"
-            + (f", {room['GPU']:g} GPU" if "GPU" in room else "")
+        self.where = f"tasks on a Ray cluster with {room.get('CPU', 0):g} CPU" + (
+            f", {room['GPU']:g} GPU" if "GPU" in room else ""
         )
 
     def submit(self, jobs: Sequence[Job]) -> None:
