@@ -81,7 +81,10 @@ def finish(
         began = time.time()
         # the others do what the first one finds
         to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
-        grid = [jobs.Job(e, out, machine, split, split == "test", began) for e in to_do]
+        grid = [
+            jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
+            for e in to_do
+        ]
         if launcher is None:
             _one_by_one(grid, console, crew)
         elif grid:
