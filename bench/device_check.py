@@ -25,6 +25,7 @@ from bench.data import glyphs
 from bench.data.bkt import BKTDataModule
 from bench.data.glyphs import GlyphsDataModule
 from bench.data_module import EpisodeDataModule
+from bench.episode import Episode, MetaBatch, TaskSpec, alike
 from bench.errors import BenchError
 from bench.images.episodes import ImageClasses
 from bench.learner import MetaLearner
@@ -55,12 +56,50 @@ class TinyGlyphs(GlyphsDataModule):
         return ImageClasses.pack(images[:, :, 4:-4, 4:-4], [f"{n}" for n in numbers])
 
 
-# Images, and students whose episodes differ in length and are scored apart.
+class UnevenGlyphs(TinyGlyphs):
+    """The same in tasks of different shapes: every other one lacks a class and a query image.
+
+    Args:
+        **kwargs: see :class:`bench.data.glyphs.GlyphsDataModule`.
+    """
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Classification into up to ``ways`` classes."""
+        return super().spec._replace(varying_ways=True)
+
+    def episodes(self, split: str, index: np.ndarray) -> MetaBatch:
+        """Draws episodes, a list of batches of one task each."""
+        draw = super().episodes
+        return [self._cut(draw(split, np.array([i]))) for i in index]
+
+    def _cut(self, task: Episode) -> Episode:
+        if task.index[0] % 2 == 0:
+            return task
+        ways, shots, queries = (self.hparams[n] for n in ("ways", "shots", "queries"))
+        support, query = (ways - 1) * shots, (ways - 1) * queries - 1
+        return task._replace(
+            support_x=task.support_x[:, :support],
+            support_y=task.support_y[:, :support],
+            query_x=task.query_x[:, :query],
+            query_y=task.query_y[:, :query],
+        )
+
+
+# Images, in tasks of one shape and of several, and students whose episodes differ in length and are
+# scored apart.
+SIZES = {"ways": 3, "shots": 1, "queries": 2}
 DATA = {
-    TinyGlyphs: {"ways": 3, "shots": 1, "queries": 2},
+    UnevenGlyphs: SIZES,
+    TinyGlyphs: SIZES,
     BKTDataModule: {"items": 12, "skills": 3, "shots": 4, "queries": 3, "tested_shots": (1, 2, 4)},
 }
-SMALL = {TinyGlyphs: {"model_options": {"filters": 4}}, BKTDataModule: {}}
+SMALL = {
+    UnevenGlyphs: {"model_options": {"filters": 4}, "head": "prototypes"},
+    TinyGlyphs: {"model_options": {"filters": 4}},
+    BKTDataModule: {},
+}
+UNEVEN = ("maml", "fomaml")  # the others do nothing else with tasks of different shapes
 VARIANTS = {  # engine and batch norm change how the gradient is computed
     ("maml", TinyGlyphs): ({"inner_steps": 3}, {"batch_norm": "support"}),
     ("maml", BKTDataModule): ({"engine": "loop"}, {"engine": "recorded"}),
@@ -160,8 +199,9 @@ def cases(devices: int) -> list[Case]:
     for name in registry.names("algorithms"):
         learner = registry.load("algorithms", name)
         made = [
-            Case(name, learner, data, SMALL[data] | options, DATA[data] | sizes)
+            Case(name, learner, data, _known(learner, SMALL[data] | options), DATA[data] | sizes)
             for data in DATA
+            if data is not UnevenGlyphs or name in UNEVEN
             for options in ({}, *VARIANTS.get((name, data), ()))
         ]
         fitting = [case for case in made if case.fits]
@@ -169,6 +209,11 @@ def cases(devices: int) -> list[Case]:
             raise BenchError(f"{name} takes none of the data that devices are checked with")
         found += fitting
     return found
+
+
+def _known(learner: type[MetaLearner], options: dict[str, Any]) -> dict[str, Any]:
+    """Those of some options that an algorithm has."""
+    return {n: v for n, v in options.items() if n in registry.option_names(learner)}
 
 
 def check(
@@ -203,9 +248,9 @@ class Watch(Callback):
         self.trained: list[list[int]] = []
         self.tested: list[int] = []
 
-    def on_train_batch_start(self, trainer: Trainer, learner, episode, number: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, learner, batch, number: int) -> None:
         """Notes the tasks."""
-        self.trained.append(episode.index.tolist())
+        self.trained.append(_numbers(batch))
 
     def on_before_optimizer_step(self, trainer: Trainer, learner, optimizer) -> None:
         """Notes the first meta-gradient, as the optimiser gets it."""
@@ -213,9 +258,9 @@ class Watch(Callback):
             named = learner.named_parameters()
             self.gradient = {n: _array(p.grad) for n, p in named if p.grad is not None}
 
-    def on_test_batch_start(self, trainer, learner, episode, number, loader=0) -> None:
+    def on_test_batch_start(self, trainer, learner, batch, number, loader=0) -> None:
         """Notes the episodes."""
-        self.tested += episode.index.tolist()
+        self.tested += _numbers(batch)
 
 
 def measure(rank: int, given: Sequence[Case], accelerator: str, devices: int) -> list[Found]:
@@ -256,9 +301,13 @@ def _measured(case: Case, accelerator: str, devices: int) -> Found:
     trainer.test(learner, data, verbose=False)
     rows = {}
     for part in learner.view_scores:
-        rows |= {f"index {part.shots}": part.index}
-        rows |= {f"{n} {part.shots}": v for n, v in (part.episode | part.pooled).items()}
+        rows |= {f"index {part.view}": part.index}
+        rows |= {f"{n} {part.view}": v for n, v in (part.episode | part.pooled).items()}
     return Found(watch.gradient, weights, rows, watch.trained, watch.tested, data.listed("test"))
+
+
+def _numbers(batch: MetaBatch) -> list[int]:
+    return [i for episode in alike(batch) for i in episode.index.tolist()]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
