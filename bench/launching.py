@@ -110,7 +110,11 @@ def _watch(jobs: Sequence[Job], launcher: Launcher, console: Console, signals: S
                 del running[job.experiment.key]
                 if isinstance(outcome, Lost):
                     if attempts[job.experiment.key] < ATTEMPTS:
-                        _print(console, f"{job.experiment}: its worker {outcome.reason}; it goes on", "yellow")
+                        _print(
+                            console,
+                            f"{job.experiment}: its worker {outcome.reason}; it goes on",
+                            "yellow",
+                        )
                         waiting.append(job._replace(patience=PATIENCE))
                         continue
                     outcome = _given_up(job, outcome)

@@ -75,12 +75,13 @@ def launcher_of(options: argparse.Namespace) -> Launcher | None:
     given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
     if options.launcher == "local" and options.jobs in (None, 1) and not given:
         return None
-    if options.devices != "1":
+    machine = machine_of(options)
+    if machine.devices != 1:
         raise BenchError(
-            f"--devices {options.devices}: workers use one device each; leave --launcher and "
-            "--jobs out to run one after the other on several devices"
+            f"--devices {machine.devices}: workers use one device each; leave --launcher and "
+            "--jobs out to do one run after the other on several devices"
         )
-    return cls(options.jobs, machine_of(options), given)
+    return cls(options.jobs, machine, given)
 
 
 def setting(text: str, flag: str = "--set") -> tuple[str, object]:
