@@ -8,7 +8,7 @@ import json
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import records
 from bench.errors import BenchError, Diverged
@@ -24,11 +24,13 @@ class Failure(NamedTuple):
         key: of its experiment.
         message: in one line.
         again: whether the next command should try it without being asked.
+        experiment: the fields of the experiment, as in a record.
     """
 
     key: str
     message: str
     again: bool
+    experiment: dict[str, Any]
 
 
 def path_of(out: Path, experiment: Experiment) -> Path:
@@ -42,10 +44,10 @@ def write(out: Path, experiment: Experiment, error: Exception) -> Failure:
         experiment.key,
         _message(error, experiment),
         isinstance(error, BenchError) and not isinstance(error, Diverged),
+        experiment.fields,
     )
     content = {
         "schema": SCHEMA,
-        "experiment": experiment.fields,
         **failure._asdict(),
         "traceback": "".join(traceback.format_exception(error)),
         "provenance": records.provenance(),
@@ -60,20 +62,44 @@ def read(out: Path, experiments: Sequence[Experiment]) -> dict[str, Failure]:
     Raises:
         BenchError: if a file is not what :func:`write` wrote.
     """
-    found = {}
-    for experiment in experiments:
-        path = path_of(out, experiment)
-        if not path.exists():
-            continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            failure = Failure(*(content[name] for name in Failure._fields))
-            if list(map(type, failure)) != [str, str, bool] or failure.key != experiment.key:
-                raise ValueError("key, message or again is wrong")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BenchError(f"{path}: no note of a failed run ({error}): delete it") from None
-        found[experiment.key] = failure
-    return found
+    paths = {e.key: path_of(out, e) for e in experiments}
+    return {key: _read(path) for key, path in paths.items() if path.exists()}
+
+
+def read_all(out: Path, suite: str | None = None) -> list[Failure]:
+    """All runs under ``out/failed``, or those of one suite, that have no record.
+
+    Raises:
+        BenchError: if a file is not what :func:`write` wrote.
+    """
+    found = [_read(path) for path in sorted(Path(out).glob(f"failed/{suite or '*'}/*.json"))]
+    return [f for f in found if not records.path_of(out, f.experiment).exists()]
+
+
+def _read(path: Path) -> Failure:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        failure = Failure(*(content[name] for name in Failure._fields))
+        if list(map(type, failure)) != [str, str, bool, dict] or failure.key != path.stem:
+            raise ValueError("key, message, again or experiment is wrong")
+        _check(failure, path)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BenchError) as error:
+        raise BenchError(f"{path}: no note of a failed run ({error}): delete it") from None
+    return failure
+
+
+def _check(failure: Failure, path: Path) -> None:
+    """Refuses what could not be put into a table."""
+    experiment = failure.experiment
+    for field, kind in records.FIELDS.items():
+        part, _, name = field.partition(".")
+        if part == "experiment" and not isinstance(experiment[name], kind):
+            raise ValueError(f"{field} is {experiment[name]!r}")
+    if records.path_of(Path(), experiment).parts[1:] != path.parts[-2:]:
+        raise ValueError("experiment.suite and experiment.key say that it belongs elsewhere")
+    for text in (failure.message, experiment["dataset"], experiment["algorithm"]):
+        if not text.isprintable():
+            raise ValueError("there are control characters in it")
 
 
 def forget(out: Path, experiment: Experiment) -> None:
@@ -82,7 +108,8 @@ def forget(out: Path, experiment: Experiment) -> None:
 
 
 def _message(error: Exception, experiment: Experiment) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(c if c.isprintable() else "?" for c in words)
     if _out_of_memory(error):
         return f"out of memory ({text[:200]}): {smaller(experiment)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"
@@ -93,21 +120,23 @@ def _out_of_memory(error: Exception) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in said
-        or "out of memory" in said
+        or any(words in said for words in ("allocate memory", "out of memory", "alloc_failed"))
     )
 
 
 def smaller(experiment: Experiment) -> str:
-    """What would need less, from what the experiment has."""
+    """What would need less memory, from what the experiment has: the same results first."""
     learner, tasks = experiment.learner_arguments, experiment.data_arguments["tasks_per_batch"]
-    wishes = []
-    if learner.get("order") == 2 and not learner.get("recompute"):
-        wishes.append("recompute=True (the same gradient, steps computed twice)")
+    second = learner.get("order") == 2 and experiment.iterations > 0  # only training has a graph
+    same, other = [], []
+    if second and not learner["recompute"] and learner["inner_steps"] > 1:
+        same.append("recompute=True (memory for one inner step, each computed twice)")
     if learner.get("engine") not in ("loop", None):
-        wishes.append("engine=loop (one task at a time)")
+        same.append("engine=loop (memory for one task at a time)")
     if tasks > 1:
-        wishes.append(f"tasks_per_batch={tasks // 2}")
-    if learner.get("order") == 2:
-        wishes.append("order 1, whose memory does not grow with inner_steps")
-    return "try --set " + ", or ".join(wishes) if wishes else "try a smaller model"
+        other.append(f"tasks_per_batch={tasks // 2}")
+    if second:
+        other.append(f"{experiment.algorithm}.order=1 (memory for one inner step, no second order)")
+    hints = [f"for the same results try --set {', or '.join(same)}"] * bool(same)
+    hints += [f"for another experiment --set {', or '.join(other)}"] * bool(other)
+    return "; ".join(hints) or "try a smaller model"

@@ -1,4 +1,4 @@
-"""Finds plug-ins: a name is a file name in ``algorithms``, ``data``, ``models`` and their like.
+"""Finds plug-ins: a name is a file name in a folder such as ``algorithms`` or ``launchers``.
 
 ``my_method`` on the command line is ``bench/algorithms/my_method.py``, and the class in it is the
 one defined there that carries the same name without underscores, whatever its capitals. Nothing is

@@ -177,16 +177,23 @@ def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
     raise BenchError(f"{len(failed)} of {len(experiments)} runs failed: {said}{again}")
 
 
-def report(suite: str, out: Path, console: Console) -> None:
+def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None = None) -> None:
     """Prints the table of a suite from its records, and writes tables and plots.
+
+    Args:
+        suite: its name.
+        out: the results folder.
+        console: where to print.
+        found: the suite's records, if they were read before.
 
     Raises:
         BenchError: if there are no records.
     """
-    found = records.read_all(out, suite)
+    found = found or records.read_all(out, suite)
+    failed = failures.read_all(out, suite)
     if not found:
         raise BenchError(f"no records of suite {suite} under {out}: run maml-bench run {suite}")
-    tables.print_rich(found, console)
+    tables.print_rich(found, console, failed=failed)
     for path in [*tables.write_all(out, found), *plots.write_all(out, found)]:
         console.print(f"wrote {path}", highlight=False)
 

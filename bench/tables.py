@@ -1,6 +1,7 @@
 """Tables from records: Markdown, CSV, LaTeX and the terminal, all from one summary in numbers."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench import failure_tables, failures
 from bench import records as record_files
 from bench.answer_tables import curve, details, is_curve, shares
 from bench.errors import BenchError
+from bench.failures import Failure
 from bench.summary import FIRST_AHEAD, NO_DIFFERENCE, PAIRS, SECOND_AHEAD, frame, summary
 
 __all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
@@ -110,17 +113,23 @@ def caption(table: pd.DataFrame) -> list[str]:
     return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
 
 
-def to_csv(records: list[dict]) -> str:
-    """The summary itself, one column a figure."""
-    return summary(records).to_csv(index=False, float_format="%.7g", lineterminator="\n")
+def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:
+    """The summary itself, one column a figure, and below it a row for each failed run."""
+    table = summary(records)
+    if failed:
+        kinds = {np.dtype(int): "Int64", np.dtype(bool): "boolean"}  # which may be missing
+        table = table.astype({n: kinds[d] for n, d in table.dtypes.items() if d in kinds})
+        table = pd.concat([table, failure_tables.rows(failed)])
+    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
 
 
-def to_markdown(records: list[dict], brief: bool = False) -> str:
-    """GitHub tables and their caption.
+def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failure] = ()) -> str:
+    """GitHub tables, their caption, and which runs have failed.
 
     Args:
         records: of one suite, or several.
         brief: without the table of all metrics of right and wrong answers.
+        failed: the runs that have no record.
     """
     table, parts = summary(records), []
     curves, plain = _curves(table)
@@ -134,7 +143,8 @@ def to_markdown(records: list[dict], brief: bool = False) -> str:
     if len(answers) and not brief:
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
-    return "\n\n".join([*map(_markdown, parts), text]) + "\n"
+    below = [failure_tables.markdown(failed, len(records))] if failed else []
+    return "\n\n".join([*map(_markdown, parts), text, *below]) + "\n"
 
 
 def _markdown(part: pd.DataFrame | str) -> str:
@@ -156,9 +166,13 @@ def _curves(table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]
     return curves, pd.concat(plain) if plain else table[:0]
 
 
-def to_latex(records: list[dict]) -> str:
-    """A booktabs table."""
+def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
+    """A booktabs table, whose caption says what has failed."""
     table = summary(records)
+    notes = caption(table)
+    if failed:
+        words = "; ".join(failure_tables.lines(failed))
+        notes.append(f"{failure_tables.heading(failed, len(records))}: {words}.")
     shown = display(table)
     again = shown[["Data", "Setting"]].duplicated()
     shown.loc[again, ["Data", "Setting"]] = ""
@@ -169,7 +183,7 @@ def to_latex(records: list[dict]) -> str:
         .to_latex(
             hrules=True,
             column_format="l" * len(shown.columns),
-            caption=" ".join(caption(table)).translate(LATEX),
+            caption=" ".join(notes).translate(LATEX),
             position_float="centering",
         )
     )
@@ -178,13 +192,19 @@ def to_latex(records: list[dict]) -> str:
     return text
 
 
-def print_rich(records: list[dict], console: Console, out: Path | None = None) -> None:
+def print_rich(
+    records: list[dict],
+    console: Console,
+    out: Path | None = None,
+    failed: Sequence[Failure] = (),
+) -> None:
     """Prints the table for a terminal of 100 columns or more; bold is the order shown ahead.
 
     Args:
         records: of one suite, or several.
         console: where to print.
         out: the folder in which the same table lies as files, to be named below it.
+        failed: the runs that have no record.
     """
     table, width = summary(records), min(console.width, 116)
     curves, plain = _curves(table)
@@ -231,6 +251,10 @@ def print_rich(records: list[dict], console: Console, out: Path | None = None) -
     if out is not None:
         notes.append(f"Files: {Path(out) / 'tables'}, {Path(out) / 'runs'}.")
     console.print(Text(" ".join(notes), style="dim"), width=width)
+    if failed:
+        console.print(Text(failure_tables.heading(failed, len(records)), style="bold red"))
+        for line in failure_tables.lines(failed):
+            console.print(Text(f"  {line}", style="red"), width=width)
 
 
 def _print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
@@ -280,9 +304,10 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
     paths = []
     for suite in sorted({r["experiment"]["suite"] for r in records}):
         own = [r for r in records if r["experiment"]["suite"] == suite]
+        failed = failures.read_all(out, suite)
         for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
-            record_files.write_text(paths[-1], form(own))
+            record_files.write_text(paths[-1], form(own, failed=failed))
     return paths
 
 

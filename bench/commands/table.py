@@ -22,9 +22,9 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
-    from bench import records, runner, tables
+    from bench import failures, records, runner, tables
 
-    found = records.read_all(options.out)
+    found, failed = records.read_all(options.out), failures.read_all(options.out)
     suites = sorted(
         s for s in {r["experiment"]["suite"] for r in found} if not s.endswith("-tuning")
     )
@@ -34,14 +34,26 @@ def run(options: argparse.Namespace, console: Console) -> None:
             raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
         suites = [name] if suites else []
     if not suites:
-        raise BenchError(f"no records under {options.out}: make some with maml-bench run SUITE")
+        many = f" ({len(failed)} runs have failed, see failed/ there)" if failed else ""
+        raise BenchError(
+            f"no records under {options.out}{many}: make some with maml-bench run SUITE"
+        )
     if options.format == "csv":  # one header, however many suites
-        print(tables.to_csv([r for r in found if r["experiment"]["suite"] in suites]), end="")
+        parts = [[x for x in xs if _suite(x) in suites] for xs in (found, failed)]
+        print(tables.to_csv(*parts), end="")
     for suite in suites:
-        part = [r for r in found if r["experiment"]["suite"] == suite]
+        part = [r for r in found if _suite(r) == suite]
+        missing = [f for f in failed if _suite(f) == suite]
         if options.format == "terminal":
-            runner.report(suite, options.out, console)
+            runner.report(suite, options.out, console, part)
         elif options.format != "csv":
-            print(getattr(tables, f"to_{options.format}")(part))
+            print(getattr(tables, f"to_{options.format}")(part, failed=missing))
         if options.readme:
-            tables.refresh_readme(options.readme, suite, tables.to_markdown(part, brief=True))
+            markdown = tables.to_markdown(part, brief=True, failed=missing)
+            tables.refresh_readme(options.readme, suite, markdown)
+
+
+def _suite(found: dict | tuple) -> str:
+    """Of a record, or of a failed run."""
+    experiment = found["experiment"] if isinstance(found, dict) else found.experiment
+    return experiment["suite"]

@@ -1,6 +1,7 @@
 """An existing Ray cluster."""
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Ray(Launcher):
                 "--launcher ray needs Ray: pip install 'maml-bench[ray]', here and on the cluster"
             ) from None
         options = dict(options)
-        address = options.pop("address", "auto")
+        address = str(options.pop("address", os.environ.get("RAY_ADDRESS", "auto")))
         gpus = {"num_gpus": 1} if machine.accelerator in ("gpu", "cuda") else {}
         self.ray, self.at_once = ray, jobs
         self.tasks: dict[Any, Job] = {}
@@ -47,8 +48,9 @@ class Ray(Launcher):
         except (TypeError, ValueError) as error:
             raise BenchError(f"--launcher-options: Ray says: {error}") from None
         try:
+            _reach(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             said = " ".join(str(error).split())[:300]
             raise BenchError(f"no Ray cluster at address {address!r} ({said}): {START}") from None
         room = ray.cluster_resources()
@@ -86,6 +88,13 @@ class Ray(Launcher):
     def close(self) -> None:
         """Leaves the cluster."""
         self.ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises OSError if nobody answers there: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _do(job: Job, folder: Path) -> Outcome:

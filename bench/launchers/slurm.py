@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 import warnings
@@ -11,7 +12,7 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, Interrupted
 from bench.jobs import Job, Outcome, do_unwatched
 from bench.launching import PATIENCE, Launcher, Lost
 from bench.machine import Machine
@@ -171,7 +172,12 @@ class Work:
         self.threads = threads
 
     def __call__(self, job: Job) -> Outcome:
-        """Does the job."""
+        """Does the job; SIGTERM, which submitit lets pass, ends it while nothing is trained.
+
+        Raises:
+            Interrupted: if it was cancelled.
+        """
+        signal.signal(signal.SIGTERM, _stop)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # read when torch is imported
         return do_unwatched(job)
 
@@ -180,6 +186,10 @@ class Work:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, job._replace(patience=PATIENCE))
+
+
+def _stop(number: int, frame) -> None:
+    raise Interrupted(number)
 
 
 def _line(error: Exception) -> str:
