@@ -126,6 +126,7 @@ def power_cut(rank):
     at_task(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("happens", [told_to_stop, told_to_stop_while_testing])
 def test_a_stop_is_everybodys_and_only_one_says_so(undisturbed, tmp_path, happens):
     first, second = process_group.run(work, 2, 60, tmp_path, happens)
@@ -135,6 +136,7 @@ def test_a_stop_is_everybodys_and_only_one_says_so(undisturbed, tmp_path, happen
     goes_on(tmp_path, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_power_cut_loses_nothing_that_was_saved(undisturbed, tmp_path):
     with pytest.raises(BenchError, match="signal SIGKILL"):
         process_group.run(work, 2, 60, tmp_path, power_cut)
@@ -188,6 +190,7 @@ def unreadable(rank):
     at_task(fail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("happens", "noted"),
     [(odd_error, "RuntimeError: something odd"), (unreadable, "the file of this task is damaged")],
@@ -272,18 +275,25 @@ def by_slurm(out):
     return [command(*arguments, **both, SLURM_PROCID=n, SLURM_LOCALID=n) for n in (0, 1)]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The record of one device."""
+    out = tmp_path_factory.mktemp("one")
+    assert cli.main([*COMMAND, "--out", str(out)]) == 0
+    (record,) = records.read_all(out, "quick")
+    return record
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [by_lightning, by_torchrun, by_slurm])
-def test_a_command_runs_on_two_devices_however_they_are_started(tmp_path, start):
+def test_a_command_runs_on_two_devices_however_they_are_started(tmp_path, start, alone):
     processes = start(tmp_path)
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), said
     assert "".join(out for out, _ in said).count("1 runs, 0 done, 1 to do") == 1
     (record,) = records.read_all(tmp_path, "quick")
-    assert cli.main([*COMMAND, "--out", str(tmp_path / "one")]) == 0
-    (one,) = records.read_all(tmp_path / "one", "quick")
-    rows, others = (r["evaluation"]["per_episode"]["mse"] for r in (one, record))
-    assert record["evaluation"]["index"] == one["evaluation"]["index"] == list(range(17))
+    rows, others = (r["evaluation"]["per_episode"]["mse"] for r in (alone, record))
+    assert record["evaluation"]["index"] == alone["evaluation"]["index"] == list(range(17))
     np.testing.assert_allclose(others, rows, rtol=1e-5)
     assert record["cost"]
 
@@ -300,9 +310,9 @@ if __name__ == "__main__":
     from bench.experiment import Experiment
     from bench.machine import Machine
     probe.measure = lambda build: dict.fromkeys(records.COST_FIELDS, 1.0)
-    grid = [Experiment("tiny", "sinusoid", "maml", 400, 4, data={"val_episodes": 21, "shots": 5})]
+    grid = [Experiment("tiny", "sinusoid", "maml", 3000, 4, data={"val_episodes": 21, "shots": 5})]
     machine = Machine("cpu", 2, checkpoint_every=0.05)
-    run.run = lambda options, console: runner.run(grid, out, console, machine)
+    run.run = lambda options, console: runner.finish(grid, out, console, machine) and None
     sys.exit(cli.main(["run", "quick"]))
 """
 
@@ -322,31 +332,19 @@ def gone(pid, seconds=30):
 
 
 @pytest.mark.slow
-def test_whatever_is_killed_the_rest_ends_and_the_run_goes_on(tmp_path):
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_ends_the_other(tmp_path, killed):
     script, out = tmp_path / "script.py", tmp_path / "out"
     script.write_text(SCRIPT)
-    whole = command(script, tmp_path / "whole")
-    assert whole.communicate(timeout=120)[1] == ""
-    for kill in ("second", "first", "stop", "both"):
-        process = command(script, out)
-        for line in process.stdout:
-            if line.startswith("["):
-                break
-        before = set(out.glob("checkpoints/*/*.resume"))
-        while set(out.glob("checkpoints/*/*.resume")) <= before and process.poll() is None:
-            time.sleep(0.05)
-        second = int((out / "1").read_text())
-        if kill == "both":
-            os.killpg(process.pid, signal.SIGKILL)
-        elif kill == "stop":
-            process.send_signal(signal.SIGTERM)
-        else:
-            os.kill(second if kill == "second" else process.pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
-        assert gone(second)
-        assert process.returncode in {"second": (2, -9), "stop": (143,)}.get(kill, (-9,)), said
-        assert said.count("\n") <= 1  # one message, from one process
     process = command(script, out)
-    assert "going on after iteration" in process.communicate(timeout=120)[0]
-    assert len(results(out)) == 1
-    assert results(out) == results(tmp_path / "whole")
+    while not list(out.glob("checkpoints/*/*.resume")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    both = [int((out / str(rank)).read_text()) for rank in (0, 1)]
+    assert both[0] == process.pid
+    os.kill(both[killed], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert gone(both[1])
+    assert process.returncode in ((2, -9) if killed else (-9,))
+    assert said.count("\n") <= 1  # one message, from one process
+    assert not failures.read(out, GRID)
