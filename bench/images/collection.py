@@ -97,10 +97,14 @@ def check_splits(where: object, images: list[Found]) -> None:
         label, found = next(iter(shared.items()))
         raise BenchError(
             f"{where}: class {label!r} is in {' and '.join(sorted(found))}{others(shared)}: "
-            "a class belongs to one split"
+            "a class belongs to one split; of a set with the same classes everywhere, give one "
+            "folder as --source"
         )
     if missing := set(SPLITS) - set.union(set(), *splits.values()):
-        raise BenchError(f"{where}: no images for {' and '.join(sorted(missing))}")
+        raise BenchError(
+            f"{where}: no images for {' and '.join(sorted(missing))}: training, validation and "
+            "test need classes of their own"
+        )
 
 
 def counts(images: list[Found]) -> dict[str, tuple[int, int]]:
