@@ -91,7 +91,10 @@ def check_splits(where: object, images: list[Found]) -> None:
     """
     check_classes(where, images)
     if missing := set(SPLITS) - {image.split for image in images}:
-        raise BenchError(f"{where}: no images for {' and '.join(sorted(missing))}")
+        raise BenchError(
+            f"{where}: no images for {' and '.join(sorted(missing))}: training, validation and "
+            "test need classes of their own"
+        )
 
 
 def check_classes(where: object, images: list[Found]) -> None:
@@ -108,7 +111,8 @@ def check_classes(where: object, images: list[Found]) -> None:
         label, found = next(iter(shared.items()))
         raise BenchError(
             f"{where}: class {label!r} is in {' and '.join(sorted(found))}{others(shared)}: "
-            "a class belongs to one split"
+            "a class belongs to one split; of a set with the same classes everywhere, give one "
+            "folder as --source"
         )
 
 

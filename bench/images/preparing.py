@@ -28,7 +28,8 @@ from bench.records import write_text
 MODES = {1: "L", 3: "RGB"}
 # A published set may hold a few images in two splits, and its numbers are with them; more is a
 # class under two names, or a split copied into another.
-MOST_SHARED = 0.01
+MOST_SHARED = 0.01  # of the images of a split
+FEW_SHARED = 10  # images, however small the split
 
 
 class ImageSet(NamedTuple):
@@ -217,7 +218,8 @@ def duplicates(where: Path | str, found: Collection, digests: list[bytes]) -> li
         Notes.
 
     Raises:
-        BenchError: if more than :data:`MOST_SHARED` of a split's images are in another one too.
+        BenchError: if more than :data:`MOST_SHARED` of a split's images, and more than
+            :data:`FEW_SHARED`, are in another one too.
     """
     first: dict[bytes, int] = {}
     within, shared, example = 0, {}, {}
@@ -236,7 +238,7 @@ def duplicates(where: Path | str, found: Collection, digests: list[bytes]) -> li
     notes = []
     for (a, b), count in shared.items():
         said = f"{count:,} images of {b} are in {a} too, pixel by pixel, such as {example[a, b]}"
-        if count > MOST_SHARED * min(counts[a][1], counts[b][1]):
+        if count > max(MOST_SHARED * min(counts[a][1], counts[b][1]), FEW_SHARED):
             raise BenchError(f"{where}: {said}: this is no split; nothing was written")
         notes.append(f"CAUTION: {said}.")
     if within:

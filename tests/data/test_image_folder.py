@@ -92,3 +92,29 @@ def test_too_few_classes():
     with pytest.raises(BenchError, match="5 classes are too few for three splits"):
         class_splits.drawn(list("abcde"), "here")
     assert [len(v) for v in class_splits.drawn(list("abcdef"), "").values()] == [2, 2, 2]
+
+
+def grey(path, value, size=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(path)
+
+
+def test_the_endings_that_torchvision_takes(tmp_path):
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    for label in range(6):
+        for number, ending in enumerate(IMG_EXTENSIONS):
+            grey(tmp_path / "in" / f"kind {label}" / f"a{ending}", 20 * label + number)
+    (tmp_path / "in" / "kind 0" / "notes.txt").touch()
+    said = image_folder.prepare(tmp_path / "in", tmp_path / "root")
+    assert "train 2 classes and 18 images" in said
+
+
+def test_an_ordinary_set_has_to_be_given_by_one_folder(tmp_path):
+    for split in ("train", "val", "test"):
+        for label in range(6):
+            grey(tmp_path / "in" / split / f"kind {label}" / f"{split}.png", 30 * label)
+    with pytest.raises(BenchError, match="is in .* and .*give one folder as --source"):
+        image_folder.prepare(tmp_path / "in", tmp_path / "root")
+    said = image_folder.prepare(tmp_path / "in" / "train", tmp_path / "root")
+    assert "train 2 classes and 2 images" in said

@@ -1,4 +1,5 @@
-"""What is left of ``prepare`` when it is killed, or when two of them run at once."""
+"""What ``prepare`` says of images that occur twice; what is left of it when it is killed, or when
+two of them run at once."""
 
 import io
 import random
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.data import mini_imagenet
+from bench.errors import BenchError
 from bench.images import packed
 
 # Says that it is ready, waits for a line, then prepares as often as it is told.
@@ -50,6 +52,31 @@ def started(source, root, times):
 def go(child):
     child.stdin.write("\n")
     child.stdin.flush()
+
+
+def test_images_of_two_splits_are_counted(source, tmp_path):
+    for i in range(3):
+        (source / "val" / "e" / f"copy {i}.png").write_bytes(
+            (source / "train" / "a" / f"{i}.png").read_bytes()
+        )
+    (source / "test" / "g" / "copy.png").write_bytes((source / "val" / "f" / "0.png").read_bytes())
+    (source / "test" / "g" / "twin.png").write_bytes((source / "test" / "g" / "0.png").read_bytes())
+    said = mini_imagenet.prepare(source, tmp_path / "root")
+    assert "CAUTION: 3 images of val are in train too, pixel by pixel, such as train/a/" in said
+    assert "CAUTION: 1 images of test are in val too, pixel by pixel, such as " in said
+    assert "test/g/copy.png" in said
+    assert "1 images occur more than once within their split." in said
+
+
+def test_a_class_under_two_names_is_refused(source, tmp_path):
+    for i in range(11):
+        (source / "test" / "g" / f"{i}.png").write_bytes(
+            (source / "train" / "a" / f"{i}.png").read_bytes()
+        )
+    match = "11 images of test are in train too, pixel by pixel, .*: this is no split"
+    with pytest.raises(BenchError, match=match):
+        mini_imagenet.prepare(source, tmp_path / "root")
+    assert not list(tmp_path.glob("root/*"))
 
 
 @pytest.mark.slow

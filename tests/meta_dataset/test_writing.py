@@ -73,9 +73,9 @@ def test_a_class_in_two_splits_and_a_copied_split_are_refused(tmp_path, made):
     with pytest.raises(BenchError, match="class 'a' is in test and train"):
         writing.write("made", Collection("x", twice, list, []), "here", tmp_path)
     image = made.pictures(made.PLAIN[:1])[made.PLAIN[0]]
-    copied = [Found(s, s, f"{s}/{i}") for s in ("train", "test") for i in range(3)]
-    stream = lambda: enumerate([*image[:3], *image[:3]])  # noqa: E731
-    with pytest.raises(BenchError, match="3 images of test are in train too"):
+    copied = [Found(s, s, f"{s}/{i}") for s in ("train", "test") for i in range(12)]
+    stream = lambda: enumerate([*image[:12], *image[:12]])  # noqa: E731
+    with pytest.raises(BenchError, match="12 images of test are in train too"):
         writing.write("made", Collection("x", copied, stream, []), "here", tmp_path)
     assert not (tmp_path / "made").exists()
 

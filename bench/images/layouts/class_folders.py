@@ -8,7 +8,8 @@ from bench.errors import BenchError
 from bench.images.collection import Collection, Found, of_files
 
 LAYOUT = "{train,val,test}/<class>/*.jpg or *.png"
-IMAGES = (".jpg", ".jpeg", ".png")
+# what torchvision's ImageFolder takes
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 def read(tree: Tree) -> Collection | None:

@@ -1,5 +1,7 @@
 """The same images in every layout: the same episodes, bit for bit."""
 
+import os
+import pickle
 import zipfile
 from pathlib import PurePosixPath
 
@@ -129,6 +131,27 @@ def test_files_that_hold_something_else_are_named(
     source = written(layout, few_images)
     (source / file).write_bytes(content)
     refused(source, tmp_path, file.split("/")[-1].replace(".", r"\."))
+
+
+@pytest.mark.parametrize(
+    ("layout", "file"),
+    [
+        ("cache_pickles", "mini-imagenet-cache-val.pkl"),
+        ("category_split_pickles", "miniImageNet_category_split_val.pickle"),
+        ("libfewshot_cache", "val.pth"),
+    ],
+)
+def test_a_malicious_pickle_is_refused(layout, file, few_images, written, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'mark'}",)
+
+    source = written(layout, few_images)
+    honest = pickle.loads((source / file).read_bytes())
+    (source / file).write_bytes(pickle.dumps([honest, Attack()]))
+    name = file.replace(".", r"\.")
+    refused(source, tmp_path, rf"{name}: this pickle wants \w+\.system.*do not trust it")
+    assert not (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize("missing", ["train", "val", "test"])
