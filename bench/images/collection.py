@@ -3,7 +3,6 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -62,12 +61,15 @@ def order(images: list[Found]) -> list[int]:
 
     By split, class, and name within the class, numbers in names by their value.
     """
+    classes = defaultdict(list)
+    for number, image in enumerate(images):
+        classes[image[:2]].append(number)
 
-    def key(number: int) -> tuple:
-        split, label, name = images[number]
-        return split, natural(label), natural(PurePosixPath(name).name)
+    def name(number: int) -> tuple:
+        return natural(images[number].name.rpartition("/")[2])
 
-    return sorted(range(len(images)), key=key)
+    in_order = sorted(classes, key=lambda one: (one[0], natural(one[1])))
+    return [number for one in in_order for number in sorted(classes[one], key=name)]
 
 
 def natural(text: str) -> tuple:
