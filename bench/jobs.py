@@ -69,9 +69,9 @@ def do(job: Job, console: Console, reports: bool = True) -> Outcome:
     experiment, out = job.experiment, job.out
     with _lock(job, reports) as owner:
         if owner:
-            return Outcome("left", f"run by {owner}")
+            return Outcome("left", f"is run by {owner}")
         if _done_since(job.began, out, experiment):
-            return Outcome("left", "done meanwhile by another process")
+            return Outcome("left", "was done by another process meanwhile")
         if reports:
             failures.forget(out, experiment)
         try:
