@@ -72,9 +72,9 @@ def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
     experiment, out, crew = job.experiment, job.out, crew or Ranks()
     with _lock(job, crew.first) as owner:
         if owner := crew.share(owner):
-            return Outcome("left", f"run by {owner}")
+            return Outcome("left", f"is run by {owner}")
         if crew.share(_done_since(job.began, out, experiment)):
-            return Outcome("left", "done meanwhile by another process")
+            return Outcome("left", "was done by another process meanwhile")
         if crew.first:
             failures.forget(out, experiment)
         error = None

@@ -102,7 +102,7 @@ def _watch(jobs: Sequence[Job], launcher: Launcher, console: Console, signals: S
             if batch := [waiting.popleft() for _ in range(min(room, len(waiting)))]:
                 launcher.submit(batch)
                 if not attempts:
-                    console.print(f"{len(jobs)} runs, {launcher.where}", highlight=False)
+                    _print(console, f"{len(jobs)} run{'s' * (len(jobs) > 1)}, {launcher.where}")
                 attempts.update(job.experiment.key for job in batch)
                 running |= {job.experiment.key: job for job in batch}
             for job, outcome in launcher.ended():
@@ -161,7 +161,7 @@ def _say(job: Job, outcome: Outcome, count: str, console: Console) -> None:
         _print(console, f"{job.experiment} has failed ({count}): {outcome.message}", "red")
         _await(failures.path_of(job.out, job.experiment))
     else:
-        _print(console, f"{job.experiment} is {outcome.message} ({count})")
+        _print(console, f"{job.experiment} {outcome.message} ({count})")
     for line in outcome.said:
         _print(console, f"  {line}")
 

@@ -105,7 +105,7 @@ def _one_by_one(grid: Sequence[jobs.Job], console: Console, crew: Ranks) -> None
         if outcome.state == "failed":
             console.print(f"  failed: {outcome.message}", style="red", markup=False)
         elif outcome.state == "left":
-            console.print(f"  {outcome.message}", markup=False)
+            console.print(f"  it {outcome.message}", markup=False)
         else:
             probed.add(_repeated(experiment))
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)

@@ -1,12 +1,16 @@
+import errno
 import json
-import os
+import re
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
 
-from bench import cli, failures, locks, records, runner, training, tuning
+from bench import cli, failures, jobs, locks, records, runner, training, tuning
+from bench.commands._grid import setting
 from bench.errors import BenchError
 from bench.machine import Machine
 from bench.suite import Study, Suite
@@ -101,15 +105,40 @@ def test_what_the_user_can_mend_is_tried_again_unasked(tmp_path, console, monkey
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        OSError(12, "Cannot allocate memory"),
     ],
 )
-def test_out_of_memory_names_what_would_need_less(tmp_path, error):
-    message = failures.write(tmp_path, GRID[0], error).message
-    assert message.startswith("out of memory (")
-    assert "recompute=True" in message
-    assert "tasks_per_batch=4" in message
-    assert "order 1" in message
-    assert "recompute" not in failures.write(tmp_path, GRID[1], error).message  # first order
+def test_out_of_memory_is_told_from_other_errors(tmp_path, error):
+    failure = failures.write(tmp_path, GRID[0], error)
+    assert failure.message.startswith("out of memory (")
+    assert not failure.again
+    assert "out of memory" not in failures.write(tmp_path, GRID[0], RuntimeError("else")).message
+
+
+def hinted(experiment):
+    """The settings that would need less: for the same results, and for another experiment."""
+    same, _, other = failures.smaller(experiment).partition("for another experiment")
+    return [re.findall(r"[\w.]+=\w+", part) for part in (same, other)]
+
+
+def test_out_of_memory_names_what_would_need_less():
+    assert hinted(GRID[0]) == [
+        ["recompute=True", "engine=loop"],
+        ["tasks_per_batch=4", "maml.order=1"],
+    ]
+    assert hinted(GRID[1]) == [["engine=loop"], ["tasks_per_batch=4"]]  # first order
+    assert hinted(GRID[2]) == [["engine=loop"], ["tasks_per_batch=4"]]  # is not trained
+    settings = {"recompute": True, "engine": "loop", "tasks_per_batch": 1, "maml.order": 1}
+    (least,) = DIVERGES.experiments(["maml"], settings=settings)
+    assert failures.smaller(least) == "try a smaller model"
+
+
+def test_what_is_hinted_at_can_be_set_and_keeps_the_results_that_it_says():
+    for words, same in zip(hinted(GRID[0]), (True, False)):
+        for word in words:
+            (run,) = DIVERGES.experiments(["maml"], settings=dict([setting(word)]))
+            assert (run.key == GRID[0].key) == same
 
 
 def test_a_trial_that_diverged_does_not_end_a_sweep(tmp_path, console):
@@ -124,13 +153,29 @@ def test_weights_that_are_not_finite_are_told_apart(tmp_path):
         training.train(grid, tmp_path, machine=CPU, progress=False)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"key": 1, "message": 2, "again": 3}'])
-def test_a_strange_note_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda note: "",
+        lambda note: "{}",
+        lambda note: "[1]",
+        lambda note: json.dumps(note | {"message": 2}),
+        lambda note: json.dumps(note | {"message": "\x1b[2J"}),
+        lambda note: json.dumps(note | {"key": "another"}),
+        lambda note: json.dumps(note | {"experiment": note["experiment"] | {"seed": "0"}}),
+        lambda note: json.dumps(note | {"experiment": note["experiment"] | {"suite": "../up"}}),
+        lambda note: json.dumps(note | {"experiment": note["experiment"] | {"suite": "other"}}),
+        lambda note: json.dumps(note | {"experiment": {"suite": "tiny"}}),
+    ],
+)
+def test_a_strange_note_is_named(tmp_path, change):
+    failures.write(tmp_path, GRID[0], ValueError("why"))
+    assert failures.read_all(tmp_path, "tiny") == list(failures.read(tmp_path, GRID).values())
     path = failures.path_of(tmp_path, GRID[0])
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
-    with pytest.raises(BenchError, match=rf"{GRID[0].key}\.json: no note of a failed run"):
-        failures.read(tmp_path, GRID)
+    path.write_text(change(json.loads(path.read_text())))
+    for read in (lambda: failures.read(tmp_path, GRID), lambda: failures.read_all(tmp_path)):
+        with pytest.raises(BenchError, match=rf"{GRID[0].key}\.json: no note of a failed run"):
+            read()
 
 
 # Several processes -------------------------------------------------------------------------------
@@ -168,23 +213,26 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path, console, monkeypatch):
     assert len(records.read_all(tmp_path, "tiny")) == 1
 
 
-COMMAND = ["run", "quick", "--datasets", "sinusoid", "--algorithms", "maml", "fomaml", "--set"]
-COMMAND += ["iterations=20", "val_episodes=10", "test_episodes=20"]
+@pytest.mark.skipif(locks.fcntl is None, reason="no flock")
+def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with locks.held(tmp_path / ".lock") as owner:
+        assert owner is None
 
 
-def test_two_jobs_do_each_run_once_and_the_table_is_that_of_one(tmp_path, capfd):
-    assert cli.main([*COMMAND, "--out", str(tmp_path / "two"), "--jobs", "2"]) == 0
-    said = capfd.readouterr().out
-    assert "job 1: " in said
-    assert "job 2: " in said
-    assert "MAML, second order" in said
-    threads = max((os.cpu_count() or 1) // 2, 1)
-    found = records.read_all(tmp_path / "two", "quick")
-    assert len(found) == 2
-    assert {r["provenance"]["threads"] for r in found} == {threads}
-    assert sum("] sinusoid" in line and "run by" not in line for line in said.splitlines()) == 2
+def test_a_patient_job_waits_for_the_lock_of_a_lost_machine(tmp_path, console):
+    job = jobs.Job(GRID[1], tmp_path, CPU, "test", False, time.time(), patience=60)
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(job.lock)], **options) as process:
+        process.stdout.readline()
+        threading.Timer(0.7, process.kill).start()
+        assert jobs.do(job, console).state == "done"
+    assert jobs.do(job, console) == ("left", "was done by another process meanwhile", ())
 
 
 def test_jobs_must_be_a_number(tmp_path, capsys):
-    assert cli.main([*COMMAND, "--out", str(tmp_path), "--jobs", "0"]) == 2
+    assert cli.main(["run", "quick", "--out", str(tmp_path), "--jobs", "0"]) == 2
     assert "--jobs 0: give 1 or more" in capsys.readouterr().err

@@ -213,7 +213,7 @@ def test_what_another_command_does_is_left_to_it_by_all(tmp_path):
     with locks.held(tmp_path / "checkpoints" / GRID[1].key / ".lock"):
         (_, error, said), _ = process_group.run(work, 2, 60, tmp_path)
     assert error is None
-    assert f"run by process {os.getpid()} on" in said
+    assert f"is run by process {os.getpid()} on" in said
     assert results(tmp_path).keys() == {"maml", "no_adaptation"}
 
 

@@ -1,28 +1,49 @@
-import json
 import os
 import subprocess
 import sys
 import time
 
 import pytest
+import torch
+from rich.console import Console
 
-# The command line on a grid of two short runs, without what other tests are for
-SCRIPT = """
+from bench import records, runner
+from bench.machine import Machine
+from bench.suite import Study, Suite
+
+SUITE = Suite(
+    name="tiny",
+    description="two short runs",
+    studies=(
+        Study(
+            dataset="sinusoid",
+            shots=(5,),
+            iterations=300,
+            validations=2,
+            data={"val_episodes": 10, "test_episodes": 20},
+            algorithms={"maml": {}, "fomaml": {}},
+        ),
+    ),
+)
+# the command line on this suite, without what other tests are for
+SCRIPT = f"""
 import sys
-from bench import cli, jobs, runner
+from bench import cli, runner
 from bench.suite import Study, Suite
 from bench.suites import quick
-study = Study(
-    dataset="sinusoid", shots=(5,), iterations=300, validations=2,
-    data={"val_episodes": 10, "test_episodes": 20}, algorithms={"maml": {}, "fomaml": {}},
-)
-quick.SUITE = Suite("tiny", "two short runs", (study,))
+quick.SUITE = {SUITE!r}
 once = runner._measured_once
 runner._measured_once = lambda grid: [job._replace(measure=False) for job in once(grid)]
-jobs.cost = lambda *arguments: None
 runner.report = lambda *arguments: None
 sys.exit(cli.main(sys.argv[1:]))
 """
+
+
+def result(out):
+    (path,) = out.glob("runs/tiny/*-maml-*.json")
+    record = records.read(path)
+    assert record["provenance"]["threads"] == 1
+    return record["metrics"], record["evaluation"], record["training"]["validation"]
 
 
 class Grid:
@@ -36,7 +57,8 @@ class Grid:
 
     def __init__(self, out, *flags, **environment):
         self.out = out
-        command = ["run", "quick", "--accelerator", "cpu", "--checkpoint-every", "0.1"]
+        command = ["run", "quick", "--algorithms", "maml", "--accelerator", "cpu"]
+        command += ["--checkpoint-every", "0.1"]
         self.process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, *command, "--out", str(out), *flags],
             env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
@@ -52,24 +74,21 @@ class Grid:
         assert self.process.returncode == code, said
         return " ".join(said.split())
 
-    def worker(self, algorithm):
-        """The process that trains it, once it has saved for the first time."""
+    def worker(self, other_than=None):
+        """The process that trains MAML, once it has saved."""
         until = time.monotonic() + 120
         while time.monotonic() < until and self.process.poll() is None:
-            for path in self.out.glob(f"checkpoints/*-{algorithm}-*/*.resume"):
-                return int((path.parent / ".lock").read_text().split()[1])
+            for path in self.out.glob("checkpoints/*-maml-*/*.resume"):
+                pid = int((path.parent / ".lock").read_text().split()[1])
+                if pid != other_than:
+                    return pid
             time.sleep(0.02)
         self.process.kill()
         raise AssertionError(f"nothing was saved: {self.process.communicate()[0]}")
 
-    def results(self):
-        """What must not depend on who did the runs."""
-        found = [json.loads(path.read_text()) for path in self.out.glob("runs/tiny/*.json")]
-        assert {r["provenance"]["threads"] for r in found} == {1}
-        return {
-            r["experiment"]["key"]: (r["metrics"], r["evaluation"], r["training"]["validation"])
-            for r in found
-        }
+    def result(self):
+        """What must not depend on who has trained MAML."""
+        return result(self.out)
 
 
 @pytest.fixture
@@ -90,9 +109,17 @@ def start():
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """The results of a grid that one process did in one go."""
-    grid = Grid(tmp_path_factory.mktemp("undisturbed"))
-    said = grid.ended()
-    results = grid.results()
-    assert len(results) == 2, said
-    return results
+    """The folder of the same runs, done in one go."""
+    out, threads = tmp_path_factory.mktemp("undisturbed"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.jobs.cost", lambda *arguments: None)
+        runner.finish(SUITE.experiments(), out, Console(quiet=True), Machine("cpu"))
+    torch.set_num_threads(threads)
+    return out
+
+
+@pytest.fixture
+def expected(undisturbed):
+    """The result of MAML there."""
+    return result(undisturbed)
