@@ -210,6 +210,7 @@ def join(machine: Machine) -> Ranks:
 @functools.cache  # they meet once
 def _join(accelerator: str, devices: int | str, nodes: int) -> Ranks:
     from lightning import Fabric
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from bench.training import quiet
 
@@ -223,7 +224,13 @@ def _join(accelerator: str, devices: int | str, nodes: int) -> Ranks:
                 accelerator=accelerator, devices=devices, num_nodes=nodes, plugins=plugins()
             )
             fabric.launch()
-    except (ImportError, TypeError, ValueError, RuntimeError) as error:
+    except (
+        MisconfigurationException,
+        ImportError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         raise BenchError(
             f"accelerator={accelerator!r}, devices={devices!r}, num_nodes={nodes}: {error}"
         ) from None

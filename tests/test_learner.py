@@ -2,13 +2,8 @@
 
 import csv
 import itertools
-import os
 import pickle
 import random
-import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +14,6 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-import bench
 from bench import registry
 from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.algorithms.fomaml import FOMAML
@@ -544,62 +538,3 @@ def test_wrong_shapes_are_named(trainer):
 def test_wrong_options_are_named(options, words):
     with pytest.raises(BenchError, match=words):
         MAML(**options).configure_model()
-
-
-# Several devices ----------------------------------------------------------------------------
-
-
-SCRIPT = """
-import sys
-
-import torch
-from lightning import Trainer
-
-from bench.algorithms.maml import MAML
-from bench.data.sinusoid import SinusoidDataModule
-
-
-def train(devices, out):
-    data = SinusoidDataModule(
-        tasks_per_batch=8, iterations_per_epoch=5, val_episodes=5, test_episodes=13
-    )
-    model = MAML(inner_steps=2)
-    trainer = Trainer(
-        max_steps=10,
-        accelerator="cpu",
-        devices=devices,
-        strategy="auto" if devices == 1 else "ddp",
-        precision="64-true",
-        default_root_dir=out,
-        logger=False,
-        enable_progress_bar=False,
-    )
-    trainer.fit(model, data)
-    trainer.test(model, data)
-    scores = {name: torch.from_numpy(values) for name, values in model.episode_scores.items()}
-    return {n: p.detach() for n, p in model.net.named_parameters()}, scores, trainer.global_rank
-
-
-if __name__ == "__main__":
-    weights, scores, rank = train(2, sys.argv[1])
-    torch.save([weights, scores], f"{sys.argv[1]}/{rank}.pt")
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    one, one_scores, _ = runpy.run_path(str(script))["train"](1, tmp_path)
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(Path(bench.__file__).parents[1])},
-        timeout=300,
-        check=True,
-    )
-    for rank in (0, 1):
-        two, two_scores = torch.load(tmp_path / f"{rank}.pt")
-        for name, values in one.items():
-            torch.testing.assert_close(two[name], values, rtol=1e-6, atol=1e-9)
-        assert two_scores["index"].tolist() == one_scores["index"].tolist() == list(range(13))
-        torch.testing.assert_close(two_scores["mse"], one_scores["mse"], rtol=1e-6, atol=1e-9)

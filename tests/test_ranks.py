@@ -147,7 +147,14 @@ def goes_on(out, undisturbed):
     assert list(out.glob("checkpoints/*/*.resume"))
     first, _ = process_group.run(work, 2, 60, out)
     assert "going on after iteration" in first[2]
-    assert results(out) == results(undisturbed[0])  # bit for bit
+    assert results(out) == results(undisturbed[0])
+    for path in out.glob("checkpoints/*/best.ckpt"):
+        own, other = (
+            torch.load(folder / path.relative_to(out), weights_only=True)["state_dict"]
+            for folder in (out, undisturbed[0])
+        )
+        assert own
+        assert all(torch.equal(own[n], other[n]) for n in own | other)  # bit for bit
 
 
 # Failures ----------------------------------------------------------------------------------------

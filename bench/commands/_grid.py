@@ -67,7 +67,10 @@ def machine_of(options: argparse.Namespace) -> Machine:
     devices, nodes = ranks.started_outside()
     if options.devices is not None:
         devices = int(options.devices) if options.devices.isdigit() else options.devices
-    nodes = options.num_nodes or nodes
+    if options.num_nodes is not None:
+        nodes = options.num_nodes
+    if nodes < 1:
+        raise BenchError(f"--num-nodes {nodes}: give 1 or more")
     return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
 
 
