@@ -108,7 +108,7 @@ def train(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
             )
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, ValueError, TypeError) as error:
             raise BenchError(
                 f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
             ) from None

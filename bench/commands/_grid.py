@@ -37,7 +37,13 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
 
 
 def machine_of(options: argparse.Namespace) -> Machine:
-    """The devices and folders that the flags name."""
+    """The devices and folders that the flags name.
+
+    Raises:
+        BenchError: for an impossible time between two checkpoints.
+    """
+    if not 0 < options.checkpoint_every < float("inf"):
+        raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
     devices = int(options.devices) if options.devices.isdigit() else options.devices
     return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every)
 

@@ -39,14 +39,16 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         dict(setting(text) for text in options.set),
     )
+    for experiment in experiments:
+        experiment.check()
     from bench import allocator, paths, runner
 
     if options.dry_run:
         runner.plan(experiments, options.out, console, options.retry_failed)
         return
-    out = paths.writable(options.out)
+    out, machine = paths.writable(options.out), machine_of(options)
     if workers(options, console):
         runner.conclude(experiments, out, console)
         return
     allocator.keep_memory()
-    runner.run(experiments, out, console, machine_of(options), options.retry_failed)
+    runner.run(experiments, out, console, machine, options.retry_failed)

@@ -19,6 +19,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench import allocator, paths, tuning
 
+    machine = machine_of(options)
     allocator.keep_memory()
     workers(options, console)  # what they leave is reported below
     tuning.tune(
@@ -27,6 +28,6 @@ def run(options: argparse.Namespace, console: Console) -> None:
         console,
         options.algorithms,
         options.datasets,
-        machine_of(options),
+        machine,
         options.retry_failed,
     )
