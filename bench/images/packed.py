@@ -197,9 +197,9 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
             raise BenchError(f"{path}: of another version: run prepare again: {remedy}")
         blocks = [int(block, 16) for block in header.pop("blocks")]
         del header["seal"]
-        whole = _sealed(header, blocks) == line
+        whole = _sealed(header, blocks) == line and _fits(header, len(blocks))
         shape, count = tuple(header["shape"]), np.array(header["count"], np.int64)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BenchError(damaged) from error
     if not whole or size != len(line) + math.prod(shape):
         raise BenchError(damaged)
@@ -211,6 +211,20 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
         if zlib.crc32(flat[block * BLOCK : (block + 1) * BLOCK]) != blocks[block]:
             raise BenchError(damaged)
     return ImageClasses(pixels, count.cumsum() - count, count, header["names"])
+
+
+def _fits(header: dict, blocks: int) -> bool:
+    """Whether what a first line says fits together."""
+    shape, count, names = (header[name] for name in ("shape", "count", "names"))
+    return (
+        all(isinstance(values, list) for values in (shape, count, names))
+        and all(type(n) is int and 0 <= n < 2**63 for n in (*shape, *count))
+        and all(type(name) is str for name in names)
+        and len(shape) == 4
+        and len(set(names)) == len(names) == len(count)
+        and sum(count) == shape[0]
+        and blocks == -(-math.prod(shape) // BLOCK)
+    )
 
 
 def select(classes: ImageClasses, names: Iterable[str]) -> ImageClasses:

@@ -36,6 +36,11 @@ def read(tree: Tree) -> Collection | None:
         raise BenchError(
             f"{where}: needs class_names, images_per_class and classes_per_split ({error})"
         ) from error
+    if min(sizes) < 0 or sum(sizes) > len(tree.names):
+        raise BenchError(
+            f"{where}: classes_per_split says {sum(sizes):,} classes, and there are "
+            f"{len(tree.names):,} files"
+        )
     bounds = [0, *_sums(sizes)]
     files = {}
     for split, first, last in zip(SPLITS, bounds, bounds[1:]):
