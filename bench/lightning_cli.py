@@ -67,17 +67,16 @@ def run_lightning(argv: list[str]) -> None:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     with _allowed(own), _refusals_named():
         _CommandLine(
-            MetaLearner,
-            EpisodeDataModule,
+            argv[0],
+            model_class=MetaLearner,
+            datamodule_class=EpisodeDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=False,
             parser_class=_Parser,
-            parser_kwargs={
-                "prog": "maml-bench",
-                **{name: {"epilog": HELP} for name in LightningCLI.subcommands()},
-            },
+            parser_kwargs={"prog": "maml-bench", argv[0]: {"epilog": HELP}},
             save_config_callback=_SaveConfig,
+            load_from_checkpoint_support=False,  # which stores names of what to import and call
             args=argv,
         )
 
@@ -98,12 +97,25 @@ class _Parser(LightningArgumentParser):
 
 
 class _CommandLine(LightningCLI):
-    """LightningCLI that runs nothing that a checkpoint holds."""
+    """LightningCLI that runs nothing that a checkpoint holds.
+
+    Args:
+        command: the one that is asked for; to make the flags of all takes longer than the rest.
+        **kwargs: as for LightningCLI.
+    """
+
+    def __init__(self, command: str, **kwargs):
+        self.command = command
+        super().__init__(**kwargs)
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """The command, and which of its arguments are no flags."""
+        return {self.command: LightningCLI.subcommands()[self.command]}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, then refuses what would be harmful or could only fail later."""
         super().parse_arguments(parser, args)
-        config = self.config[self.config["subcommand"]]
+        config = self.config[self.command]
         if config["weights_only"] is False:
             raise BenchError(
                 "weights_only=False would run what a checkpoint holds: leave it out; checkpoints "
@@ -124,24 +136,23 @@ class _CommandLine(LightningCLI):
         """Takes the hyper-parameters of a checkpoint, as configuration from elsewhere."""
         if self.checkpoint is None:
             return
-        command = self.config["subcommand"]
         given = dict(self.checkpoint["hyper_parameters"])
         given.pop("_instantiator", None)  # what Lightning would import and call
         # a checkpoint of a suite or a script does not say
-        name = given.pop("_class_path", self.config[command]["model"].class_path)
+        name = given.pop("_class_path", self.config[self.command]["model"].class_path)
         model = {"class_path": name, "init_args": given}
         try:
-            self.config = self.parser.parse_object({command: {"model": model}}, self.config)
+            self.config = self.parser.parse_object({self.command: {"model": model}}, self.config)
         except BenchError as error:
-            path = self.config[command]["ckpt_path"]
+            path = self.config[self.command]["ckpt_path"]
             raise BenchError(f"{path}: its hyper-parameters: {error}") from None
 
     def after_instantiate_classes(self) -> None:
         """Finds what is wrong with data and checkpoint now, before loggers write files."""
         self.model.trainer = self.datamodule.trainer = self.trainer
         self.trainer.datamodule = self.datamodule
-        self.datamodule.setup(self.config["subcommand"])
-        self.model.setup(self.config["subcommand"])
+        self.datamodule.setup(self.command)
+        self.model.setup(self.command)
         self.model.configure_model()
         if self.checkpoint is not None:
             self.model.on_load_checkpoint(self.checkpoint)

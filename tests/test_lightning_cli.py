@@ -277,6 +277,18 @@ def test_a_checkpoint_of_a_script_or_a_suite_is_taken_with_its_settings(trained,
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
+@pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
+def test_a_network_of_a_configuration_is_taken_from_it_again(tmp_path):
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(in_model(LINEAR)))
+    flags = [*DATA, *TRAINER, "--trainer.max_steps", "1", "--config", "run.yaml"]
+    assert cli.main(["fit", *flags]) == 0
+    (checkpoint,) = tmp_path.rglob("*.ckpt")
+    stored = torch.load(checkpoint, weights_only=True)["hyper_parameters"]
+    assert not [name for name in stored if name.startswith("_")]
+    assert cli.main(["test", *flags, "--ckpt_path", str(checkpoint)]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_what_lightning_cannot_restore_is_one_message(trained, tmp_path, capsys):
     torch.save(trained | {"optimizer_states": [{}]}, tmp_path / "bad.ckpt")
     flags = ["--model", "MAML", *DATA, *TRAINER, "--trainer.max_steps", "3"]
@@ -294,7 +306,7 @@ def test_what_lightning_cannot_restore_is_one_message(trained, tmp_path, capsys)
         (["--trainer.precision", "bf16-mixed"], "precision='bf16-mixed'"),
         (["--trainer.strategy", "dpp"], "Lightning refuses this"),
         (["--optimizer", "SGD"], "set model.outer_lr"),
-        (["--data", "GlyphsDataModule", "--data.ways", "4000"], "ways=4000"),
+        (["--data", "OmniglotDataModule", "--data.data_root", "none"], "there is no such file yet"),
         (["--data", "StudentDataModule", "--data.source", "none.csv"], "none.csv"),
         (["--data", "StudentDataModule"], "source: name a file"),
     ],
