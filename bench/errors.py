@@ -31,7 +31,7 @@ class Interrupted(BenchError):
         self.code = 128 + signal  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
 
 
-def nearest(name: str, known) -> str:
+def nearest(name: object, known) -> str:
     """The end of an error message about an unknown name: the nearest match, then all of them.
 
     >>> nearest("mampl", ["maml", "fomaml"])
@@ -40,5 +40,5 @@ def nearest(name: str, known) -> str:
     import difflib
 
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return (f"did you mean {close[0]}? " if close else "") + "Known: " + ", ".join(known)

@@ -115,6 +115,15 @@ class Experiment:
         ways, shots = self.data_arguments.get("ways"), self.data_arguments.get("shots")
         return (f"{ways}way-" if ways else "") + ("varying" if shots is None else f"{shots}shot")
 
+    def check(self) -> None:
+        """Makes data module and algorithm, which refuse what they cannot have; reads no data.
+
+        Raises:
+            BenchError: names the argument.
+        """
+        registry.create("data", self.dataset, **self.data_arguments)
+        registry.create("algorithms", self.algorithm, **self.learner_arguments)
+
     def __str__(self) -> str:
         name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"
         return f"{name} ({self.remark})" if self.remark else name

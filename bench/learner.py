@@ -78,6 +78,8 @@ class MetaLearner(LightningModule):
             )
         if engine not in ENGINES:
             raise BenchError(f"engine={engine!r}: {nearest(engine, ENGINES)}")
+        if type(outer_lr) not in (int, float) or not outer_lr > 0:
+            raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
         if isinstance(spec, TaskSpec):
             self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net

@@ -3,6 +3,7 @@
 With record and data: :mod:`bench.checkpoints`.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def load(path: str | Path) -> MetaLearner:
         BenchError: if the file is missing, damaged, or not of an algorithm of the suite.
     """
     path = Path(path).expanduser()
-    stored = _read(path)
+    stored = read(path)
     name = stored.get(NAME)
     if not isinstance(name, str):
         raise BenchError(
@@ -52,14 +53,26 @@ def load(path: str | Path) -> MetaLearner:
     return learner.eval()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """What a checkpoint of the suite holds: tensors and plain data; nothing in it is run.
+
+    Raises:
+        BenchError: if the file is missing, damaged or no such checkpoint.
+    """
     if not path.is_file():
         raise BenchError(f"{path} is no file: give a checkpoint, such as {_EXAMPLE}")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch's advice on what other programs wrote
+            warnings.simplefilter("ignore")
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch.load raises nearly anything, and advises to trust the file
         stored = None
-    if not isinstance(stored, dict) or not {"state_dict", "hyper_parameters"} <= stored.keys():
+    parts = ("state_dict", "hyper_parameters")
+    if (
+        not isinstance(stored, dict)
+        or not all(isinstance(stored.get(name), dict) for name in parts)
+        or not all(isinstance(value, torch.Tensor) for value in stored["state_dict"].values())
+    ):
         raise BenchError(
             f"{path} is damaged, or no checkpoint of this suite (only weights and plain data are "
             f"read from it): give one such as {_EXAMPLE}"

@@ -33,20 +33,29 @@ def data_root(given: str | os.PathLike | None = None) -> Path:
 
 
 def writable(folder: Path) -> Path:
-    """Makes a folder if need be and makes sure that files can be written to it.
+    """Makes sure that files can be written to a folder, which is made when one is.
 
     Raises:
         BenchError: if they cannot.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing(folder)):
             pass
     except OSError as error:
         raise BenchError(
             f"cannot write to {folder} ({error.strerror}): choose another folder with --out"
         ) from error
     return folder
+
+
+def existing(path: Path) -> Path:
+    """The path itself or, if it is not there yet, the folder that it would be made in.
+
+    Raises:
+        OSError: if it cannot be looked for.
+    """
+    path = path.absolute()
+    return next(p for p in (path, *path.parents) if p.exists())
 
 
 @contextmanager

@@ -54,6 +54,7 @@ FIELDS = {
 }
 COST_FIELDS = ("ms_per_iteration", "ms_low", "ms_high", "peak_memory_mib", "parameters")
 NAMES = ("suite", "dataset", "algorithm", "key")  # become paths and labels
+COUNTS = ("ways", "shots", "queries", "iterations")
 
 
 def path_of(out: Path, experiment: dict) -> Path:
@@ -194,6 +195,9 @@ def check(record: dict, path: Path) -> None:
     for name in NAMES:
         if not _is_name(record["experiment"][name]):
             raise wrong(f"experiment.{name}", "must be letters, digits and . _ - only")
+    for name in COUNTS:
+        if not _is_count(record["experiment"][name]):
+            raise wrong(f"experiment.{name}", "must be a number from 0 on, or nothing")
     if record["cost"] is not None:
         for name in COST_FIELDS:
             get(f"cost.{name}", OPTIONAL)
@@ -203,8 +207,10 @@ def check(record: dict, path: Path) -> None:
 
     evaluation, headline = record["evaluation"], record["metrics"]["headline"]
     index, episodes = evaluation["index"], evaluation["episodes"]
-    if not all(type(i) is int for i in index) or len(set(index)) != len(index):
-        raise wrong("evaluation.index", "must hold different whole numbers")
+    if None in index or not all(map(_is_count, index)) or len(set(index)) != len(index):
+        raise wrong("evaluation.index", "must hold different whole numbers from 0 on")
+    if evaluation["split"] not in ("test", "val"):
+        raise wrong("evaluation.split", "must be test or val")
     if not index or len(index) != episodes:
         raise wrong("evaluation.index", f"has {len(index)} entries for {episodes} episodes")
     if headline not in evaluation["per_episode"]:
@@ -262,6 +268,10 @@ def _is_name(text) -> bool:
 
 def _are_names(values) -> bool:
     return isinstance(values, list) and all(map(_is_name, values))
+
+
+def _is_count(value) -> bool:
+    return value is None or (type(value) is int and 0 <= value < 2**63)
 
 
 def _numbers(values) -> bool:

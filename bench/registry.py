@@ -7,8 +7,12 @@ registered by hand, and only the file that is asked for is imported.
 
 import importlib
 import inspect
+import os
 import pkgutil
+import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any
 
 from bench.errors import BenchError, nearest
@@ -47,39 +51,94 @@ def create(kind: str, name: str, *args, **options):
     """An object of a plug-in's class.
 
     Raises:
-        BenchError: for an unknown name or option.
+        BenchError: for an unknown name or option, or a value that the class cannot have.
     """
+    defaults = arguments(kind, name, {})
     arguments(kind, name, options)
-    return load(kind, name)(*args, **options)
+    try:
+        return load(kind, name)(*args, **options)
+    except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
+        own = {k: v for k, v in options.items() if v is not defaults[k] and v != defaults[k]}
+        said = ", ".join(f"{k}={v!r:.60}" for k, v in own.items())
+        raise BenchError(f"{name} cannot be made with {said or 'its defaults'}: {error}") from error
 
 
 def option_names(cls: type) -> list[str]:
     """Keyword arguments of a constructor, those passed on to base classes included."""
-    return list(_defaults(cls))
+    return list(_parameters(cls))
 
 
-def arguments(kind: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+def arguments(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of a plug-in: those given, and the defaults of the others.
 
     Raises:
-        BenchError: for an unknown name or argument.
+        BenchError: for an unknown name or argument, or a value of another kind than its own.
     """
-    defaults = _defaults(load(kind, name))
-    for option in given:
-        if option not in defaults:
-            raise BenchError(f"{name} has no argument {option!r}: {nearest(option, defaults)}")
-    return defaults | given
+    parameters = _parameters(load(kind, name))
+    for option, value in given.items():
+        if option not in parameters:
+            raise BenchError(f"{name} has no argument {option!r}: {nearest(option, parameters)}")
+        hint = parameters[option].annotation
+        if not _fits(value, hint):
+            raise BenchError(f"{option}={value!r:.60}: give {' or '.join(_in_words(hint))}")
+    return {n: p.default for n, p in parameters.items()} | dict(given)
 
 
-def _defaults(cls: type) -> dict[str, Any]:
-    """Constructor arguments and their defaults; ``**kwargs`` stands for the base class's."""
-    found: dict[str, Any] = {}
+def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Constructor arguments; ``**kwargs`` stands for the base class's."""
+    found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        found = {p.name: p.default for p in named} | found
+        found = {p.name: p for p in named} | found
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
     return found
+
+
+# Values ------------------------------------------------------------------------------------------
+
+WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the kind that an argument is annotated with; what is unsure is."""
+    parts = typing.get_args(hint)
+    origin = typing.get_origin(hint) or hint
+    if origin in (typing.Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is typing.Literal:
+        return any(type(value) is type(part) for part in parts)
+    if hint is None or hint is NoneType:
+        return value is None
+    if origin is float:
+        return type(value) in (int, float) and value == value  # not NaN
+    if origin is str:
+        return isinstance(value, str | os.PathLike)
+    if origin in (bool, int):
+        return type(value) is origin
+    if not isinstance(origin, type) or origin is inspect.Parameter.empty:
+        return True
+    if issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
+    if issubclass(origin, Iterable) and parts and not isinstance(value, str):
+        return isinstance(value, list | tuple) and all(_fits(v, parts[0]) for v in value)
+    return isinstance(value, origin)
+
+
+def _in_words(hint: Any) -> list[str]:
+    """What would fit."""
+    parts, origin = typing.get_args(hint), typing.get_origin(hint) or hint
+    if origin in (typing.Union, UnionType):
+        return [words for part in parts for words in _in_words(part)]
+    if origin is typing.Literal:
+        return [repr(part) for part in parts]
+    if hint is None or hint is NoneType:
+        return ["None"]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return ["a dict, such as {'name': 1}"]
+    if isinstance(origin, type) and issubclass(origin, Iterable) and parts:
+        return [f"a list of {_in_words(parts[0])[0].removeprefix('a ')}s"]
+    return [WORDS.get(origin, getattr(origin, "__name__", str(origin)))]

@@ -44,7 +44,7 @@ def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
             learner=fields["learner"],
             chosen=record["chosen"],
         )
-        key = found.key
+        key, again = found.key, found.fields
     except (KeyError, TypeError) as error:
         raise BenchError(f"{path}: experiment does not fit this version: {error}") from None
     except BenchError as error:
@@ -53,6 +53,11 @@ def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
         raise BenchError(
             f"{path}: experiment.key is {fields['key']}, and in this version what it names is "
             f"{key}: defaults have changed since; check out {record['provenance'].get('commit')}"
+        )
+    if differing := [name for name in fields if again.get(name) != fields[name]]:
+        raise BenchError(
+            f"{path}: experiment.{differing[0]} is {fields[differing[0]]!r:.60}, and not what "
+            f"experiment.data says ({again.get(differing[0])!r:.60}): it was changed by hand"
         )
     return found
 

@@ -111,7 +111,13 @@ def train(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
             )
-        except (MisconfigurationException, ImportError, ValueError, RuntimeError) as error:
+        except (
+            MisconfigurationException,
+            ImportError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+        ) as error:
             raise BenchError(
                 f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
             ) from None

@@ -1,5 +1,8 @@
+import hashlib
 import io
 import os
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,45 @@ def shared_data():
         return path
 
     return find
+
+
+def contents(folder):
+    """What lies in a folder: each file with the digest of its content, and the folders."""
+    return {
+        str(path.relative_to(folder)): path.is_file()
+        and hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Runs a command that must be refused: ``refused("run quick --jobs 0", "give 1 or more")``.
+
+    In ``tmp_path``, whose folder ``data`` holds prepared data. The command must end with exit code
+    2 and one message that holds the words, and must have changed nothing on disk.
+    """
+    from bench import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAML_BENCH_DATA", str(tmp_path / "data"))
+    # Lightning's command line has not followed jsonargparse
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+
+    def run(command, words):
+        before = contents(tmp_path)
+        try:
+            code = cli.main(shlex.split(command))
+        except SystemExit as stop:  # argparse's own messages
+            code = stop.code
+        said = capsys.readouterr().err
+        assert code == 2, said
+        assert words in said, said
+        assert re.search("^maml-bench[a-z -]*: ", said, re.MULTILINE), said
+        assert "Traceback" not in said
+        assert contents(tmp_path) == before
+
+    return run
 
 
 @pytest.fixture

@@ -61,9 +61,15 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
 
 
 def machine_of(options: argparse.Namespace) -> Machine:
-    """The devices and folders that the flags name."""
+    """The devices and folders that the flags name.
+
+    Raises:
+        BenchError: for an impossible number of machines, or time between two checkpoints.
+    """
     from bench import ranks
 
+    if not 0 < options.checkpoint_every < float("inf"):
+        raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
     devices, nodes = ranks.started_outside()
     if options.devices is not None:
         devices = int(options.devices) if options.devices.isdigit() else options.devices

@@ -50,17 +50,13 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         settings,
     )
+    for experiment in experiments:
+        experiment.check()
     from bench import allocator, paths, runner
 
     if options.dry_run:
         runner.plan(experiments, options.out, console, options.retry_failed)
         return
+    out, machine, launcher = paths.writable(options.out), machine_of(options), launcher_of(options)
     allocator.keep_memory()
-    runner.run(
-        experiments,
-        paths.writable(options.out),
-        console,
-        machine_of(options),
-        options.retry_failed,
-        launcher_of(options),
-    )
+    runner.run(experiments, out, console, machine, options.retry_failed, launcher)

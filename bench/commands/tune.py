@@ -19,6 +19,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench import allocator, paths, tuning
 
+    machine = machine_of(options)
     allocator.keep_memory()
     tuning.tune(
         registry.load("suites", options.suite),
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         console,
         options.algorithms,
         options.datasets,
-        machine_of(options),
+        machine,
         options.retry_failed,
         launcher_of(options),
     )

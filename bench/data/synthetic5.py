@@ -1,12 +1,11 @@
 """Synthetic-5: the simulated students of the paper on deep knowledge tracing, from their files."""
 
-import zipfile
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from bench import counter_random, paths
+from bench import counter_random, npz, paths
 from bench.errors import BenchError
 from bench.students.episodes import Sequences, StudentEpisodes
 from bench.students.responses import read
@@ -130,6 +129,10 @@ class Synthetic5DataModule(StudentEpisodes):
         item = np.broadcast_to(np.arange(ITEMS), answer.shape)
         return Sequences(item, answer, np.full(len(answer), ITEMS))
 
+    def setup(self, stage: str) -> None:
+        """Reads the file, so that what is wrong with it is said before anything starts."""
+        self._stored  # noqa: B018
+
     def stream_names(self, split: str) -> tuple:
         """The version is part of the world."""
         return *super().stream_names(split), self.hparams["version"]
@@ -148,14 +151,18 @@ def load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not path.is_file():
         raise BenchError(f"{path} does not exist: run {PREPARE}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            packed, concept = stored["responses"], stored["concept"]
-            version = stored["version"] if "version" in stored else np.arange(len(packed))
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        stored = npz.load(path)
+        packed, concept = stored["responses"], stored["concept"]
+    except (OSError, ValueError, KeyError) as error:
         raise BenchError(f"{path} is no file of {FILE}'s kind ({error}): run {PREPARE}") from None
+    version = stored.get("version", np.arange(packed.size // (STUDENTS * -(-ITEMS // 8))))
     count = version.size
-    wanted = {"responses": (count, STUDENTS, -(-ITEMS // 8)), "concept": (count, ITEMS)}
-    for name, array in (("responses", packed), ("concept", concept)):
+    wanted = {
+        "responses": (count, STUDENTS, -(-ITEMS // 8)),
+        "concept": (count, ITEMS),
+        "version": (count,),
+    }
+    for name, array in (("responses", packed), ("concept", concept), ("version", version)):
         if array.shape != wanted[name] or array.dtype.kind not in "iu":
             raise BenchError(
                 f"{path}: {name} is {array.dtype} of shape {array.shape}, not whole numbers of "

@@ -65,7 +65,7 @@ class Cifar100(NamedTuple):
             numbers = [pixels.entry(one, f"{n}_labels", where) for n in ("fine", "coarse")]
             if not isinstance(rows, np.ndarray) or rows.shape[1:] != (ROWS,):
                 raise BenchError(f"{where}: 'data' is not uint8 [images, {ROWS}]")
-            if any(len(n) != len(rows) for n in numbers):
+            if any(not isinstance(n, list | np.ndarray) or len(n) != len(rows) for n in numbers):
                 raise BenchError(f"{where}: {len(rows)} images, but not as many labels")
             for i, (f, c) in enumerate(zip(*numbers)):
                 label, above = _name(fine, f, where), _name(coarse, c, where)

@@ -93,6 +93,13 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         """
         if split not in self._classes:
             classes = self.load(split)
+            channels, height, width = self.image_shape
+            if classes.images.shape[1:] != (height, width, channels):
+                raise BenchError(
+                    f"{self.name} was prepared with images of "
+                    f"{'x'.join(map(str, classes.images.shape[1:]))}, and they are "
+                    f"{height}x{width}x{channels}: run prepare again"
+                )
             ways, available = self.hparams["ways"], len(classes.start) * self._turns(split)
             if ways > available:
                 raise BenchError(

@@ -15,7 +15,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.images.episodes import ImageClasses
-from bench.paths import replacing
+from bench.paths import existing, replacing
 
 try:
     import fcntl
@@ -87,7 +87,7 @@ def writing(
 
     check_writable(path)
     _remove_abandoned(path)
-    with _refusal_named(path.parent), replacing(path) as file:
+    with _no_empty_folder(path.parent), _refusal_named(path.parent), replacing(path) as file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dead
         yield put
@@ -97,6 +97,19 @@ def writing(
         sums = [zlib.crc32(file.read(BLOCK)) for _ in range(0, shape[0] * size, BLOCK)]
         file.seek(0)
         file.write(_sealed(header, sums))
+
+
+@contextmanager
+def _no_empty_folder(folder: Path) -> Iterator[None]:
+    """Removes the folder, if it was not there, when what should be written to it is refused."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):  # somebody else has written to it
+                path.rmdir()
+        raise
 
 
 def _sealed(header: dict, blocks: list[int]) -> bytes:
@@ -121,14 +134,16 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Makes the cache's folder; called before work that would be lost.
+    """Makes sure that the cache can be written; called before work that would be lost.
 
     Raises:
-        BenchError: if the folder cannot be written.
+        BenchError: if its folder cannot be written to.
     """
     with _refusal_named(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK | os.X_OK):
+        folder = existing(path.parent)
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
@@ -185,9 +200,9 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
             raise BenchError(f"{path}: of another version: run prepare again: {remedy}")
         blocks = [int(block, 16) for block in header.pop("blocks")]
         del header["seal"]
-        whole = _sealed(header, blocks) == line
+        whole = _sealed(header, blocks) == line and _fits(header, len(blocks))
         shape, count = tuple(header["shape"]), np.array(header["count"], np.int64)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BenchError(damaged) from error
     if not whole or size != len(line) + math.prod(shape):
         raise BenchError(damaged)
@@ -200,6 +215,20 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
             raise BenchError(damaged)
     images = np.moveaxis(pixels, 1, -1)  # without copying: reading channels first is fastest
     return ImageClasses(images, count.cumsum() - count, count, header["names"])
+
+
+def _fits(header: dict, blocks: int) -> bool:
+    """Whether what a first line says fits together."""
+    shape, count, names = (header[name] for name in ("shape", "count", "names"))
+    return (
+        all(isinstance(values, list) for values in (shape, count, names))
+        and all(type(n) is int and 0 <= n < 2**63 for n in (*shape, *count))
+        and all(type(name) is str for name in names)
+        and len(shape) == 4
+        and len(set(names)) == len(names) == len(count)
+        and sum(count) == shape[0]
+        and blocks == -(-math.prod(shape) // BLOCK)
+    )
 
 
 def select(classes: ImageClasses, names: Iterable[str]) -> ImageClasses:

@@ -76,15 +76,20 @@ def read(content: bytes | str, where: object) -> Spec:
 
 
 def _of_classes(found: dict[str, Any]) -> Spec:
+    names, images = _names_and_images(found)
     sizes = _of_splits(found["classes_per_split"])
-    return Spec(str(found.get("name", "")), _divided(sizes), *_names_and_images(found))
+    _check_sizes(sizes, "classes", names)
+    return Spec(str(found.get("name", "")), _divided(sizes), names, images)
 
 
 def _of_super_classes(found: dict[str, Any]) -> Spec:
+    names, images = _names_and_images(found)
     sizes = _of_splits(found["superclasses_per_split"])
+    _check_sizes(sizes, "super-classes", names)
     per_group = {int(k): _count(v) for k, v in found["classes_per_superclass"].items()}
     groups = {s: [per_group[g] for g in numbers] for s, numbers in _divided(sizes).items()}
     starts = dict(zip(SPLITS, accumulate((sum(groups[s]) for s in SPLITS), initial=0)))
+    _check_sizes([sum(groups[s]) for s in SPLITS], "classes", names)
     classes = _divided([sum(groups[s]) for s in SPLITS])
     related = {
         split: [
@@ -93,7 +98,7 @@ def _of_super_classes(found: dict[str, Any]) -> Spec:
         ]
         for split in SPLITS
     }
-    return Spec(str(found["name"]), classes, *_names_and_images(found), related)
+    return Spec(str(found["name"]), classes, names, images, related)
 
 
 def _of_graph(found: dict[str, Any]) -> Spec:
@@ -145,6 +150,14 @@ def _leaves_below(node: str, children: dict[str, list[str]], below: dict[str, se
 def _names_and_images(found: dict[str, Any]) -> tuple[dict[int, str], dict[int, int]]:
     names = {int(number): str(name) for number, name in found["class_names"].items()}
     return names, {int(number): _count(n) for number, n in found["images_per_class"].items()}
+
+
+def _check_sizes(sizes: Sequence[int], what: str, names: dict[int, str]) -> None:
+    """Believes no number of classes that would fill the memory."""
+    if sum(sizes) > len(names):
+        raise ValueError(
+            f"there are names for {len(names):,} classes, not for {sum(sizes):,} {what}"
+        )
 
 
 def _of_splits(sizes: dict[str, Any]) -> list[int]:

@@ -202,11 +202,18 @@ def write(out: Path, record: dict) -> Path:
 
 
 def read_all(out: Path) -> list[dict]:
-    """All records of a results folder, by name."""
+    """All records of a results folder, by name.
+
+    Raises:
+        BenchError: names a file that is no such record.
+    """
     found = []
     for path in sorted((Path(out) / "speed").glob("*-order*.json")):
         try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BenchError(f"{path}: not a record of maml-bench speed: {error}") from None
+            record = json.loads(path.read_text(encoding="utf-8"))
+            markdown([record]), brief([record])  # which read every field there is
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
+            said = f"{type(e).__name__}: {e}"
+            raise BenchError(f"{path}: not a record of maml-bench speed ({said})") from None
+        found.append(record)
     return found

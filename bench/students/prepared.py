@@ -1,13 +1,12 @@
 """Well-known sets of real students, prepared once and checked against what is known of them."""
 
-import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from bench import paths
+from bench import npz, paths
 from bench.data.student import StudentDataModule
 from bench.errors import BenchError
 from bench.students.responses import Responses, read
@@ -137,15 +136,13 @@ def load(path: Path, name: str) -> Responses:
     if not path.exists():
         raise BenchError(f"{path} does not exist: {name} is not prepared; run {again}")
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy, of a header that it mends
-            stored = np.load(file, allow_pickle=False)
-            arrays = {n.removeprefix("of_"): stored[n] for n in ARRAYS}
-            lists = {n: stored[n].tolist() for n in NAMES}
-            ordered = stored["ordered"].item()
+        stored = npz.load(path)
+        arrays = {n.removeprefix("of_"): stored[n] for n in ARRAYS}
+        lists = {n: stored[n].tolist() for n in NAMES}
+        ordered = stored["ordered"].item()
     except PermissionError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}") from None
-    except Exception as error:  # zipfile and numpy raise a dozen kinds
+    except (OSError, ValueError, KeyError) as error:
         raise BenchError(f"{path} is damaged ({error}): run {again}") from None
     responses = Responses(**arrays, **lists, ordered=ordered, fold=None)
     if not _is_whole(responses):
@@ -157,8 +154,6 @@ def _is_whole(responses: Responses) -> bool:
     """Whether arrays from a file have the types, sizes and numbers that they must have."""
     starts, item, answer, file = (getattr(responses, n.removeprefix("of_")) for n in _NUMBERS)
     lists, q_matrix = [getattr(responses, n) for n in NAMES], responses.q_matrix
-    if not all(isinstance(a, np.ndarray) for a in (starts, item, answer, file, q_matrix)):
-        return False  # a part that is no array is read as bytes
     if not all(a.dtype.kind == "i" and a.ndim == 1 for a in (starts, item, answer, file)):
         return False
     if not all(isinstance(v, list) and all(type(n) is str for n in v) for v in lists):

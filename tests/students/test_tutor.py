@@ -305,7 +305,7 @@ def test_checkpoints_that_cannot_be_used(folder, answers, tmp_path, capsys):
         (tmp_path / "half", "is damaged"),
         (tmp_path / "pickle", "is damaged"),
         (stored("hostile", extra=Hostile(trap)), "is damaged"),
-        (stored("list", state_dict=[]), "do not fit"),
+        (stored("list", state_dict=[]), "is damaged"),
         (stored("nameless", algorithm=None), "which algorithm"),
         (stored("unknown", algorithm="mine.Own"), "unknown algorithm 'mine.Own'"),
         (stored("weights", state_dict=bad), "does not fit"),
