@@ -10,8 +10,8 @@ SUITE = Suite(
             dataset="meta_dataset",
             ways=(None,),
             shots=(None,),
-            iterations=600,
-            validations=3,
+            iterations=400,
+            validations=2,
             data={
                 "train_datasets": ["omniglot"],
                 "test_datasets": ["omniglot", "quickdraw", "caltech101"],
@@ -19,7 +19,7 @@ SUITE = Suite(
                 "max_ways": 20,
                 "max_support": 100,
                 "tasks_per_batch": 4,
-                "val_episodes": 60,
+                "val_episodes": 40,
                 "test_episodes": 300,
             },
             learner={
@@ -36,7 +36,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.1, 0.3, 1.0)},
-            sweep_iterations=100,
+            sweep_iterations=60,
         ),
     ),
 )

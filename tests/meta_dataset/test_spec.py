@@ -89,8 +89,13 @@ def test_a_graph_gives_the_leaves_below_each_inner_node():
     ("base", "change", "words"),
     [
         (PLAIN, {"classes_per_split": {"TRAIN": 4}}, "VALID is missing"),
-        (PLAIN, {"classes_per_split": {"TRAIN": 3, "VALID": 0, "TEST": 1}}, "class 3 has no name"),
+        (
+            PLAIN,
+            {"classes_per_split": {"TRAIN": 3, "VALID": 0, "TEST": 1}},
+            "names for 3 classes, not",
+        ),
         (PLAIN, {"classes_per_split": {"TRAIN": -1, "VALID": 3, "TEST": 1}}, "-1 is no count"),
+        (ALPHABETS, {"classes_per_superclass": dict.fromkeys("0123", 10**9)}, "not for 4,000,000,"),
         (PLAIN, {"images_per_class": {"0": 7, "1": 0, "2": 9}}, "class 1 has no name, or no im"),
         (PLAIN, {"images_per_class": {"0": {"train": 4, "test": 3}}}, "pools of images"),
         (PLAIN, {"images_per_class": [7, 8, 9]}, "no specification of a source"),
