@@ -203,7 +203,7 @@ LAYOUTS = [
     (
         "meta_dataset_records",
         edit_json(SPEC, images_per_class={"0": 3}),
-        "class 1 has no name, or no",
+        "class 1 has no name",
     ),
     ("meta_dataset_records", drop("6.tfrecords"), "there is no 6.tfrecords"),
     ("meta_dataset_records", cut("6.tfrecords", 0.9), "6.tfrecords: the record at byte"),
