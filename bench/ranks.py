@@ -122,8 +122,10 @@ class Ranks:
             return error
         from torch import distributed
 
+        if isinstance(error, Parted):
+            raise error
         if error is not None and not isinstance(error, BenchError):
-            raise self._parted(error)
+            raise self._parted(None if is_lost(error) else error) from error
         self._runs += 1
         ended = [f"run {self._runs} of process {n}" for n in range(self.count)]
         errors: list[Exception | None] = [None] * self.count
@@ -166,21 +168,18 @@ class Ranks:
         time.sleep(PATIENCE.total_seconds())
         raise SystemExit(1)
 
-    def _parted(self, error: Exception) -> Parted:
-        lost = is_lost(error)
-        reason = (
-            f"another of the {self.count} processes has ended or hangs"
-            if lost
-            else " ".join(str(error).split()) or type(error).__name__
-        )
-        return Parted(reason, own=not lost)
+    def _parted(self, own: Exception | None) -> Parted:
+        """Why the processes part: what this one ended with, or None if it was left alone."""
+        if own is None:
+            return Parted(f"another of the {self.count} processes has ended or hangs", own=False)
+        return Parted(" ".join(str(own).split()) or type(own).__name__, own=True)
 
     @contextmanager
-    def _together(self, error: Exception | None = None) -> Iterator[None]:
+    def _together(self, own: Exception | None = None) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as lost:
-            raise self._parted(error or lost) from lost
+        except RuntimeError as lost:  # all that torch raises where another process is missing
+            raise self._parted(own) from lost
 
 
 def is_lost(error: Exception) -> bool:

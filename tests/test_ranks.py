@@ -216,6 +216,26 @@ def test_what_fails_on_one_device_alone_ends_all_and_is_noted(tmp_path, happens,
     assert results(tmp_path).keys() == (rest if happens is odd_error else {"maml", *rest})
 
 
+def left_alone(rank):
+    crew = ranks.join(Machine("cpu", 2))
+    if rank == 1:
+        return None
+    try:
+        while True:
+            crew.most(0)
+    except ranks.Parted as parted:
+        with pytest.raises(ranks.Parted) as again:
+            crew.outcome(parted)
+        return str(parted), parted.own, str(again.value)
+
+
+def test_who_is_left_alone_says_so_and_nothing_failed(importable):
+    (message, own, again), _ = process_group.run(left_alone, 2, 60)
+    assert message.startswith("another of the 2 processes has ended or hangs; run the same command")
+    assert again == message
+    assert not own
+
+
 def test_what_another_command_does_is_left_to_it_by_all(tmp_path):
     with locks.held(tmp_path / "checkpoints" / GRID[1].key / ".lock"):
         (_, error, said), _ = process_group.run(work, 2, 60, tmp_path)
