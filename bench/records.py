@@ -24,6 +24,7 @@ from bench.paths import replacing
 SCHEMA = 1
 
 OPTIONAL = (int, float, type(None))
+NUMBER = set(OPTIONAL)
 FIELDS = {
     "schema": int,
     "experiment.suite": str,
@@ -276,8 +277,11 @@ def _is_count(value) -> bool:
 
 def _numbers(values) -> bool:
     """Whether all are finite numbers or None; 1e999 is JSON too, and read as infinity."""
-    return isinstance(values, list) and all(
-        v is None or (type(v) in (int, float) and -1e300 < v < 1e300) for v in values
+    if not isinstance(values, list) or not set(map(type, values)) <= NUMBER:
+        return False
+    numbers = [v for v in values if v is not None]
+    return not numbers or (
+        min(numbers) > -1e300 and max(numbers) < 1e300 and not any(map(math.isnan, numbers))
     )
 
 

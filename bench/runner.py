@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import failures, jobs, launching, plots, ranks, records, tables
+from bench import failures, jobs, launching, ranks, records, tables
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
 from bench.ranks import Ranks
+from bench.summary import Results
 
 
 def plan(
@@ -189,7 +190,9 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
     Raises:
         BenchError: if there are no records.
     """
-    found = found or records.read_all(out, suite)
+    from bench import plots  # which takes a second to load
+
+    found = Results(found or records.read_all(out, suite))
     failed = failures.read_all(out, suite)
     if not found:
         raise BenchError(f"no records of suite {suite} under {out}: run maml-bench run {suite}")

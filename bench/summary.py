@@ -1,17 +1,19 @@
 """Records to numbers: one row a data set, setting and algorithm, and the two orders compared."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from bench import records as record_files
 from bench.errors import BenchError
-from bench.statistics import Interval, interval, paired_difference, share_of_way
+from bench.statistics import Interval, interval, share_of_way
 
 LABELS = {
     "bayes": "Bayes ceiling",
@@ -91,6 +93,15 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
     return {key: found[key] for key in sorted(found, key=_order)}
 
 
+class Results(list):
+    """Records whose summary is made once, however many tables and figures are made of it."""
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Their :func:`summary`."""
+        return summary([*self])
+
+
 def summary(records: list[dict]) -> pd.DataFrame:
     """The results table in numbers: one row a cell, see :func:`cells`.
 
@@ -105,11 +116,15 @@ def summary(records: list[dict]) -> pd.DataFrame:
     """
     if not records:
         raise BenchError("there are no finished runs to tabulate: run a suite first")
-    members_of, rows = cells(records), []
-    for key, members in members_of.items():
+    if isinstance(records, Results):
+        return records.table.copy()
+    rows = []
+    scores_of = {key: [_scores(m) for m in members] for key, members in cells(records).items()}
+    for key, scores in scores_of.items():
+        members = [each.record for each in scores]
         suite, dataset, ways, shots, algorithm, variant = key
         metrics, learner = members[0]["metrics"], members[0]["experiment"]["learner"]
-        result = _over_runs([_series(m) for m in members])
+        result = _over_runs(_aligned(scores) if len(scores) < 3 else [x.values for x in scores])
         steps = np.array([m["metrics"][metrics["headline"]]["per_step"] for m in members], float)
         row = {
             "suite": suite,
@@ -131,8 +146,8 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
         }
-        row |= _compared(members, _first_order(members_of, key))
-        row |= _share(members_of, key)
+        row |= _compared(scores, _first_order(scores_of, key))
+        row |= _share(scores_of, key)
         for name in METRICS:
             row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
         for name in ("ability_correlation", "mastery_auc"):
@@ -195,83 +210,93 @@ def _file(record: dict) -> Path:
     return record_files.path_of(Path(), record["experiment"])
 
 
-def _series(record: dict) -> pd.Series:
-    """The headline of each episode, by episode number."""
+class Scores(NamedTuple):
+    """The headline of each episode of a record, ``[episodes]``, in the order of their numbers."""
+
+    record: dict
+    index: np.ndarray
+    values: np.ndarray
+
+
+def _scores(record: dict) -> Scores:
     evaluation, headline = record["evaluation"], record["metrics"]["headline"]
+    index = np.array(evaluation["index"])
     values = np.array(evaluation["per_episode"][headline], float)
-    return pd.Series(values, evaluation["index"], name=_file(record)).sort_index()
+    order = np.argsort(index, kind="stable")  # which takes no time where they are in order
+    return Scores(record, index[order], values[order])
 
 
-def _aligned(series: list[pd.Series]) -> np.ndarray:
+def _aligned(scores: Sequence[Scores]) -> np.ndarray:
     """Values on the same episodes, ``[runs, episodes]``."""
-    for other in series[1:]:
-        if not series[0].index.equals(other.index):
+    for other in scores[1:]:
+        if not np.array_equal(scores[0].index, other.index):
             raise BenchError(
-                f"{series[0].name} and {other.name} were tested on different episodes, so they "
-                "cannot be paired: run both again with the same test_episodes"
+                f"{_file(scores[0].record)} and {_file(other.record)} were tested on different "
+                "episodes, so they cannot be paired: run both again with the same test_episodes"
             )
-    return np.stack(series)
+    return np.stack([each.values for each in scores])
 
 
-def _over_runs(runs: list[pd.Series]) -> Interval:
-    """Interval over runs from three of them on, otherwise over episodes."""
+def _over_runs(runs: list[np.ndarray]) -> Interval:
+    """Interval over runs from three of them on, otherwise over episodes.
+
+    Args:
+        runs: ``[episodes]`` each; of two, on the same ones.
+    """
     if len(runs) < 3:
-        return interval(_aligned(runs).mean(0))
+        return interval(np.mean(runs, 0))
     return _student([run.mean() for run in runs])
 
 
 def _student(values) -> Interval:
     """Mean and 95 % interval of a few values (Student t)."""
     error = np.std(values, ddof=1) / len(values) ** 0.5
-    return Interval(float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * error))
+    return Interval(float(np.mean(values)), float(stdtrit(len(values) - 1, 0.975) * error))
 
 
-def _together(*cells: list[dict]) -> list[tuple[dict, ...]]:
+def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
     """The runs that all cells have."""
-    by_run = [{_repetition(r): r for r in cell} for cell in cells]
+    by_run = [{_repetition(s.record): s for s in cell} for cell in cells]
     return [tuple(b[run] for b in by_run) for run in by_run[0] if all(run in b for b in by_run)]
 
 
-def _share(members_of: dict[tuple, list[dict]], key: tuple) -> dict:
+def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
     """How far a method gets from the item mean to the Bayes ceiling."""
 
-    def cell(algorithm: str) -> list[dict]:
-        found = [m for k, m in members_of.items() if k[:5] == (*key[:4], algorithm)]
+    def cell(algorithm: str) -> list[Scores]:
+        found = [s for k, s in scores_of.items() if k[:5] == (*key[:4], algorithm)]
         return found[0] if len(found) == 1 else []
 
     result = Interval(np.nan, np.nan)
-    runs = _together(members_of[key], cell(FLOOR), cell(CEILING))
+    runs = _together(scores_of[key], cell(FLOOR), cell(CEILING))
     if runs and key[4] not in (FLOOR, CEILING):
-        shares = [share_of_way(*_aligned([_series(r) for r in run])) for run in runs]
+        shares = [share_of_way(*_aligned(run)) for run in runs]
         result = shares[0] if len(shares) == 1 else _student([s.mean for s in shares])
     return {"share": result.mean, "share_half_width": result.half_width}
 
 
-def _first_order(members_of: dict[tuple, list[dict]], key: tuple) -> list[dict]:
-    """The records of first order that agree in every option that varies within both orders."""
+def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> list[Scores]:
+    """The runs of first order that agree in every option that varies within both orders."""
     variant, found = dict(key[5]), []
-    for other, members in members_of.items():
+    for other, scores in scores_of.items():
         if other[:5] == (*key[:4], PAIRS.get(key[4])):
             theirs = dict(other[5])
             if all(theirs[n] == variant[n] for n in theirs.keys() & variant.keys()):
-                found.append(members)
+                found.append(scores)
     return found[0] if len(found) == 1 else []
 
 
-def _compared(second: list[dict], first: list[dict]) -> dict:
+def _compared(second: list[Scores], first: list[Scores]) -> dict:
     """Second minus first order over the runs that both have."""
-    runs = [_aligned([_series(r) for r in run]) for run in _together(second, first)]
+    runs = [_aligned(run) for run in _together(second, first)]
     nothing = {"difference": np.nan, "difference_half_width": np.nan, "verdict": ""}
     if not runs:
         return nothing | {"difference_runs": 0}
-    if len(runs) == 1:
-        result = paired_difference(*runs[0])
-    else:
-        result = _over_runs([pd.Series(a - b) for a, b in runs])
+    result = _over_runs([a - b for a, b in runs])
     return {
         "difference": result.mean,
         "difference_half_width": result.half_width,
-        "verdict": _verdict(result, second[0]["metrics"]["higher_is_better"]),
+        "verdict": _verdict(result, second[0].record["metrics"]["higher_is_better"]),
         "difference_runs": len(runs),
     }
 

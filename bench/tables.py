@@ -16,7 +16,15 @@ from bench import records as record_files
 from bench.answer_tables import curve, details, is_curve, shares
 from bench.errors import BenchError
 from bench.failures import Failure
-from bench.summary import FIRST_AHEAD, NO_DIFFERENCE, PAIRS, SECOND_AHEAD, frame, summary
+from bench.summary import (
+    FIRST_AHEAD,
+    NO_DIFFERENCE,
+    PAIRS,
+    SECOND_AHEAD,
+    Results,
+    frame,
+    summary,
+)
 
 __all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
 
@@ -301,9 +309,11 @@ def _short(value: float) -> str:
 
 def write_all(out: Path, records: list[dict]) -> list[Path]:
     """Writes ``out/tables/<suite>.csv``, ``.md`` and ``.tex`` of every suite in the records."""
-    paths = []
-    for suite in sorted({r["experiment"]["suite"] for r in records}):
-        own = [r for r in records if r["experiment"]["suite"] == suite]
+    paths, suites = [], sorted({r["experiment"]["suite"] for r in records})
+    for suite in suites:
+        own = records
+        if len(suites) > 1:
+            own = Results(r for r in records if r["experiment"]["suite"] == suite)
         failed = failures.read_all(out, suite)
         for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")

@@ -80,7 +80,9 @@ def test_what_a_panel_shows():
     assert curve.get_ydata() == pytest.approx([0.2, 0.2, 0.6])
     assert np.ptp(floor.get_ydata()) == 0
     (axes,) = plots.validation(members, table).axes
-    assert len(axes.lines) == 3  # a line a seed
+    both, other = (line.get_ydata() for line in axes.lines)
+    assert both == pytest.approx([0.4, np.nan, np.nan] * 2, nan_ok=True)  # a gap between the seeds
+    assert len(other) == 3
     (axes,) = plots.price(members, table).axes
     assert len(axes.containers) == 1  # no floor
 

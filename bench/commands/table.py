@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
         suites = [name] if suites else []
     if not suites:
-        many = f" ({len(failed)} runs have failed, see failed/ there)" if failed else ""
+        many = f" ({len(failed)} failed, see failed/ there)" if failed else ""
         raise BenchError(
             f"no records under {options.out}{many}: make some with maml-bench run SUITE"
         )
