@@ -87,6 +87,8 @@ class _Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if denied := _DENIED.search(message):
             name = denied[1] or denied[2]
+            if name.endswith((".yaml", ".yml", ".json")):
+                raise BenchError(f"{name}: there is no such file")
             raise BenchError(
                 f"{name} was not imported: a configuration may name classes of the suite, of "
                 "Lightning's callbacks, loggers, plugins and strategies, and of torch.nn and "

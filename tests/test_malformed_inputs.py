@@ -144,7 +144,7 @@ CONFIGURATIONS = [
     ("model: {class_path: MAML, init_args: 3}", "init_args"),
     ("model: {class_path: 3}", "class_path"),
     ("data: {class_path: SinusoidDataModule, init_args: {shots: 0}}", "shots=0: give a whole"),
-    ("model: none.yaml", "none.yaml"),
+    ("model: none.yaml", "none.yaml: there is no such file"),
     ("ckpt_path: none.ckpt", "none.ckpt is no file"),
     ("ckpt_path: .", ". is no file"),
     ("trainer: {devices: 0}", "Lightning refuses this"),
