@@ -4,6 +4,7 @@ import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ MOST_FILES = 2_000_000  # ILSVRC-2012 has 1,281,167 images for training
 MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
 MOST_BYTES_OF_A_FILE = 2 * 2**30  # of one that is read into memory whole
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+_DAMAGE += (ValueError, LookupError, OverflowError, struct.error)  # what zipfile does not foresee
 _UNREADABLE = (NotImplementedError, RuntimeError)  # a zip's unknown compression, or a password
 
 

@@ -91,6 +91,11 @@ class EpisodeDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
+    @property
+    def checksum(self) -> str | None:
+        """Of the data that episodes are drawn from, for records; None: it is drawn by a program."""
+        return None
+
     def listed(self, split: str) -> int:
         """How many episodes the fixed list of validation or test has."""
         return self.hparams[f"{split}_episodes"]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import set_parsing_settings
+from jsonargparse import Namespace, set_parsing_settings
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -87,6 +87,8 @@ class _Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if denied := _DENIED.search(message):
             name = denied[1] or denied[2]
+            if name.endswith((".yaml", ".yml", ".json")):
+                raise BenchError(f"{name}: there is no such file")
             raise BenchError(
                 f"{name} was not imported: a configuration may name classes of the suite, of "
                 "Lightning's callbacks, loggers, plugins and strategies, and of torch.nn and "
@@ -116,6 +118,8 @@ class _CommandLine(LightningCLI):
         """Parses, then refuses what would be harmful or could only fail later."""
         super().parse_arguments(parser, args)
         config = self.config[self.command]
+        if not isinstance(config["trainer"], Namespace):
+            raise BenchError("trainer: write names and values, such as trainer: {max_steps: 100}")
         if config["weights_only"] is False:
             raise BenchError(
                 "weights_only=False would run what a checkpoint holds: leave it out; checkpoints "

@@ -324,11 +324,12 @@ def _text(value, indent: str = "") -> str:
 # Provenance -------------------------------------------------------------------------------------
 
 
-def provenance(device: str | None = None) -> dict:
+def provenance(device: str | None = None, data: str | None = None) -> dict:
     """Versions, commit and device of this process; no host, no user, no path.
 
     Args:
         device: what the run was trained on; None: this machine's processor.
+        data: the checksum of the data that it was trained on; None: it was drawn by a program.
     """
     commit, dirty = _checkout()
     torch = sys.modules.get("torch")  # not imported for this alone
@@ -342,6 +343,7 @@ def provenance(device: str | None = None) -> dict:
         "device": device or _processor(),
         "allocator": allocator.in_use(),
         "threads": torch.get_num_threads() if torch else os.cpu_count(),
+        "data": data,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench import records
+from bench import records, registry
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
@@ -73,6 +73,11 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict]:
     console.print(f"running {experiment}, {experiment.iterations} iterations")
     from bench.training import train  # which takes seconds to load
 
+    data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
+    data.setup("fit")  # says what is wrong with it
+    before, now = first["provenance"].get("data"), data.checksum
+    if before not in (None, now):  # older records do not say
+        console.print(f"other data than the record's: checksum {before} then, {now} now")
     with tempfile.TemporaryDirectory() as folder:
         out, split = Path(folder), first["evaluation"]["split"]
         record = train(experiment, out, split, machine, console.is_terminal, console.print)
@@ -87,7 +92,9 @@ def compare(first: dict, second: dict) -> list[Compared]:
     validations = [[v for _, v in r["training"]["validation"]] for r in (first, second)]
     values = [r["evaluation"]["per_episode"].get(headline, []) for r in (first, second)]
     means = [[r["metrics"].get(headline, {}).get("mean")] for r in (first, second)]
+    data = [r["provenance"].get("data") for r in (first, second)]
     return [
+        *([Compared("data", data[0] == data[1], None)] if data[0] is not None else []),
         _compared("which episodes", *(r["evaluation"]["index"] for r in (first, second))),
         _compared(f"{headline} of each episode", *values),
         _compared(f"mean {headline}", *means),

@@ -172,6 +172,8 @@ def _wrong(path: Path, fields: dict[str, Any]) -> str | None:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         own = stored[KEY]
         best = next(s for n, s in stored["callbacks"].items() if n.startswith("ModelCheckpoint"))
+        named = {best[f"{n}_path"] for n in ("best_model", "last_model", "kth_best_model")}
+        folders = {Path(n).parent.resolve() for n in {*named, *best["best_k_models"]} if n}
     except Exception as error:  # whatever a strange file leads to
         return f"no checkpoint of this version ({type(error).__name__})"
     for name in sorted(own.keys() | fields.keys()):
@@ -179,6 +181,8 @@ def _wrong(path: Path, fields: dict[str, Any]) -> str | None:
             return f"of another run: {name} is {own.get(name)!r} there, {fields.get(name)!r} here"
     if best["dirpath"] != str(path.parent.resolve()):
         return f"written in {best['dirpath']}, and moved since"
+    if folders - {path.parent.resolve()}:
+        return "it names files outside of its folder"
     if best["best_model_path"] and not Path(best["best_model_path"]).is_file():
         return "its best weights, best.ckpt, are not there"
     return None

@@ -171,7 +171,7 @@ def train(
             "validation": history.values,
         },
         "cost": None,
-        "provenance": records.provenance(device_name(trainer)),
+        "provenance": records.provenance(device_name(trainer), data.checksum),
     }
 
 

@@ -8,9 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 
 from bench.students.episodes import FEATURES, ITEM, POSITION
+
+# short and always the same; `pytest --hypothesis-profile long` looks for new faults
+settings.register_profile(
+    "short",
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("long", settings.get_profile("short"), max_examples=20_000)
+settings.load_profile("short")
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
+import torch
 
-from bench import cli, records, training
+from bench import checksums, cli, records, reproducing, training
 from bench.experiment import Experiment
 from bench.machine import Machine
 
@@ -82,3 +84,59 @@ def test_the_number_of_workers_changes_nothing(path, tmp_path, workers):
     found = records.read(copy)
     assert found["experiment"] == given["experiment"]
     assert found["evaluation"] == given["evaluation"]
+
+
+def test_the_number_of_threads_changes_last_digits_at_most(path, tmp_path):
+    """Which episodes, exactly; sums may be made in another order."""
+    given, before = records.read(path), torch.get_num_threads()
+    experiment = reproducing.experiment_of(given, path)
+    try:
+        torch.set_num_threads(2 if before == 1 else 1)
+        record = training.train(experiment, tmp_path, machine=Machine("cpu"), progress=False)
+    finally:
+        torch.set_num_threads(before)
+    assert record["evaluation"]["index"] == given["evaluation"]["index"]
+    found, wanted = (r["evaluation"]["per_episode"]["mse"] for r in (record, given))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    assert record["provenance"]["threads"] != given["provenance"]["threads"]
+
+
+# Data --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answers(tmp_path):
+    """A file of answers and the record of a run on it."""
+    rows = [f"s{n % 12},i{n % 5},{(n * 7 // 3) % 2},{n}" for n in range(120)]
+    source = tmp_path / "answers.csv"
+    source.write_text("user_id,item_id,correct,order_id\n" + "\n".join(rows) + "\n")
+    data = {"source": str(source), "shots": 3, "queries": 3, "val_episodes": 2, "test_episodes": 2}
+    experiment = Experiment("tiny", "student", "item_mean", 2, 1, data=data)
+    found = records.path_of(tmp_path, experiment.fields)
+    records.write(
+        found, training.train(experiment, tmp_path, machine=Machine("cpu"), progress=False)
+    )
+    return source, found
+
+
+def test_a_record_knows_its_data(path, answers, capsys):
+    source, found = answers
+    assert records.read(path)["provenance"]["data"] is None  # drawn by a program
+    assert len(records.read(found)["provenance"]["data"]) == checksums.DIGITS
+    assert cli.main(["reproduce", str(found), "--accelerator", "cpu"]) == 0
+    assert "checksum" not in capsys.readouterr().out
+    source.write_text(source.read_text().replace("s3,i3,1", "s3,i3,0"))
+    assert cli.main(["reproduce", str(found), "--accelerator", "cpu"]) == 1
+    said = capsys.readouterr().out
+    assert "other data than the record's: checksum" in said
+    (line,) = (text for text in said.splitlines() if text.startswith("│ data "))
+    assert "no" in line
+
+
+def test_a_record_from_before_checksums_is_still_compared(answers, capsys):
+    found = answers[1]
+    record = json.loads(found.read_text())
+    del record["provenance"]["data"]
+    found.write_text(json.dumps(record))
+    assert cli.main(["reproduce", str(found), "--accelerator", "cpu"]) == 0
+    assert "checksum" not in capsys.readouterr().out

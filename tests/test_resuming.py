@@ -201,6 +201,22 @@ def test_a_checkpoint_is_read_without_running_it(tmp_path, monkeypatch):
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("name", ["best_model_path", "last_model_path", "kth_best_model_path"])
+def test_a_checkpoint_cannot_name_files_elsewhere(name, tmp_path, monkeypatch):
+    """Lightning would delete what it takes for an older checkpoint."""
+    interrupted(experiment(), tmp_path, monkeypatch, 25)
+    path = checkpoints(tmp_path)[-1]
+    (tmp_path / "mine").touch()
+    stored = torch.load(path, weights_only=True)
+    state = next(s for n, s in stored["callbacks"].items() if n.startswith("ModelCheckpoint"))
+    state[name] = str(tmp_path / "mine")
+    torch.save(stored, path)
+    path.rename(path.with_name(resuming._name(99, path.read_bytes())))
+    said = []
+    resuming.find(path.parent, experiment().fields, said.append)
+    assert "it names files outside of its folder" in said[0]
+
+
 def test_a_full_disk_keeps_what_was_there(undisturbed, tmp_path, monkeypatch):
     interrupted(experiment(), tmp_path, monkeypatch, 25)
     before = checkpoints(tmp_path)

@@ -58,6 +58,11 @@ class OmniglotDataModule(ImageEpisodeDataModule):
         if split not in known:
             raise BenchError(f"split={split!r}: choose {' or '.join(known)}")
 
+    @property
+    def checksum(self) -> str:
+        """Of the packed cache."""
+        return packed.checksum(_cache(self.hparams["data_root"]))
+
     def load(self, split: str) -> ImageClasses:
         """Reads the characters of one split from the packed cache."""
         classes = cached(self.hparams["data_root"])

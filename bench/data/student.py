@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench import counter_random
+from bench import checksums, counter_random
 from bench.errors import BenchError, nearest
 from bench.students.episodes import Sequences, StudentEpisodes
 from bench.students.responses import Responses, read
@@ -82,6 +82,13 @@ class StudentDataModule(StudentEpisodes):
         for note in responses.notes:
             logging.getLogger(__name__).warning("%s: %s", self._where, note)
         return responses
+
+    @property
+    def checksum(self) -> str:
+        """Of the answers and of the names, in whatever format they came."""
+        found = self.responses
+        names = [np.array(n, np.str_) for n in (found.students, found.items, found.skills)]
+        return checksums.of([found.starts, found.item, found.answer, found.q_matrix, *names])
 
     @cached_property
     def students(self) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import counter_random, npz, paths
+from bench import checksums, counter_random, npz, paths
 from bench.errors import BenchError
 from bench.students.episodes import Sequences, StudentEpisodes
 from bench.students.responses import read
@@ -128,6 +128,11 @@ class Synthetic5DataModule(StudentEpisodes):
         answer = self._stored[0][self.students[split][students]]
         item = np.broadcast_to(np.arange(ITEMS), answer.shape)
         return Sequences(item, answer, np.full(len(answer), ITEMS))
+
+    @property
+    def checksum(self) -> str:
+        """Of the answers and concepts of this version."""
+        return checksums.of(self._stored)
 
     def setup(self, stage: str) -> None:
         """Reads the file, so that what is wrong with it is said before anything starts."""

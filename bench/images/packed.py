@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench import checksums
 from bench.errors import BenchError
 from bench.images.episodes import ImageClasses
 from bench.paths import existing, replacing
@@ -215,6 +216,12 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
             raise BenchError(damaged)
     images = np.moveaxis(pixels, 1, -1)  # without copying: reading channels first is fastest
     return ImageClasses(images, count.cumsum() - count, count, header["names"])
+
+
+def checksum(path: Path) -> str:
+    """Of a cache that can be read: of its first line, which holds checksums of all pixels."""
+    with path.open("rb") as file:
+        return checksums.of([file.readline(_MOST_HEADER)])
 
 
 def _fits(header: dict, blocks: int) -> bool:

@@ -25,6 +25,11 @@ class PreparedImages(ImageEpisodeDataModule):
         """``(channels, height, width)``."""
         return self.known.channels, self.known.side, self.known.side
 
+    @property
+    def checksum(self) -> str:
+        """Of the packed cache."""
+        return packed.checksum(self.known.cache(self.hparams["data_root"]))
+
     def load(self, split: str) -> ImageClasses:
         """Opens the classes of one split in the packed cache."""
         classes = packed.read(self.known.cache(self.hparams["data_root"]), self.known.remedy)

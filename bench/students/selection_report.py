@@ -78,7 +78,7 @@ def select(
         "seed": seed,
         "questions": counts,
         "policies": _figures(asked, data, division),
-        "provenance": records.provenance(),
+        "provenance": records.provenance(data=data.checksum),
     }
     stem = keys[0] + (f"-and-{len(keys) - 1}-more" if keys[1:] else "")
     path = Path(out) / "selection" / f"{stem}.json"

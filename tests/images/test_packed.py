@@ -109,3 +109,14 @@ def test_image_of_absurd_size_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(BenchError, match="not a whole image"):
         packed.decode(file.getvalue(), "bomb.png")
+
+
+def test_the_checksum_is_of_all_pixels_and_names(tmp_path, classes):
+    def written(**changes):
+        packed.write(tmp_path / "x.packed", classes._replace(**changes))
+        return packed.checksum(tmp_path / "x.packed")
+
+    pixels = classes.images.copy()
+    pixels[-1, -1, -1] ^= 1
+    assert written() == written()
+    assert len({written(), written(images=pixels), written(names=["x", "y", "z"])}) == 3
