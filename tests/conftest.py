@@ -26,6 +26,13 @@ settings.register_profile("long", settings.get_profile("short"), max_examples=20
 settings.load_profile("short")
 
 
+def pytest_configure(config):
+    """Test processes that share the cores (``pytest -n``) do not fight for them with threads."""
+    if hasattr(config, "workerinput"):
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
 @pytest.fixture
 def console():
     """A terminal whose text can be read afterwards: ``console.export_text()``."""
