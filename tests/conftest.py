@@ -33,6 +33,17 @@ def pytest_configure(config):
         torch.set_num_threads(1)
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Names of cases that are short, and the same in every process: no addresses, no times."""
+    if callable(val):
+        return getattr(val, "__name__", argname)
+    if isinstance(val, bytes):
+        return f"{argname}-{len(val)}-bytes"
+    if isinstance(val, str) and len(val) > 60:
+        return ascii(val[:60])
+    return None
+
+
 @pytest.fixture
 def console():
     """A terminal whose text can be read afterwards: ``console.export_text()``."""

@@ -246,14 +246,14 @@ def put_record(tmp_path, record, content):
     return path.relative_to(tmp_path)
 
 
-@pytest.mark.parametrize(("content", "words"), BROKEN, ids=lambda case: str(case)[:30])
+@pytest.mark.parametrize(("content", "words"), BROKEN)
 def test_files_that_are_no_records(content, words, record, tmp_path, refused):
     path = put_record(tmp_path, record, content)
     refused("table", words)
     refused(f"reproduce {path} --accelerator cpu", words)
 
 
-@pytest.mark.parametrize(("field", "value", "words"), CHANGED, ids=lambda case: str(case)[:30])
+@pytest.mark.parametrize(("field", "value", "words"), CHANGED)
 def test_records(field, value, words, record, tmp_path, refused):
     put_record(tmp_path, record, with_change(record, field, value))
     refused("table", words)
@@ -272,7 +272,7 @@ REPRODUCED = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "words"), REPRODUCED, ids=lambda case: str(case)[:30])
+@pytest.mark.parametrize(("field", "value", "words"), REPRODUCED)
 def test_records_of_what_cannot_be_run(field, value, words, record, tmp_path, refused):
     path = put_record(tmp_path, record, with_change(record, field, value))
     refused(f"reproduce {path} --accelerator cpu", words)

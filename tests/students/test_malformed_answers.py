@@ -117,7 +117,7 @@ def model(tmp_path_factory):
     return folder / "rasch.ckpt"
 
 
-@pytest.mark.parametrize(("content", "words"), FILES, ids=lambda case: repr(case)[-50:])
+@pytest.mark.parametrize(("content", "words"), FILES)
 def test_answers(content, words, model, tmp_path, refused):
     if content is not None:
         data = content if isinstance(content, bytes) else content.encode()
@@ -150,7 +150,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "words"), OPTIONS, ids=lambda case: repr(case)[:40])
+@pytest.mark.parametrize(("flags", "words"), OPTIONS)
 def test_options(flags, words, tmp_path, refused):
     (tmp_path / "answers.csv").write_text(LONG + ROWS)
     source = "" if "source" in flags else "--data.source answers.csv"
@@ -173,7 +173,7 @@ Q_MATRICES = [
 ]
 
 
-@pytest.mark.parametrize(("content", "words"), Q_MATRICES, ids=lambda case: repr(case)[:40])
+@pytest.mark.parametrize(("content", "words"), Q_MATRICES)
 def test_q_matrices(content, words, tmp_path, refused):
     (tmp_path / "answers.csv").write_text(LONG + ROWS)
     (tmp_path / "q.csv").write_text(content)
@@ -200,7 +200,7 @@ SOURCES = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "files", "words"), SOURCES, ids=lambda case: repr(case)[:40])
+@pytest.mark.parametrize(("dataset", "files", "words"), SOURCES)
 def test_sources(dataset, files, words, tmp_path, refused):
     for name, text in files.items():
         (tmp_path / "source").mkdir(exist_ok=True)
@@ -263,7 +263,7 @@ PREPARED = [
 ]
 
 
-@pytest.mark.parametrize(("content", "words"), PREPARED, ids=lambda case: repr(case)[-40:])
+@pytest.mark.parametrize(("content", "words"), PREPARED)
 def test_prepared_students(content, words, tmp_path, refused):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "assist2009.answers.npz").write_bytes(content)
@@ -289,7 +289,7 @@ SYNTHETIC5 = [
 ]
 
 
-@pytest.mark.parametrize(("content", "words"), SYNTHETIC5, ids=lambda case: repr(case)[-40:])
+@pytest.mark.parametrize(("content", "words"), SYNTHETIC5)
 def test_synthetic5(content, words, tmp_path, refused):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "synthetic5.npz").write_bytes(content)

@@ -217,7 +217,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("layout", "change", "words"), LAYOUTS, ids=lambda case: str(case)[:60])
+@pytest.mark.parametrize(("layout", "change", "words"), LAYOUTS)
 def test_layouts(layout, change, words, few_images, written, tmp_path, refused):
     source = written(layout, few_images)
     change(source)
@@ -251,7 +251,7 @@ ARCHIVES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "words"), ARCHIVES, ids=lambda case: str(case)[:50])
+@pytest.mark.parametrize(("name", "content", "words"), ARCHIVES)
 def test_archives(name, content, words, tmp_path, refused):
     (tmp_path / name).write_bytes(content)
     refused(f"prepare mini_imagenet --source {name}", words)
@@ -283,7 +283,7 @@ CIFAR = [
 ]
 
 
-@pytest.mark.parametrize(("files", "words"), CIFAR, ids=lambda case: str(case)[:60])
+@pytest.mark.parametrize(("files", "words"), CIFAR)
 def test_cifar(files, words, tmp_path, refused):
     for name, content in files.items():
         put(name, content)(tmp_path / "source")
@@ -307,7 +307,7 @@ FOLDERS = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "change", "words"), FOLDERS, ids=lambda case: str(case)[:40])
+@pytest.mark.parametrize(("dataset", "change", "words"), FOLDERS)
 def test_folders(dataset, change, words, tmp_path, refused):
     change(tmp_path / "source")
     refused(f"prepare {dataset} --source source", words)
