@@ -32,7 +32,7 @@ from bench.training import quiet
 
 STEPS, STEPS_PER_EPOCH = 20, 6  # so that it ends in the middle of the fourth epoch
 TOLERANCE = 1e-6
-LIMIT = 600.0  # seconds; it takes half a minute on two cores that do nothing else
+LIMIT = 600.0  # seconds, for a busy machine
 TASKS = 8  # of a meta-batch, or the next multiple of the devices
 
 
