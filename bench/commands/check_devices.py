@@ -17,7 +17,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench import device_check
 
-    with console.status(f"{options.devices} devices and one: every algorithm, about half a minute"):
+    with console.status(f"{options.devices} devices and one: every algorithm, about a minute"):
         verdicts = device_check.check(options.devices, options.accelerator)
     device_check.show(verdicts, options.devices, console)
     device_check.conclude(verdicts, options.devices)
