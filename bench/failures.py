@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import records
-from bench.errors import BenchError, Diverged
+from bench.errors import BenchError, Diverged, out_of_memory
 from bench.experiment import Experiment
 
 SCHEMA = 1
@@ -120,18 +120,9 @@ def forget(out: Path, experiment: Experiment) -> None:
 def _message(error: Exception, experiment: Experiment) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     text = "".join(c if c.isprintable() else "?" for c in words)
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return f"out of memory ({text[:200]}): {smaller(experiment)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    said = str(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(words in said for words in ("allocate memory", "out of memory", "alloc_failed"))
-    )
 
 
 def smaller(experiment: Experiment) -> str:
