@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.dropout import _DropoutNd
 
-from bench.errors import BenchError
+from bench.errors import BenchError, out_of_memory
 from bench.inner_loop import Fast
 from bench.task_layers import TaskLayers
 
@@ -57,9 +57,9 @@ class TaskForward:
             try:
                 with TaskLayers():
                     return vmap(self._one, randomness="error")(fast, x)
-            except (BenchError, torch.OutOfMemoryError):
-                raise
             except Exception as error:
+                if isinstance(error, BenchError) or out_of_memory(error):
+                    raise
                 reason = str(error).strip().split("\n")[0]
             if "randomness error mode" in reason:
                 raise self._random()

@@ -31,6 +31,20 @@ class Interrupted(BenchError):
         self.code = 128 + signal  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or elsewhere.
+
+    >>> out_of_memory(MemoryError()), out_of_memory(ValueError("other"))
+    (True, False)
+    """
+    said = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported for this
+        or any(words in said for words in ("allocate memory", "out of memory", "alloc_failed"))
+    )
+
+
 def nearest(name: object, known) -> str:
     """The end of an error message about an unknown name: the nearest match, then all of them.
 

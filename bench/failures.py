@@ -4,6 +4,7 @@ What the user can mend (missing data, a wrong setting) is tried again by the nex
 would fail again, only if asked: ``--retry-failed``.
 """
 
+import gc
 import json
 import traceback
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import records
-from bench.errors import BenchError, Diverged
+from bench.errors import BenchError, Diverged, out_of_memory
 from bench.experiment import Experiment
 
 SCHEMA = 1
@@ -39,7 +40,8 @@ def path_of(out: Path, experiment: Experiment) -> Path:
 
 
 def write(out: Path, experiment: Experiment, error: Exception) -> Failure:
-    """Notes a failure with its traceback."""
+    """Notes a failure with its traceback, and frees what its frames hold."""
+    _release(error)
     failure = Failure(
         experiment.key,
         _message(error, experiment),
@@ -54,6 +56,14 @@ def write(out: Path, experiment: Experiment, error: Exception) -> Failure:
     }
     records.write_text(path_of(out, experiment), json.dumps(content, indent=1) + "\n")
     return failure
+
+
+def _release(error: BaseException | None) -> None:
+    """Frees the locals of an error's frames: where memory ran out, they are what has filled it."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def read(out: Path, experiments: Sequence[Experiment]) -> dict[str, Failure]:
@@ -110,18 +120,9 @@ def forget(out: Path, experiment: Experiment) -> None:
 def _message(error: Exception, experiment: Experiment) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     text = "".join(c if c.isprintable() else "?" for c in words)
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return f"out of memory ({text[:200]}): {smaller(experiment)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    said = str(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(words in said for words in ("allocate memory", "out of memory", "alloc_failed"))
-    )
 
 
 def smaller(experiment: Experiment) -> str:

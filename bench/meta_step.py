@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from bench.episode import Episode, MetaBatch, alike
-from bench.errors import BenchError
+from bench.errors import BenchError, out_of_memory
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
 # Recording takes seconds, compiling about a minute, for each shape of meta-batch. Compiling pays
@@ -175,9 +175,9 @@ def recorded(
     with _quiet():
         try:
             graph = make_fx(step)([v.clone().requires_grad_() for v in values], batch)
-        except (BenchError, torch.OutOfMemoryError):
-            raise
         except Exception as error:
+            if isinstance(error, BenchError) or out_of_memory(error):
+                raise
             reason = str(error).strip().split("\n")[0]
             raise BenchError(
                 f"this step cannot be recorded ({reason}); use engine='batched'"

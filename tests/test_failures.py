@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 import torch
@@ -114,6 +115,33 @@ def test_out_of_memory_is_told_from_other_errors(tmp_path, error):
     assert failure.message.startswith("out of memory (")
     assert not failure.again
     assert "out of memory" not in failures.write(tmp_path, GRID[0], RuntimeError("else")).message
+
+
+def test_what_has_filled_the_memory_is_freed_before_the_note_is_written(tmp_path, monkeypatch):
+    class Graph:
+        """Which is also part of a cycle."""
+
+    def fill():
+        graph = Graph()
+        graph.itself = graph
+        alive.append(weakref.ref(graph))
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise RuntimeError("out of memory") from error
+
+    alive, freed, write_text = [], [], records.write_text
+
+    def note(*arguments):
+        freed.append(alive[0]() is None)
+        write_text(*arguments)
+
+    monkeypatch.setattr(records, "write_text", note)
+    try:
+        fill()
+    except RuntimeError as error:
+        failures.write(tmp_path, GRID[0], error)
+    assert freed == [True]
 
 
 def hinted(experiment):
