@@ -11,6 +11,8 @@ from torchmetrics import Metric
 from bench.episode import View
 from bench.objectives import OBJECTIVES
 
+MOST_PARTS = 100  # tensors that a state is kept in
+
 
 class EpisodeScores(Metric):
     """Collects what an objective keeps of each episode after each inner step.
@@ -43,6 +45,9 @@ class EpisodeScores(Metric):
         self.index.append(index)
         for name in self.objective.row_names:
             getattr(self, name).append(torch.stack([s[name] for s in steps], 1).detach())
+        if len(self.index) > MOST_PARTS:  # many small tensors would leave holes in the memory
+            for name in ("index", *self.objective.row_names):
+                setattr(self, name, [torch.cat(getattr(self, name))])
 
     def compute(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Episode numbers ``[episodes]``, sorted, and what is kept, ``[episodes, steps, ...]``."""
