@@ -6,8 +6,9 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -79,9 +80,10 @@ def read(tree: Tree) -> Collection | None:
         ]
 
     def stream() -> Iterator[tuple[int, np.ndarray]]:
+        in_order = sorted(place, key=lambda array: (array.file, array.first))
         with _arrays_of(tree) as inner:
-            for array in sorted(place, key=lambda array: (array.file, array.first)):
-                for i, image in enumerate(_images(inner, array)):
+            for file, arrays in groupby(in_order, key=lambda array: array.file):
+                for array, i, image in _images(inner, file, arrays):
                     yield place[array] + i, image
 
     return Collection(LAYOUT, images, stream, notes)
@@ -187,13 +189,19 @@ def _skip(file: BinaryIO, size: int, where: str) -> None:
         size -= got
 
 
-def _images(tree: Tree, array: _Array) -> Iterator[np.ndarray]:
-    where, size = f"{tree.where}: {array.file}", math.prod(array.shape)
-    with tree.file(array.file) as file:
+def _images(
+    tree: Tree, name: str, arrays: Iterable[_Array]
+) -> Iterator[tuple[_Array, int, np.ndarray]]:
+    """The images of arrays of one file, in one pass, each with its number in its array."""
+    where, at = f"{tree.where}: {name}", 0
+    with tree.file(name) as file:
         _header(file, where)
-        _skip(file, array.first * size, where)
-        for _ in range(min(array.count, MOST)):
-            content = file.read(size)
-            if len(content) < size:
-                raise BenchError(f"{where}: ends too early: get it again")
-            yield np.frombuffer(content, np.uint8).reshape(array.shape)
+        for array in arrays:
+            size = math.prod(array.shape)
+            _skip(file, (array.first - at) * size, where)
+            at = array.first + min(array.count, MOST)
+            for i in range(min(array.count, MOST)):
+                content = file.read(size)
+                if len(content) < size:
+                    raise BenchError(f"{where}: ends too early: get it again")
+                yield array, i, np.frombuffer(content, np.uint8).reshape(array.shape)
