@@ -121,7 +121,8 @@ def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise BenchError(f"{source}: holds a link, {member.filename!r}: unpack it first")
-    files = _by_name(source, ((m.filename, m) for m in members if not m.is_dir()))
+    with _damage_named(source):  # a name may be empty
+        files = _by_name(source, ((m.filename, m) for m in members if not m.is_dir()))
 
     @contextmanager
     def file(name: str) -> Iterator[BinaryIO]:

@@ -73,6 +73,8 @@ def images(content: bytes, where: str) -> tuple[list[np.ndarray], list[str]]:
                 own = pixels.images_of(array[()], f"datasets/{label}", where)
                 data += list(own)
                 labels += [label] * len(own)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except BenchError:
+        raise
+    except Exception as error:  # a damaged file leads h5py to raise nearly anything
         raise BenchError(f"{where}: damaged ({error}): get it again") from error
     return data, labels

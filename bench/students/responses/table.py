@@ -54,8 +54,15 @@ def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
 
 
 def header(text: Text) -> list[str]:
-    """The fields of the first row that is not blank."""
-    return next([name.strip() for name in row] for _, row in rows(text) if any(row))
+    """The fields of the first row that is not blank.
+
+    Raises:
+        BenchError: there is none, but quotes around nothing.
+    """
+    for _, row in rows(text):
+        if any(row):
+            return [name.strip() for name in row]
+    raise BenchError(f"{text.path}: is empty: give a file of answers")
 
 
 def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.ndarray]:
