@@ -120,5 +120,5 @@ def _lost(worker: Worker) -> Lost:
     worker.process.join()
     code = worker.process.exitcode
     if code < 0:
-        return Lost(f"was killed ({signal.Signals(-code).name})", killed=code == -signal.SIGKILL)
+        return Lost(f"was killed ({signal.Signals(-code).name})", killed=code == -9)
     return Lost(f"ended with code {code}")
