@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import counter_random, paths
+from bench import checksums, counter_random, paths
 from bench.episode import Episode, MetaBatch, TaskSpec, View
 from bench.errors import BenchError
 from bench.images.augmented import AugmentedEpisodes
@@ -132,6 +132,12 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         if fixed and alike:
             batch = Episode(*(None if v[0] is None else torch.cat(v) for v in zip(*tasks)))
         return self.augmented(split, batch)
+
+    @property
+    def checksum(self) -> str:
+        """Of the specifications and of the length of every file; records hold one of their own."""
+        names = sorted({*self.sources("train"), *self.sources("test")})
+        return checksums.of(part for name in names for part in self._opened(name).identity())
 
     def composition(self, split: str, index: int) -> tuple[str, Composition]:
         """The source of an episode, its classes, and how many images of each it has."""

@@ -1,5 +1,6 @@
 """One source of Meta-Dataset: a folder of records, from which single images are read."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -58,6 +59,13 @@ class Source:
                 f"{absent[0]}: not there, and neither are {len(absent) - 1:,} others of "
                 f"{len(wanted):,} classes that {specs.FILE} lists: get the records again"
             )
+
+    def identity(self) -> Iterator[bytes]:
+        """What tells this source from another: its specification, and the length of each file."""
+        yield (self.folder / specs.FILE).read_bytes()
+        for numbers in self.spec.classes.values():
+            for number in numbers:
+                yield f"{(self.folder / self.spec.file_of(number)).stat().st_size}\n".encode()
 
     def image(self, number: int, place: int) -> np.ndarray:
         """An image, resized.

@@ -112,6 +112,13 @@ def test_sources_are_drawn_alike_and_super_classes_kept(module):
     assert [data.composition("val", i)[0] for i in range(3)] == ["colours", "letters", "colours"]
 
 
+def test_the_checksum_is_of_the_sources_that_are_used(module, records):
+    both, one = module(), module(train_datasets=["colours"])
+    assert both.checksum == module(train_datasets=["letters", "colours"]).checksum
+    assert both.checksum == module(train_datasets=["letters"], test_datasets=["colours"]).checksum
+    assert both.checksum != one.checksum
+
+
 def test_ways_and_shots_that_are_given_make_ordinary_batches(module):
     data = module(ways=3, shots=2)
     batch = data.episodes("train", np.arange(4))
