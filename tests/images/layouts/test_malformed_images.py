@@ -98,6 +98,11 @@ def tar_of(name, kind=tarfile.REGTYPE, content=b"x", mode="w"):
     return out.getvalue()
 
 
+def named(cases):
+    """What a case is called: what is wrong is what the message says."""
+    return ["-".join(part for part in case if isinstance(part, str)) for case in cases]
+
+
 IMAGES = np.zeros((8, 84, 84, 3), np.uint8)
 MANY = np.zeros((8, 84, 84, 3), np.float64)
 RECORD = b"".join(tfrecords.written([b"\xff\xff\xff"]))
@@ -213,7 +218,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("layout", "change", "words"), LAYOUTS, ids=lambda case: str(case)[:60])
+@pytest.mark.parametrize(("layout", "change", "words"), LAYOUTS, ids=named(LAYOUTS))
 def test_layouts(layout, change, words, few_images, written, tmp_path, refused):
     source = written(layout, few_images)
     change(source)
@@ -247,7 +252,7 @@ ARCHIVES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "words"), ARCHIVES, ids=lambda case: str(case)[:50])
+@pytest.mark.parametrize(("name", "content", "words"), ARCHIVES, ids=named(ARCHIVES))
 def test_archives(name, content, words, tmp_path, refused):
     (tmp_path / name).write_bytes(content)
     refused(f"prepare mini_imagenet --source {name}", words)
@@ -279,7 +284,7 @@ CIFAR = [
 ]
 
 
-@pytest.mark.parametrize(("files", "words"), CIFAR, ids=lambda case: str(case)[:60])
+@pytest.mark.parametrize(("files", "words"), CIFAR, ids=named(CIFAR))
 def test_cifar(files, words, tmp_path, refused):
     for name, content in files.items():
         put(name, content)(tmp_path / "source")
@@ -303,7 +308,7 @@ FOLDERS = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "change", "words"), FOLDERS, ids=lambda case: str(case)[:40])
+@pytest.mark.parametrize(("dataset", "change", "words"), FOLDERS, ids=named(FOLDERS))
 def test_folders(dataset, change, words, tmp_path, refused):
     change(tmp_path / "source")
     refused(f"prepare {dataset} --source source", words)
@@ -368,7 +373,7 @@ CACHES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "words"), CACHES)
+@pytest.mark.parametrize(("change", "words"), CACHES, ids=named(CACHES))
 def test_caches(change, words, few_images, written, tmp_path, refused):
     from bench.data import mini_imagenet
 
