@@ -13,6 +13,12 @@ from bench.algorithms.rasch import Rasch
 from bench.data.student import StudentDataModule
 from bench.training import quiet
 
+
+def shown(part):
+    """How a part of a case is called: bytes are too long, and differ from run to run."""
+    return part[-50:] if isinstance(part, str) else "-"
+
+
 LONG = "user_id,item_id,correct,skill_id,order_id\n"
 ROWS = "".join(f"s{n % 9},i{n % 7},{n % 2},k{n % 3},{n}\n" for n in range(90))
 DKVMN = "3\n1,2,3\n0,1,0\n"

@@ -98,6 +98,11 @@ def tar_of(name, kind=tarfile.REGTYPE, content=b"x", mode="w"):
     return out.getvalue()
 
 
+def named(cases):
+    """What a case is called: what is wrong is what the message says."""
+    return ["-".join(part for part in case if isinstance(part, str)) for case in cases]
+
+
 IMAGES = np.zeros((8, 84, 84, 3), np.uint8)
 MANY = np.zeros((8, 84, 84, 3), np.float64)
 RECORD = b"".join(tfrecords.written([b"\xff\xff\xff"]))
@@ -372,7 +377,7 @@ CACHES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "words"), CACHES)
+@pytest.mark.parametrize(("change", "words"), CACHES, ids=named(CACHES))
 def test_caches(change, words, few_images, written, tmp_path, refused):
     from bench.data import mini_imagenet
 
