@@ -301,6 +301,9 @@ def test_layouts(layout, data):
     name = data.draw(st.sampled_from(sorted(files)))
     files[name] = data.draw(either(files[name]))
 
+    def file(name):
+        return io.BytesIO(files[name])
+
     def stream(wanted):
         return ((n, files[n]) for n in wanted)
 
@@ -309,7 +312,7 @@ def test_layouts(layout, data):
         for number, content in found.stream():
             preparing.fitted(content, dataset.KNOWN, found.images[number].name)
 
-    refused(read, archives.Tree(Path("source"), sorted(files), stream))
+    refused(read, archives.Tree(Path("source"), sorted(files), stream, file))
 
 
 # Archives ----------------------------------------------------------------------------------------
