@@ -35,8 +35,6 @@ SUITE = Suite(
                 "fomaml": {"inner_lr": 0.3},
                 "random_init": {"inner_lr": 0.3},
             },
-            sweep={"inner_lr": (0.1, 0.3, 1.0)},
-            sweep_iterations=60,
         ),
     ),
 )
