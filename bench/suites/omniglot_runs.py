@@ -22,7 +22,7 @@ SUITE = Suite(
                 "test_steps": 3,
             },
             algorithms={
-                "maml": {"inner_lr": 1.0},
+                "maml": {"inner_lr": 0.3},
                 "fomaml": {"inner_lr": 0.3},
                 "random_init": {"inner_lr": 0.3},
             },
