@@ -61,7 +61,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
     @property
     def checksum(self) -> str:
         """Of the packed cache."""
-        return packed.checksum(_cache(self.hparams["data_root"]))
+        return packed.checksum(cache(self.hparams["data_root"]))
 
     def load(self, split: str) -> ImageClasses:
         """Reads the characters of one split from the packed cache."""
@@ -82,7 +82,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     Raises:
         BenchError: if a drawing is missing or damaged; nothing is written then.
     """
-    packed.check_writable(_cache(data_root))
+    packed.check_writable(cache(data_root))
     with ExitStack() as stack:
         if source is None:
             folder = _download(Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -95,10 +95,10 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
         notes.append(f"Left out {len(extra)} characters that Omniglot lacks, such as {extra[0]}.")
     if odd:
         notes.append(f"{odd:,} drawings were not 105x105, as the original ones are.")
-    packed.write(_cache(data_root), classes)
+    packed.write(cache(data_root), classes)
     where = source or "the official zips, downloaded"
     found = f"Found {len(classes.names):,} characters of {DRAWINGS} drawings in {where}."
-    wrote = f"Wrote {len(classes.images):,} images of {SIDE}x{SIDE} to {_cache(data_root)}."
+    wrote = f"Wrote {len(classes.images):,} images of {SIDE}x{SIDE} to {cache(data_root)}."
     return " ".join([found, *notes, wrote])
 
 
@@ -146,15 +146,16 @@ def cached(data_root: Path | str | None) -> ImageClasses:
     Raises:
         BenchError: if they are not prepared, or the cache is damaged.
     """
-    return packed.read(_cache(data_root), f"run `{PREPARE}`; {UNDERSTOOD}")
+    return packed.read(cache(data_root), f"run `{PREPARE}`; {UNDERSTOOD}")
 
 
 def is_prepared(data_root: Path | str | None) -> bool:
     """Whether there is a packed cache."""
-    return _cache(data_root).exists()
+    return cache(data_root).exists()
 
 
-def _cache(data_root: Path | str | None) -> Path:
+def cache(data_root: Path | str | None) -> Path:
+    """The packed file."""
     return paths.data_root(data_root) / "omniglot.packed"
 
 

@@ -73,6 +73,12 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
         """Classification into 20 characters, of which the error rate is quoted."""
         return TaskSpec("classification_errors", self.image_shape, WAYS)
 
+    @property
+    def checksum(self) -> str:
+        """Of the packed characters and of the packed runs."""
+        root = self.hparams["data_root"]
+        return "-".join(packed.checksum(path) for path in (omniglot.cache(root), _cache(root)))
+
     def load(self, split: str) -> ImageClasses:
         """Reads the runs, or the background alphabets from the cache of Omniglot."""
         root = self.hparams["data_root"]
