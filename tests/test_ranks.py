@@ -373,5 +373,6 @@ def test_a_killed_process_ends_the_other(tmp_path, killed):
     _, said = process.communicate(timeout=60)
     assert gone(both[1])
     assert process.returncode in ((2, -9) if killed else (-9,))
-    assert said.count("\n") <= 1  # one message, from one process
+    ours = [line for line in said.splitlines() if "run the same command again" in line]
+    assert len(ours) <= 1  # one message, from one process, whatever torch says of the connection
     assert not failures.read(out, GRID)
