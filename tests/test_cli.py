@@ -61,7 +61,7 @@ def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, mo
     monkeypatch.setattr(
         OmniglotDataModule, "load", lambda self, split: ImageClasses.pack(images, names)
     )
-    monkeypatch.setattr(OmniglotDataModule, "checksum", "0123456789abcdef")
+    monkeypatch.setattr(OmniglotDataModule, "checksum", "of no file")
     monkeypatch.setattr("bench.probe.measure", lambda spec: None)
     flags = ["--algorithms", "fomaml", "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]
     few = ["iterations=2", "validations=1", "val_episodes=2", "test_episodes=2"]
