@@ -36,6 +36,8 @@ BLOCK = 8 * 2**20  # bytes under one checksum
 SAMPLED = 8  # blocks that are looked at when a cache is opened
 _YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
 _MOST_HEADER = 2**26
+# what sets of images come in; to read others, Pillow may start programs, such as Ghostscript
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ def decode(content: bytes, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
             image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise BenchError(f"{name}: not a whole image ({error}): get it again") from error

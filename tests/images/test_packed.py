@@ -111,6 +111,14 @@ def test_image_of_absurd_size_is_refused(monkeypatch):
         packed.decode(file.getvalue(), "bomb.png")
 
 
+@pytest.mark.parametrize("form", ["EPS", "PDF", "TIFF"])
+def test_what_other_programs_would_read_is_no_image(form):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(file, form)
+    with pytest.raises(BenchError, match="a.png: not a whole image"):
+        packed.decode(file.getvalue(), "a.png")
+
+
 def test_the_checksum_is_of_all_pixels_and_names(tmp_path, classes):
     def written(**changes):
         packed.write(tmp_path / "x.packed", classes._replace(**changes))
