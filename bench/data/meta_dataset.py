@@ -18,6 +18,7 @@ from bench.meta_dataset import sampling, writing
 from bench.meta_dataset.sampling import Composition, Pool, Sampling
 from bench.meta_dataset.source import Source
 
+DEFAULT = Sampling()  # as in Meta-Dataset
 PREPARE = "maml-bench prepare meta_dataset --from NAME --source PATH"
 
 
@@ -53,11 +54,11 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         test_datasets: Sequence[str] | None = None,
         ways: int | None = None,
         shots: int | None = None,
-        queries: int = 10,
-        min_ways: int = 5,
-        max_ways: int = 50,
-        max_support: int = 500,
-        max_support_of_class: int = 100,
+        queries: int = DEFAULT.queries,
+        min_ways: int = DEFAULT.min_ways,
+        max_ways: int = DEFAULT.max_ways,
+        max_support: int = DEFAULT.max_support,
+        max_support_of_class: int = DEFAULT.max_support_of_class,
         side: int = 84,
         records: str | None = None,
         data_root: str | None = None,

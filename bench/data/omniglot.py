@@ -104,7 +104,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
 
 @contextmanager
 def opened(source: Path) -> Iterator[Collection]:
-    """The drawings as they are, with Lake's split, character by character, alphabet by alphabet.
+    """The drawings at their full size, inverted, with Lake's split and alphabets as super-classes.
 
     In the order of Meta-Dataset: of the alphabets for validation, the one with the fewest
     characters comes first.
@@ -131,13 +131,14 @@ def opened(source: Path) -> Iterator[Collection]:
                 number_of[tree, name] = len(images)
                 images.append(Found(split_of[character], character, name))
 
-        def stream() -> Iterator[tuple[int, bytes]]:
+        def stream() -> Iterator[tuple[int, np.ndarray]]:
             for tree, here in enumerate(trees):
                 own = [name for t, name in number_of if t == tree]
                 for name, content in here.stream(own):
-                    yield number_of[tree, name], content
+                    image = packed.decode(content, f"{here.where}: {name}").convert("L")
+                    yield number_of[tree, name], 255 - np.asarray(image)
 
-        yield Collection("Omniglot's drawings", images, stream, notes)
+        yield Collection("Omniglot's drawings", images, stream, notes, grouped=True)
 
 
 def cached(data_root: Path | str | None) -> ImageClasses:

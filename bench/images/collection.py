@@ -37,12 +37,14 @@ class Collection(NamedTuple):
             are stored. Pixels are an image file as bytes, or uint8 ``[height, width, channels]``
             or ``[height, width]``.
         notes: what the user should know, in sentences.
+        grouped: whether labels are ``super-class/class``.
     """
 
     layout: str
     images: list[Found]
     stream: Callable[[], Iterator[tuple[int, bytes | np.ndarray]]]
     notes: list[str]
+    grouped: bool = False
 
 
 def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()) -> Collection:
@@ -123,6 +125,11 @@ def counts(images: list[Found]) -> dict[str, tuple[int, int]]:
     classes = Counter(split for split, _ in {image[:2] for image in images})
     count = Counter(image.split for image in images)
     return {split: (classes[split], count[split]) for split in SPLITS}
+
+
+def counted(images: list[Found]) -> str:
+    """The same in words."""
+    return ", ".join(f"{s} {c:,} classes and {n:,} images" for s, (c, n) in counts(images).items())
 
 
 def others(found) -> str:

@@ -164,23 +164,35 @@ def fitted(content: bytes | np.ndarray, known: ImageSet, name: str) -> tuple[np.
         BenchError: names the image, if it cannot be decoded.
     """
     shape, mode = (known.side, known.side, known.channels), MODES[known.channels]
-    if isinstance(content, np.ndarray):
-        if content.dtype != np.uint8 or 0 in content.shape:
-            raise BenchError(f"{name}: {content.dtype} of shape {content.shape}, not uint8 pixels")
-        if content.shape == shape:
-            return np.ascontiguousarray(content), True
-        try:
-            image = Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
-        except (TypeError, ValueError) as error:
-            raise BenchError(f"{name}: shape {content.shape} is no image") from error
-    else:
-        image = packed.decode(content, name)
+    if isinstance(content, np.ndarray) and content.dtype == np.uint8 and content.shape == shape:
+        return np.ascontiguousarray(content), True
+    image = as_image(content, name)
     as_stored = image.mode == mode and image.size == shape[:2]
     if not as_stored:
         image = image.convert(mode)
         if image.size != shape[:2]:
             image = image.resize(shape[:2], Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(shape), as_stored
+
+
+def as_image(content: bytes | np.ndarray, name: str) -> Image.Image:
+    """What a reader gives, as an image.
+
+    Args:
+        content: an image file, or its pixels, ``[height, width, channels]`` or ``[height, width]``.
+        name: for messages.
+
+    Raises:
+        BenchError: names the image, if it cannot be decoded or is none.
+    """
+    if not isinstance(content, np.ndarray):
+        return packed.decode(content, name)
+    if content.dtype != np.uint8 or 0 in content.shape:
+        raise BenchError(f"{name}: {content.dtype} of shape {content.shape}, not uint8 pixels")
+    try:
+        return Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{name}: shape {content.shape} is no image") from error
 
 
 @contextmanager
@@ -197,11 +209,10 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def _counts(known: ImageSet, found: Collection) -> str:
-    counts = collection.counts(found.images)
-    said = ", ".join(f"{s} {c} classes and {n:,} images" for s, (c, n) in counts.items())
+    said = collection.counted(found.images)
     if known.standard is None:
         return said
-    if counts == known.standard:
+    if collection.counts(found.images) == known.standard:
         return f"{said}, as in the standard {known.title}"
     classes = "/".join(str(known.standard[split][0]) for split in SPLITS)
     images = "/".join(f"{known.standard[split][1]:,}" for split in SPLITS)

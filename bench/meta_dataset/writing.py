@@ -15,18 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from bench import archives, locks, registry
 from bench.data_module import SPLITS
 from bench.errors import BenchError
-from bench.images import collection, layouts, packed, preparing
+from bench.images import collection, layouts, preparing
 from bench.images.collection import Collection
 from bench.meta_dataset import spec as specs
 from bench.meta_dataset import tfrecords
 from bench.meta_dataset.spec import ClassOfImages
-
-OMNIGLOT = "omniglot"  # in super-classes, and with ink that becomes bright
 
 
 def convert(origin: str | None, source: Path | None, root: Path) -> str:
@@ -67,9 +64,9 @@ def convert(origin: str | None, source: Path | None, root: Path) -> str:
 
 def _converted(dataset: str, name: str, source: Path, root: Path) -> str:
     module = importlib.import_module(f"bench.data.{dataset}")
-    if dataset == OMNIGLOT:
+    if hasattr(module, "opened"):  # a data set that has its own way to its images
         with module.opened(source) as found:
-            return write(name, found, source, root, grouped=True, invert=True)
+            return write(name, found, source, root)
     if not hasattr(module, "KNOWN"):
         raise BenchError(f"--from {dataset}: this data set has no images of its own")
     with archives.opened(source) as tree:
@@ -77,24 +74,15 @@ def _converted(dataset: str, name: str, source: Path, root: Path) -> str:
         return write(name, found, tree.where, root)
 
 
-def write(
-    name: str,
-    found: Collection,
-    where: Path | str,
-    root: Path,
-    grouped: bool = False,
-    invert: bool = False,
-) -> str:
+def write(name: str, found: Collection, where: Path | str, root: Path) -> str:
     """Writes a source; until it is whole, its folder does not exist, or is the old one.
 
     Args:
         name: of the source, and of its folder.
-        found: the images.
+        found: the images. Where they are grouped, super-classes keep the order in which they come;
+            everything else is sorted by name.
         where: they come from, for messages.
         root: the folder in which the source becomes a folder.
-        grouped: whether labels are ``super-class/class``; super-classes keep the order in which
-            they come, everything else is sorted by name.
-        invert: whether black becomes white.
 
     Returns:
         What was found and written, in sentences.
@@ -103,75 +91,83 @@ def write(
         BenchError: if an image cannot be decoded, or splits share classes or images.
     """
     collection.check_classes(where, found.images)
-    members: dict[tuple[str, str], list[int]] = {}
-    for number in collection.order(found.images):
-        members.setdefault(found.images[number][:2], []).append(number)
-    # classes are numbered through the splits, and within them through the super-classes
-    groups = list(dict.fromkeys(image.label.partition("/")[0] for image in found.images))
-    rank = {group: i if grouped else 0 for i, group in enumerate(groups)}
-    order = sorted(members, key=lambda m: (SPLITS.index(m[0]), rank[m[1].partition("/")[0]]))
-    members = {key: members[key] for key in order}
-    classes = []
-    for (split, label), numbers in members.items():
-        group, _, own = label.partition("/") if grouped else (None, "", label)
-        full = f"{group}-{own}" if grouped else own
-        classes.append(ClassOfImages(split, full, len(numbers), group))
-    digests = [b""] * len(found.images)
-    with (
-        _new_folder(root, name) as folder,
-        preparing.progress(name, len(found.images)) as advance,
-    ):
-        waiting = list(members.values())
-        label_of = {number: k for k, numbers in enumerate(waiting) for number in numbers}
-        missing = [len(numbers) for numbers in waiting]
-        arrived: dict[int, bytes] = {}
-        for number, content in found.stream():
-            image = encoded(content, invert, f"{where}: {found.images[number].name}")
-            digests[number] = hashlib.blake2b(image, digest_size=16).digest()
-            label = label_of[number]
-            arrived[number] = tfrecords.example({"image": [image], "label": [label]})
-            missing[label] -= 1
-            if not missing[label]:  # in most layouts the images of a class come together
-                records = tfrecords.written(arrived.pop(n) for n in waiting[label])
-                (folder / specs.PATTERN.format(label)).write_bytes(b"".join(records))
-            advance()
+    members = _members(found)
+    with _new_folder(root, name) as folder:
+        digests = _write_records(folder, list(members.values()), found, where, name)
         notes = [*found.notes, *preparing.duplicates(where, found, digests)]
+        classes = [_class_of(*key, len(own), found.grouped) for key, own in members.items()]
         text = specs.written(name, classes, str(root / name))
         (folder / specs.FILE).write_text(text + "\n", encoding="utf-8")
-    counts = collection.counts(found.images)
-    said = ", ".join(f"{s} {c:,} classes and {n:,} images" for s, (c, n) in counts.items())
     return " ".join(
         [
-            f"Found {found.layout} in {where}: {said}.",
+            f"Found {found.layout} in {where}: {collection.counted(found.images)}.",
             *notes,
             f"Wrote {len(classes):,} files of records and {specs.FILE} to {root / name}.",
         ]
     )
 
 
-def encoded(content: bytes | np.ndarray, invert: bool, name: str) -> bytes:
+def _members(found: Collection) -> dict[tuple[str, str], list[int]]:
+    """Split and label of each class in the order of their numbers, with the images it has."""
+    members: dict[tuple[str, str], list[int]] = {}
+    for number in collection.order(found.images):
+        members.setdefault(found.images[number][:2], []).append(number)
+    groups = [image.label.partition("/")[0] if found.grouped else "" for image in found.images]
+    rank = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+
+    def place(key: tuple[str, str]) -> tuple[int, int]:
+        return SPLITS.index(key[0]), rank[groups[members[key][0]]]
+
+    return {key: members[key] for key in sorted(members, key=place)}
+
+
+def _class_of(split: str, label: str, images: int, grouped: bool) -> ClassOfImages:
+    group, _, own = label.partition("/") if grouped else (None, "", label)
+    return ClassOfImages(split, f"{group}-{own}" if grouped else own, images, group)
+
+
+def _write_records(
+    folder: Path, members: list[list[int]], found: Collection, where: Path | str, name: str
+) -> list[bytes]:
+    """Writes the file of each class as soon as its last image has come.
+
+    In most layouts the images of a class come together, so that few wait in memory.
+
+    Returns:
+        A digest of each image.
+    """
+    class_of = {number: k for k, numbers in enumerate(members) for number in numbers}
+    missing = [len(numbers) for numbers in members]
+    digests, arrived = [b""] * len(found.images), {}
+    with preparing.progress(name, len(digests)) as advance:
+        for number, content in found.stream():
+            image = encoded(content, f"{where}: {found.images[number].name}")
+            digests[number] = hashlib.blake2b(image, digest_size=16).digest()
+            label = class_of[number]
+            arrived[number] = tfrecords.example({"image": [image], "label": [label]})
+            missing[label] -= 1
+            if not missing[label]:
+                records = tfrecords.written(arrived.pop(n) for n in members[label])
+                (folder / specs.PATTERN.format(label)).write_bytes(b"".join(records))
+            advance()
+    return digests
+
+
+def encoded(content: bytes | np.ndarray, name: str) -> bytes:
     """An image as JPEG; one that is JPEG in RGB already stays as it is.
 
     Args:
         content: an image file, or uint8 ``[height, width, channels]`` or ``[height, width]``.
-        invert: whether black becomes white.
         name: for messages.
 
     Raises:
         BenchError: names the image, if it cannot be decoded.
     """
-    if isinstance(content, np.ndarray):
-        try:
-            image = Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
-        except (TypeError, ValueError) as error:
-            raise BenchError(f"{name}: shape {content.shape} is no image") from error
-    else:
-        image = packed.decode(content, name)
-        if image.format == "JPEG" and image.mode == "RGB" and not invert:
-            return content
-    image = image.convert("RGB")
+    image = preparing.as_image(content, name)
+    if image.format == "JPEG" and image.mode == "RGB":
+        return content
     buffer = io.BytesIO()
-    (ImageOps.invert(image) if invert else image).save(buffer, format="JPEG")
+    image.convert("RGB").save(buffer, format="JPEG")
     return buffer.getvalue()
 
 

@@ -61,5 +61,5 @@ def records(tmp_path_factory):
     """A folder of records with the sources ``colours`` and ``letters``."""
     root = tmp_path_factory.mktemp("data") / "meta_dataset"
     writing.write("colours", collected(PLAIN), "made", root)
-    writing.write("letters", collected(GROUPED), "made", root, grouped=True)
+    writing.write("letters", collected(GROUPED)._replace(grouped=True), "made", root)
     return root
