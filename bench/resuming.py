@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback
 
 from bench.errors import BenchError, Interrupted
 from bench.interruption import Signals
-from bench.ranks import Ranks
+from bench.ranks import Ranks, is_lost
 
 KEPT = 2
 KEY = "maml-bench run"  # in the checkpoint: of which run it is
@@ -135,6 +135,8 @@ class Resume(Callback):
                     old.unlink()
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
+            if is_lost(error):  # another device is gone: nothing is wrong with the folder
+                raise
             raise BenchError(
                 f"{self.folder}: the checkpoint cannot be written ({error}): make room, and run "
                 "the same command again to go on from the one before"

@@ -215,7 +215,7 @@ def test_missing_file_of_a_row(tmp_path, ravi):
         ("filename,label\nn0600000000.png\n", "test.csv, line 2: filename or label is empty"),
         ("filename,label\nn0600000000.png,n06\nn0600000000.png,n06\n", "line 3: .* is also in"),
         ("filename,label\nn0600000000.png,n06\nn0100000000.png,n06\n", "also in train.csv, line"),
-        ('filename,label\n"' + "x" * 200_000, r"test.csv, line \d: f(ield larger|ilename)"),
+        ('filename,label\n"' + "x" * 200_000, r"test.csv, line \d: field larger"),
         ("filename,label\n", "no images for test"),
         ("filename,label\nn0600000000.png,n01\n", "'n01' is in test and train: a class belongs"),
     ],

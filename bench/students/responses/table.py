@@ -35,7 +35,6 @@ def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
         BenchError: quotes are not closed, or not as CSV has them.
     """
     _, first = next(text.filled())
-    before = csv.field_size_limit(_LONGEST_FIELD)  # of the process: put back below
     reader = csv.reader(
         text.lines,
         delimiter=delimiter(first),
@@ -44,11 +43,18 @@ def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
     )
     line = 0
     try:
-        for row in reader:
+        while (row := _next(reader)) is not None:
             line = reader.line_num
             yield line, row
     except csv.Error as error:
         raise text.wrong(line + 1, f"no CSV ({error}): mend the quotes") from error
+
+
+def _next(reader) -> list[str] | None:
+    """The next row. How long a field may be is the process's: it is put back before anybody sees."""
+    before = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        return next(reader, None)
     finally:
         csv.field_size_limit(before)
 
