@@ -51,7 +51,7 @@ def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
 
 
 def _next(reader) -> list[str] | None:
-    """The next row. How long a field may be is the process's: it is put back before anybody sees."""
+    """The next row. The length of a field is limited for the whole process: put back at once."""
     before = csv.field_size_limit(_LONGEST_FIELD)
     try:
         return next(reader, None)
