@@ -36,7 +36,7 @@ def test_views_are_scored_apart():
     kept.update(*batch(range(7)))
     index, rows = kept.compute()
     first, second = scores("answers", rows, index, index, [View(1, 0, 3), View(5, 3, 4)])
-    assert (first.shots, second.shots) == (1, 5)
+    assert (first.view.shots, second.view.shots) == (1, 5)
     assert first.index.tolist() == [0, 1, 2]
     (alone,) = scores("answers", {n: r[3:] for n, r in rows.items()}, index[3:], index[3:], [])
     for name, values in second.episode.items():

@@ -37,7 +37,7 @@ SAMPLED = 8  # blocks that are looked at when a cache is opened
 _YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
 _MOST_HEADER = 2**26
 # what sets of images come in; to read others, Pillow may start programs, such as Ghostscript
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # Writing ------------------------------------------------------------------------------------------
 
