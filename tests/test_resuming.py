@@ -1,10 +1,10 @@
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,15 @@ from bench.machine import Machine
 from bench.ranks import Ranks
 
 OFTEN = Machine(accelerator="cpu", checkpoint_every=0)
-SCRIPT = """
-import sys
+# runs a grid in each folder that it is told, in a process of its own: imports cost more than runs
+GRIDS = """
+import os, sys
 from pathlib import Path
-from bench import probe, records, runner
+from bench import cli, probe, records, resuming, runner, training
+from bench.commands import run
 from bench.experiment import Experiment
-from bench.interruption import Signals
 from bench.machine import Machine
-from bench.ranks import Ranks
+
 cost = dict.fromkeys(records.COST_FIELDS, 1.0)
 probe.measure = lambda build: cost
 grid = [
@@ -35,12 +36,18 @@ grid = [
                learner={"outer_schedule": "cosine"})
     for algorithm in ("maml", "fomaml")
 ]
-from bench import cli
-from bench.commands import run
-run.run = lambda options, console: runner.run(
-    grid, Path(sys.argv[1]), console, Machine("cpu", checkpoint_every=0.05)
-)
-sys.exit(cli.main(["run", "quick"]))
+print("ready", flush=True)
+for out in map(str.strip, sys.stdin):
+    child = os.fork()
+    if not child:
+        log = os.open(out + ".log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1), os.dup2(log, 2)
+        run.run = lambda options, console: runner.run(
+            grid, Path(out), console, Machine("cpu", checkpoint_every=0.05)
+        )
+        sys.exit(cli.main(["run", "quick"]))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -259,55 +266,74 @@ def test_a_signal_saves_and_stops(undisturbed, tmp_path, monkeypatch, number, co
 # Real processes ----------------------------------------------------------------------------------
 
 
-def start(out):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(out)],
-        env=environment,
+@pytest.fixture
+def run():
+    """Runs a grid: ``run(out)`` to its end, ``run(out, number, after)`` until a signal."""
+    with subprocess.Popen(
+        [sys.executable, "-c", GRIDS],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+
+        def run(out, number=None, after=0.0):
+            process.stdin.write(f"{out}\n")
+            process.stdin.flush()
+            child = int(process.stdout.readline())
+            if number:
+                time.sleep(after)
+                with suppress(ProcessLookupError):  # it has ended
+                    os.kill(child, number)
+            return int(process.stdout.readline())
+
+        yield run
+        process.kill()
 
 
-def ended(out):
-    process = start(out)
-    said = process.communicate(timeout=120)[0].decode()
-    assert process.returncode == 0, said
-    return {
-        path.name: result(json.loads(path.read_text())) for path in out.glob("runs/tiny/*.json")
-    }
+def results(out):
+    paths = out.glob("runs/tiny/*.json")
+    return {path.name: result(records.read(path)) for path in paths}
 
 
-def killed(out, number, rng, limit):
-    """Starts the grid and kills it some time after its training has begun."""
-    process = start(out)
-    for line in process.stdout:
-        if line.startswith(b"["):  # the first run starts
-            break
-    time.sleep(rng.uniform(0, limit))
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[0].decode()
-    # -2 and -15: the signal came where nothing was running that it could have harmed
-    assert process.returncode in (-9, 130, 143, -2, -15, 0), said
+def soak(run, tmp_path, kills):
+    """Kills grids at random moments, each as often as it takes until it is finished all the same.
+
+    Returns:
+        How often a grid was killed, and how often one went on in the middle of a training.
+    """
+    began, whole = time.monotonic(), tmp_path / "whole"
+    assert run(whole) == 0
+    took = time.monotonic() - began
+    assert len(results(whole)) == 2
+    rng, killed, resumed = random.Random(0), 0, 0
+    while killed < kills:
+        out, code = tmp_path / f"after {killed} kills", None
+        while code != 0:
+            if killed < kills:
+                number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+                code = run(out, number, rng.uniform(0, took / 2))
+            else:
+                code = run(out)
+            log = Path(f"{out}.log").read_text()
+            # -2 and -15: the signal came where nothing was running that it could have harmed
+            assert code in (0, -9, 130, 143, -2, -15), log
+            killed += code != 0
+            resumed += "going on after" in log
+            results(out)  # whatever is there is whole
+        assert results(out) == results(whole)
+        assert not checkpoints(out)
+    return killed, resumed
 
 
-def soak(tmp_path, kills):
-    whole = ended(tmp_path / "whole")
-    assert len(whole) == 2
-    rng = random.Random(0)
-    for _ in range(kills):
-        number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-        killed(tmp_path / "out", number, rng, 4.0)
-        for path in tmp_path.glob("out/runs/tiny/*.json"):
-            records.read(path)  # whatever is there is whole
-    assert ended(tmp_path / "out") == whole
-    assert not checkpoints(tmp_path / "out")
-
-
-def test_three_kills(tmp_path):
-    soak(tmp_path, 3)
+def test_three_kills(run, tmp_path):
+    killed, _ = soak(run, tmp_path, 3)
+    assert killed >= 3
 
 
 @pytest.mark.slow
-def test_thirty_kills(tmp_path):
-    soak(tmp_path, 30)
+def test_thirty_kills(run, tmp_path):
+    killed, resumed = soak(run, tmp_path, 30)
+    assert killed >= 30
+    assert resumed > 5
