@@ -35,6 +35,8 @@ SUITE = Suite(
                 "fomaml": {"inner_lr": 0.3},
                 "random_init": {"inner_lr": 0.3},
             },
+            sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
+            sweep_iterations=150,
         ),
     ),
 )
