@@ -10,8 +10,8 @@ SUITE = Suite(
             dataset="meta_dataset",
             ways=(None,),
             shots=(None,),
-            iterations=400,
-            validations=2,
+            iterations=1200,
+            validations=4,
             data={
                 "train_datasets": ["omniglot"],
                 "test_datasets": ["omniglot", "quickdraw", "caltech101"],
@@ -31,7 +31,7 @@ SUITE = Suite(
                 "head": "zero",
             },
             algorithms={
-                "maml": {"inner_lr": 0.3},
+                "maml": {"inner_lr": 0.1},
                 "fomaml": {"inner_lr": 0.3},
                 "random_init": {"inner_lr": 0.3},
             },
