@@ -22,7 +22,8 @@ from PIL import Image
 
 from bench import archives, failures, learner_file, records, resuming
 from bench.algorithms.rasch import Rasch
-from bench.data import cifar_fs, image_folder, mini_imagenet
+from bench.data import cifar_fs, image_folder, mini_imagenet, quickdraw, tiered_imagenet
+from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.images import layouts, packed, preparing, safe_pickle
@@ -59,6 +60,38 @@ def damaged(draw, content):
 def either(*contents):
     """Random bytes, or one of the contents, damaged."""
     return st.one_of(BYTES, *map(damaged, contents))
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def places(value, path=()):
+    """The paths of all values in lists and dicts."""
+    yield path
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(part, (*path, name))
+
+
+@st.composite
+def changed(draw, content):
+    """A copy in which some value is another one, or missing."""
+    content = json.loads(json.dumps(content))
+    *path, last = draw(st.sampled_from([p for p in places(content) if p]))
+    where = content
+    for name in path:
+        where = where[name]
+    if draw(st.booleans()):
+        where[last] = draw(JSON)
+    else:
+        del where[last]
+    return json.dumps(content).encode()
 
 
 def refused(call, *arguments):
@@ -275,6 +308,32 @@ def cifar():
         yield f"cifar/{name}", pickle.dumps(batch, 2)
 
 
+def arrays():
+    for name in ("ant", "bee", "cat", "dog", "emu", "owl"):
+        yield f"{name}.npy", npy(np.zeros((2, 16), np.uint8))
+
+
+def arrays_of_all_classes():
+    out = io.BytesIO()
+    np.savez(out, images=np.zeros((3, 2, 16), np.uint8), classes=np.array(["cat", "dog", "owl"]))
+    yield "drawings.npz", out.getvalue()
+    yield "splits.json", json.dumps({"train": ["cat"], "val": ["dog"], "test": ["owl"]}).encode()
+
+
+def npy(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def tiered():
+    for split in ("train", "val", "test"):
+        images = [np.frombuffer(png(n), np.uint8) for n in range(2)]
+        labels = {"label_specific": [0, 1], "label_specific_str": [f"{split}0", f"{split}1"]}
+        yield f"{split}_images_png.pkl", pickle.dumps(images)
+        yield f"{split}_labels.pkl", pickle.dumps(labels)
+
+
 TREES = {
     "ravi_csv": (mini_imagenet, ravi_csv),
     "ravi_class_folders": (mini_imagenet, ilsvrc),
@@ -289,6 +348,9 @@ TREES = {
     "meta_dataset_records": (mini_imagenet, records_of_classes),
     "plain_folders": (image_folder, folders),
     "cifar100": (cifar_fs, cifar),
+    "numpy_files": (quickdraw, arrays),
+    "numpy_file": (quickdraw, arrays_of_all_classes),
+    "png_pickles": (tiered_imagenet, tiered),
 }
 
 
@@ -313,6 +375,68 @@ def test_layouts(layout, data):
             preparing.fitted(content, dataset.KNOWN, found.images[number].name)
 
     refused(read, archives.Tree(Path("source"), sorted(files), stream, file))
+
+
+# Meta-Dataset ------------------------------------------------------------------------------------
+
+
+def graph(split):
+    """Two leaves below a root."""
+    leaves = [{"wn_id": f"{split}{n}", "children_ids": []} for n in range(2)]
+    return [{"wn_id": f"{split} root", "children_ids": [leaf["wn_id"] for leaf in leaves]}, *leaves]
+
+
+NUMBERED = {
+    "name": "made",
+    "class_names": {str(n): f"{('TRAIN', 'VALID', 'TEST')[n // 2]}{n % 2}" for n in range(6)},
+    "images_per_class": dict.fromkeys(map(str, range(6)), 2),
+    "file_pattern": "{}.tfrecords",
+}
+SPECIFICATIONS = [
+    {**NUMBERED, "classes_per_split": {"TRAIN": 2, "VALID": 2, "TEST": 2}},
+    {
+        **NUMBERED,
+        "__class__": "BiLevelDatasetSpecification",
+        "superclasses_per_split": {"TRAIN": 1, "VALID": 1, "TEST": 1},
+        "classes_per_superclass": {"0": 2, "1": 2, "2": 2},
+    },
+    {
+        **NUMBERED,
+        "__class__": "HierarchicalDatasetSpecification",
+        "split_subgraphs": {split: graph(split) for split in ("TRAIN", "VALID", "TEST")},
+        "images_per_class": {s: {f"{s}0": 2, f"{s}1": 2} for s in ("TRAIN", "VALID", "TEST")},
+    },
+]
+
+
+@pytest.mark.parametrize("kind", range(3))
+@given(st.data())
+def test_sources_of_meta_dataset(tmp_path_factory, kind, data):
+    """A specification, a file of records, or what is in a record is another one."""
+    folder = tmp_path_factory.getbasetemp() / f"sources{kind}" / "made"
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = json.dumps(SPECIFICATIONS[kind]).encode()
+    if (wrong := data.draw(st.sampled_from(["specification", "file", "record"]))) == "record":
+        record = data.draw(either(EXAMPLES[0]))
+        content = b"".join(tfrecords.written([record, EXAMPLES[1]]))
+    else:
+        content = data.draw(either(RECORDS)) if wrong == "file" else RECORDS
+    if wrong == "specification":
+        spec = data.draw(st.one_of(changed(SPECIFICATIONS[kind]), either(spec)))
+    (folder / "dataset_spec.json").write_bytes(spec)
+    for number in range(6):
+        (folder / f"{number}.tfrecords").write_bytes(content if number % 2 else RECORDS)
+
+    def read():
+        fewest = {"min_ways": 2, "max_ways": 3, "max_support": 6, "side": 4}
+        module = MetaDatasetDataModule(["made"], records=str(folder.parent), seed=0, **fewest)
+        module.setup("fit")
+        module.setup("test")
+        for split in ("train", "val", "test"):
+            module.episodes(split, np.arange(3))
+        return module.checksum
+
+    refused(read)
 
 
 # Archives ----------------------------------------------------------------------------------------
@@ -357,13 +481,6 @@ def test_archives(name, data):
 
 # Records and checkpoints -------------------------------------------------------------------------
 
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
 RECORD = {
     "schema": 1,
     "experiment": {
@@ -391,29 +508,6 @@ RECORD = {
     "cost": dict.fromkeys(records.COST_FIELDS, 1.0),
     "provenance": {"torch": "2"},
 }
-
-
-def places(value, path=()):
-    """The paths of all values in lists and dicts."""
-    yield path
-    if isinstance(value, dict | list):
-        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(part, (*path, name))
-
-
-@st.composite
-def changed(draw, content):
-    """A copy in which some value is another one, or missing."""
-    content = json.loads(json.dumps(content))
-    *path, last = draw(st.sampled_from([p for p in places(content) if p]))
-    where = content
-    for name in path:
-        where = where[name]
-    if draw(st.booleans()):
-        where[last] = draw(JSON)
-    else:
-        del where[last]
-    return json.dumps(content).encode()
 
 
 @given(st.one_of(changed(RECORD), either(json.dumps(RECORD).encode()), JSON.map(json.dumps)))

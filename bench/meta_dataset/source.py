@@ -61,11 +61,14 @@ class Source:
             )
 
     def identity(self) -> Iterator[bytes]:
-        """What tells this source from another: its specification, and the length of each file."""
+        """What tells this source from another: its specification, and the length of each file.
+
+        A source may lack the files of splits that nobody asks for.
+        """
         yield (self.folder / specs.FILE).read_bytes()
         for numbers in self.spec.classes.values():
-            for number in numbers:
-                yield f"{(self.folder / self.spec.file_of(number)).stat().st_size}\n".encode()
+            for file in (self.folder / self.spec.file_of(number) for number in numbers):
+                yield f"{file.stat().st_size if file.is_file() else 'absent'}\n".encode()
 
     def image(self, number: int, place: int) -> np.ndarray:
         """An image, resized.
@@ -90,13 +93,20 @@ class Source:
         file = self.folder / self.spec.file_of(number)
         where = f"{file}, record {place}"
         start, end = self._where(number)[place : place + 2]
-        with file.open("rb") as opened:
-            opened.seek(start)
-            (record,) = tfrecords.read(opened.read(end - start), where)
-        content = tfrecords.features(record, where).get("image", [None])[0]
-        if not isinstance(content, bytes):
-            raise BenchError(f"{where}: has no image")
-        image = packed.decode(content, where).convert("RGB")
+        try:
+            with file.open("rb") as opened:
+                opened.seek(start)
+                content = opened.read(end - start)
+        except OSError as error:
+            raise BenchError(f"{file}: {error.strerror}: {self.remedy}") from None
+        if len(content) < end - start:
+            raise BenchError(f"{where}: gone since the file was opened: get the records again")
+        (record,) = tfrecords.read(content, where)
+        match tfrecords.features(record, where).get("image"):
+            case [bytes(picture), *_]:
+                image = packed.decode(picture, where).convert("RGB")
+            case _:
+                raise BenchError(f"{where}: has no image")
         if image.size != (self.side, self.side):
             image = image.resize((self.side, self.side), Image.Resampling.BILINEAR)
         return np.asarray(image)

@@ -6,6 +6,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.meta_dataset import source as sources
+from bench.meta_dataset import tfrecords
 from bench.meta_dataset.source import Source
 
 
@@ -68,6 +69,37 @@ def test_a_file_that_is_cut_off_or_of_another_length(copy):
     (copy / "dataset_spec.json").write_text(json.dumps(spec))
     with pytest.raises(BenchError, match=r"4\.tfrecords: holds 16 images, and .* says 9"):
         Source(copy, 12, "").image(4, 0)
+
+
+def test_a_record_without_an_image(copy):
+    empty, number = tfrecords.example({"label": [1]}), tfrecords.example({"image": [7]})
+    nothing = b"\x0a\x0b\x0a\x09\x0a\x05image\x12\x00"  # a feature of no kind
+    none = b"\x0a\x0d\x0a\x0b\x0a\x05image\x12\x02\x0a\x00"  # a list of no bytes
+    for record in (empty, number, nothing, none):
+        assert tfrecords.features(record, "").keys() <= {"image", "label"}
+        (copy / "2.tfrecords").write_bytes(b"".join(tfrecords.written([record] * 16)))
+        with pytest.raises(BenchError, match=r"2\.tfrecords, record 3: has no image"):
+            Source(copy, 12, "").image(2, 3)
+
+
+def test_a_file_that_goes_away_meanwhile(copy):
+    source = Source(copy, 12, "get it back")
+    source.image(2, 0)
+    (copy / "2.tfrecords").write_bytes(b"")
+    with pytest.raises(BenchError, match=r"2\.tfrecords, record 1: gone since"):
+        source.image(2, 1)
+    (copy / "2.tfrecords").unlink()
+    with pytest.raises(BenchError, match=r"2\.tfrecords: No such file or directory: get it back"):
+        source.image(2, 1)
+
+
+def test_files_of_other_splits_may_be_absent(copy):
+    whole = list(Source(copy, 12, "").identity())
+    (copy / "17.tfrecords").unlink()
+    source = Source(copy, 12, "")
+    source.check("train")
+    part = list(source.identity())
+    assert [i for i, (a, b) in enumerate(zip(whole, part)) if a != b] == [18]
 
 
 def test_no_source(tmp_path):
