@@ -6,14 +6,16 @@ would fail again, only if asked: ``--retry-failed``.
 
 import gc
 import json
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import records
+from bench import less_memory, records
 from bench.errors import BenchError, Diverged, out_of_memory
 from bench.experiment import Experiment
+from bench.machine import Machine
 
 SCHEMA = 1
 
@@ -39,12 +41,21 @@ def path_of(out: Path, experiment: Experiment) -> Path:
     return out / "failed" / experiment.suite / f"{experiment.key}.json"
 
 
-def write(out: Path, experiment: Experiment, error: Exception) -> Failure:
-    """Notes a failure with its traceback, and frees what its frames hold."""
+def write(
+    out: Path, experiment: Experiment, error: Exception, machine: Machine | None = None
+) -> Failure:
+    """Notes a failure with its traceback, and frees what its frames hold.
+
+    Args:
+        out: the results folder.
+        experiment: what failed.
+        error: with what.
+        machine: where; if memory ran out, what would fit there is tried. None: nothing is tried.
+    """
     _release(error)
     failure = Failure(
         experiment.key,
-        _message(error, experiment),
+        _message(error, experiment, machine),
         isinstance(error, BenchError) and not isinstance(error, Diverged),
         experiment.fields,
     )
@@ -64,6 +75,9 @@ def _release(error: BaseException | None) -> None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
     gc.collect()
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # so that others can have it
 
 
 def read(out: Path, experiments: Sequence[Experiment]) -> dict[str, Failure]:
@@ -117,27 +131,11 @@ def forget(out: Path, experiment: Experiment) -> None:
     path_of(out, experiment).unlink(missing_ok=True)
 
 
-def _message(error: Exception, experiment: Experiment) -> str:
+def _message(error: Exception, experiment: Experiment, machine: Machine | None) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     text = "".join(c if c.isprintable() else "?" for c in words)
     if out_of_memory(error):
-        return f"out of memory ({text[:200]}): {smaller(experiment)}"
+        if machine is None:
+            return f"out of memory ({text[:200]}): {less_memory.listed(experiment)}"
+        return f"out of memory ({text[:200]}): {less_memory.fitting(experiment, machine)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"
-
-
-def smaller(experiment: Experiment) -> str:
-    """What would need less memory, from what the experiment has: the same results first."""
-    learner, tasks = experiment.learner_arguments, experiment.data_arguments["tasks_per_batch"]
-    second = learner.get("order") == 2 and experiment.iterations > 0  # only training has a graph
-    same, other = [], []
-    if second and not learner["recompute"] and learner["inner_steps"] > 1:
-        same.append("recompute=True (memory for one inner step, each computed twice)")
-    if learner.get("engine") not in ("loop", None):
-        same.append("engine=loop (memory for one task at a time)")
-    if tasks > 1:
-        other.append(f"tasks_per_batch={tasks // 2}")
-    if second:
-        other.append(f"{experiment.algorithm}.order=1 (memory for one inner step, no second order)")
-    hints = [f"for the same results try --set {', or '.join(same)}"] * bool(same)
-    hints += [f"for another experiment --set {', or '.join(other)}"] * bool(other)
-    return "; ".join(hints) or "try a smaller model"

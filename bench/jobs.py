@@ -91,7 +91,8 @@ def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
                 failures.write(out, experiment, error)
             raise
         if error:
-            message = failures.write(out, experiment, error).message if crew.first else ""
+            alone = job.machine if crew.count == 1 else None
+            message = failures.write(out, experiment, error, alone).message if crew.first else ""
             return Outcome("failed", message)
     return Outcome("done")
 
@@ -130,15 +131,8 @@ def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | N
     """What one meta-iteration costs; None, and said, where it cannot be measured."""
     from bench import probe
 
-    build = {
-        "algorithm": experiment.algorithm,
-        "learner": experiment.learner_arguments,
-        "dataset": experiment.dataset,
-        "data": machine.data_arguments(experiment),
-        "accelerator": machine.accelerator,
-    }
     try:
-        return probe.measure(build)
+        return probe.measure(machine.build(experiment))
     except BenchError as error:
         console.print(f"cost not measured: {error}", style="yellow")
         return None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from bench import failures, locks, records
+from bench import failures, less_memory, locks, records
 from bench.errors import BenchError, Interrupted
 from bench.interruption import Signals, noted
 from bench.jobs import Job, Outcome
@@ -149,7 +149,7 @@ def _given_up(job: Job, lost: Lost) -> Outcome:
     """Notes a run whose worker was lost every time as failed."""
     message = f"its worker was lost {ATTEMPTS} times; the last one {lost.reason}"
     if lost.killed:
-        message += f"; where memory ran out, {failures.smaller(job.experiment)}"
+        message += f"; where memory ran out, {less_memory.listed(job.experiment)}"
     return Outcome("failed", failures.write(job.out, job.experiment, BenchError(message)).message)
 
 

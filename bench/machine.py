@@ -36,3 +36,13 @@ class Machine:
         if "data_root" in arguments and self.data_root is not None:
             arguments["data_root"] = str(self.data_root)
         return arguments
+
+    def build(self, experiment: Experiment) -> dict[str, Any]:
+        """What :mod:`bench.probe` measures of an experiment here."""
+        return {
+            "algorithm": experiment.algorithm,
+            "learner": experiment.learner_arguments,
+            "dataset": experiment.dataset,
+            "data": self.data_arguments(experiment),
+            "accelerator": self.accelerator,
+        }

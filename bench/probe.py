@@ -48,12 +48,25 @@ def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | No
     Raises:
         BenchError: if a process fails, or is killed for want of memory.
     """
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else None  # what training here would use
     return {
-        **_elsewhere(_time, build, threads, iterations),
-        "peak_memory_mib": _elsewhere(_memory, build, threads),
+        **_elsewhere(_time, build, _threads(), iterations),
+        "peak_memory_mib": peak_memory(build),
     }
+
+
+def peak_memory(build: dict[str, Any]) -> float | None:
+    """``peak_memory_mib`` alone; see :func:`measure`.
+
+    Raises:
+        BenchError: if there is not so much memory.
+    """
+    return _elsewhere(_memory, build, _threads())
+
+
+def _threads() -> int | None:
+    """What training here would use."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else None
 
 
 def _elsewhere(function: Callable, build: dict[str, Any], *arguments):

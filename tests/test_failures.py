@@ -1,6 +1,5 @@
 import errno
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -11,7 +10,6 @@ import pytest
 import torch
 
 from bench import cli, failures, jobs, locks, records, runner, training, tuning
-from bench.commands._grid import setting
 from bench.errors import BenchError
 from bench.machine import Machine
 from bench.suite import Study, Suite
@@ -142,31 +140,6 @@ def test_what_has_filled_the_memory_is_freed_before_the_note_is_written(tmp_path
     except RuntimeError as error:
         failures.write(tmp_path, GRID[0], error)
     assert freed == [True]
-
-
-def hinted(experiment):
-    """The settings that would need less: for the same results, and for another experiment."""
-    same, _, other = failures.smaller(experiment).partition("for another experiment")
-    return [re.findall(r"[\w.]+=\w+", part) for part in (same, other)]
-
-
-def test_out_of_memory_names_what_would_need_less():
-    assert hinted(GRID[0]) == [
-        ["recompute=True", "engine=loop"],
-        ["tasks_per_batch=4", "maml.order=1"],
-    ]
-    assert hinted(GRID[1]) == [["engine=loop"], ["tasks_per_batch=4"]]  # first order
-    assert hinted(GRID[2]) == [["engine=loop"], ["tasks_per_batch=4"]]  # is not trained
-    settings = {"recompute": True, "engine": "loop", "tasks_per_batch": 1, "maml.order": 1}
-    (least,) = DIVERGES.experiments(["maml"], settings=settings)
-    assert failures.smaller(least) == "try a smaller model"
-
-
-def test_what_is_hinted_at_can_be_set_and_keeps_the_results_that_it_says():
-    for words, same in zip(hinted(GRID[0]), (True, False)):
-        for word in words:
-            (run,) = DIVERGES.experiments(["maml"], settings=dict([setting(word)]))
-            assert (run.key == GRID[0].key) == same
 
 
 def test_a_trial_that_diverged_does_not_end_a_sweep(tmp_path, console):
