@@ -128,7 +128,8 @@ def train(
             interruptible(
                 trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True
             )
-        seconds = resume.seconds
+        # loading the best weights would bring back what was known when they were saved
+        seconds, validation = resume.seconds, history.values
         weights = best.best_model_path
         chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
@@ -136,7 +137,7 @@ def train(
     parts = learner.view_scores
     episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
     headline = episode_scores[objective.headline][:, -1]
-    best_first = sorted(history.values, key=lambda v: v[1], reverse=objective.higher_is_better)
+    best_first = sorted(validation, key=lambda v: v[1], reverse=objective.higher_is_better)
     return {
         "schema": records.SCHEMA,
         "experiment": experiment.fields,
@@ -168,7 +169,7 @@ def train(
             "iterations": trainer.global_step,
             "seconds": round(seconds, 1),
             "best_iteration": best_first[0][0] if best_first else 0,
-            "validation": history.values,
+            "validation": validation,
         },
         "cost": None,
         "provenance": records.provenance(device_name(trainer), data.checksum),

@@ -30,6 +30,15 @@ def test_no_record_tells_of_the_machine_that_made_it():
         assert '"data_root"' not in text
 
 
+def test_every_validation_is_on_record():
+    for record in records.read_all(RESULTS):
+        training, wanted = record["training"], record["experiment"]["validations"]
+        each = training["iterations"] // wanted
+        validated = [i for i, _ in training["validation"]][:wanted]
+        if training["iterations"]:
+            assert validated == [each * (i + 1) for i in range(wanted)], record["experiment"]["key"]
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_tables_are_what_the_records_give(suite):
     found = records.read_all(RESULTS, suite)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import records, runner, tuning
+from bench import records, runner, training, tuning
 from bench.errors import BenchError
 from bench.machine import Machine
 from bench.suite import Study, Suite
@@ -69,6 +69,16 @@ def test_only_what_trains_has_a_cost_and_a_history(finished):
         assert record["training"]["iterations"] == (8 if trained else 0)
         assert [i for i, _ in record["training"]["validation"]] == ([4, 8] if trained else [])
         assert (record["cost"] is not None) == trained
+
+
+def test_validations_after_the_best_one_are_kept(tmp_path):
+    """The best weights come with what was known when they were saved."""
+    settings = {"outer_lr": 1e-30, "validations": 4}  # none is better than the first
+    (experiment,) = SUITE.experiments(["maml"], settings=settings)
+    for split in ("test", "val"):
+        found = training.train(experiment, tmp_path / split, split, CPU, progress=False)["training"]
+        assert found["best_iteration"] == 2
+        assert [i for i, _ in found["validation"]] == [2, 4, 6, 8]
 
 
 def test_a_finished_grid_is_not_run_again(finished, console, monkeypatch):
