@@ -78,6 +78,7 @@ def train(
     crew = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    checksum = data.checksum  # says what is missing, before anything is trained
     objective = OBJECTIVES[data.spec.kind]
     monitor = f"val/{objective.headline}"
     history = ValidationHistory(monitor)
@@ -172,7 +173,7 @@ def train(
             "validation": validation,
         },
         "cost": None,
-        "provenance": records.provenance(device_name(trainer), data.checksum),
+        "provenance": records.provenance(device_name(trainer), checksum),
     }
 
 

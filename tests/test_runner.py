@@ -4,6 +4,7 @@ import pytest
 
 from bench import records, runner, training, tuning
 from bench.errors import BenchError
+from bench.experiment import Experiment
 from bench.machine import Machine
 from bench.suite import Study, Suite
 
@@ -164,3 +165,12 @@ def test_a_misspelt_name_of_a_sweep_gets_the_nearest(tmp_path, console):
         tuning.tune(SUITE, tmp_path, console, ["malm"])
     with pytest.raises(BenchError, match="did you mean sinusoid"):
         tuning.tune(SUITE, tmp_path, console, datasets=["sinusoids"])
+
+
+def test_what_is_not_there_is_said_before_anything_is_trained(tmp_path):
+    """Though random init is not trained, its record tells what data the others learn from."""
+    (tmp_path / "data").mkdir()
+    experiment = Experiment("tiny", "omniglot_runs", "random_init", 0, data={"ways": 20})
+    machine = Machine(accelerator="cpu", data_root=tmp_path / "data")
+    with pytest.raises(BenchError, match=r"omniglot\.packed: there is no such file yet: run .maml"):
+        training.train(experiment, tmp_path, machine=machine, progress=False)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from bench import checksums, counter_random, paths
+from bench.data_module import SPLITS
 from bench.episode import Episode, MetaBatch, TaskSpec, View
 from bench.errors import BenchError
 from bench.images.augmented import AugmentedEpisodes
@@ -137,8 +138,13 @@ class MetaDatasetDataModule(AugmentedEpisodes):
     @property
     def checksum(self) -> str:
         """Of the specifications and of the length of every file; records hold one of their own."""
-        names = sorted({*self.sources("train"), *self.sources("test")})
-        return checksums.of(part for name in names for part in self._opened(name).identity())
+        used: dict[str, list[str]] = {}
+        for split in SPLITS:
+            for name in self.sources(split):
+                used.setdefault(name, []).append(split)
+        return checksums.of(
+            part for name in sorted(used) for part in self._opened(name).identity(used[name])
+        )
 
     def composition(self, split: str, index: int) -> tuple[str, Composition]:
         """The source of an episode, its classes, and how many images of each it has."""

@@ -27,6 +27,7 @@ UNDERSTOOD = (
     "images_evaluation/..., the official images_background.zip with images_evaluation.zip beside "
     "it, the folder with both zips, or a tar of these folders"
 )
+REMEDY = f"run `{PREPARE}`; {UNDERSTOOD}"
 _DRAWING = re.compile(rf"(?:.*/)?({'|'.join(HALVES)})/([^/]+/character\d+)/(\d+_\d+\.png)")
 
 
@@ -61,7 +62,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
     @property
     def checksum(self) -> str:
         """Of the packed cache."""
-        return packed.checksum(cache(self.hparams["data_root"]))
+        return packed.checksum(cache(self.hparams["data_root"]), REMEDY)
 
     def load(self, split: str) -> ImageClasses:
         """Reads the characters of one split from the packed cache."""
@@ -147,7 +148,7 @@ def cached(data_root: Path | str | None) -> ImageClasses:
     Raises:
         BenchError: if they are not prepared, or the cache is damaged.
     """
-    return packed.read(cache(data_root), f"run `{PREPARE}`; {UNDERSTOOD}")
+    return packed.read(cache(data_root), REMEDY)
 
 
 def is_prepared(data_root: Path | str | None) -> bool:

@@ -17,6 +17,7 @@ from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
 RUNS, WAYS = 20, 20
 PREPARE = "maml-bench prepare omniglot_runs --source PATH"
 UNDERSTOOD = "PATH may be all_runs.zip of brendenlake/omniglot, or a folder with run01 to run20"
+REMEDY = f"run `{PREPARE}`; {UNDERSTOOD}"
 _FILE = re.compile(
     r"(?:.*/)?(run\d\d/(?:training/class\d\d\.png|test/item\d\d\.png|class_labels\.txt))"
 )
@@ -77,13 +78,14 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
     def checksum(self) -> str:
         """Of the packed characters and of the packed runs."""
         root = self.hparams["data_root"]
-        return "-".join(packed.checksum(path) for path in (omniglot.cache(root), _cache(root)))
+        characters = packed.checksum(omniglot.cache(root), omniglot.REMEDY)
+        return f"{characters}-{packed.checksum(_cache(root), REMEDY)}"
 
     def load(self, split: str) -> ImageClasses:
         """Reads the runs, or the background alphabets from the cache of Omniglot."""
         root = self.hparams["data_root"]
         if split == "test":
-            return packed.read(_cache(root), f"run `{PREPARE}`; {UNDERSTOOD}")
+            return packed.read(_cache(root), REMEDY)
         classes = omniglot.cached(root)
         own = set(alphabets()[split])
         return packed.select(classes, [n for n in classes.names if n.split("/")[0] in own])

@@ -187,15 +187,19 @@ def check(path: Path, remedy: str) -> None:
     _read(path, remedy, None)
 
 
-def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
+def _first_line(path: Path, remedy: str) -> tuple[bytes, int]:
+    """The first line of a cache, and the length of the file."""
     try:
         with path.open("rb") as file:
-            line = file.readline(_MOST_HEADER)
-            size = os.fstat(file.fileno()).st_size
+            return file.readline(_MOST_HEADER), os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise BenchError(f"{path}: there is no such file yet: {remedy}") from error
     except OSError as error:
         raise BenchError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
+    line, size = _first_line(path, remedy)
     damaged = f"{path}: damaged: run prepare again: {remedy}"
     try:
         header = json.loads(line)
@@ -220,10 +224,13 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
     return ImageClasses(images, count.cumsum() - count, count, header["names"])
 
 
-def checksum(path: Path) -> str:
-    """Of a cache that can be read: of its first line, which holds checksums of all pixels."""
-    with path.open("rb") as file:
-        return checksums.of([file.readline(_MOST_HEADER)])
+def checksum(path: Path, remedy: str) -> str:
+    """Of a cache that can be read: of its first line, which holds checksums of all pixels.
+
+    Raises:
+        BenchError: if it is not there.
+    """
+    return checksums.of([_first_line(path, remedy)[0]])
 
 
 def _fits(header: dict, blocks: int) -> bool:
@@ -259,6 +266,8 @@ def decode(content: bytes, name: str) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=FORMATS)
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged image may raise anything
         raise BenchError(f"{name}: not a whole image ({error}): get it again") from error
     return image

@@ -28,7 +28,7 @@ class PreparedImages(ImageEpisodeDataModule):
     @property
     def checksum(self) -> str:
         """Of the packed cache."""
-        return packed.checksum(self.known.cache(self.hparams["data_root"]))
+        return packed.checksum(self.known.cache(self.hparams["data_root"]), self.known.remedy)
 
     def load(self, split: str) -> ImageClasses:
         """Opens the classes of one split in the packed cache."""

@@ -1,6 +1,6 @@
 """One source of Meta-Dataset: a folder of records, from which single images are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -60,15 +60,20 @@ class Source:
                 f"{len(wanted):,} classes that {specs.FILE} lists: get the records again"
             )
 
-    def identity(self) -> Iterator[bytes]:
+    def identity(self, splits: Iterable[str]) -> Iterator[bytes]:
         """What tells this source from another: its specification, and the length of each file.
 
-        A source may lack the files of splits that nobody asks for.
+        Args:
+            splits: whose files; those of others need not be there.
+
+        Raises:
+            BenchError: if one is not there.
         """
+        for split in splits:
+            self.check(split)
         yield (self.folder / specs.FILE).read_bytes()
-        for numbers in self.spec.classes.values():
-            for file in (self.folder / self.spec.file_of(number) for number in numbers):
-                yield f"{file.stat().st_size if file.is_file() else 'absent'}\n".encode()
+        for number in (number for split in splits for number in self.spec.classes[split]):
+            yield f"{(self.folder / self.spec.file_of(number)).stat().st_size}\n".encode()
 
     def image(self, number: int, place: int) -> np.ndarray:
         """An image, resized.

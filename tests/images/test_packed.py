@@ -122,7 +122,7 @@ def test_what_other_programs_would_read_is_no_image(form):
 def test_the_checksum_is_of_all_pixels_and_names(tmp_path, classes):
     def written(**changes):
         packed.write(tmp_path / "x.packed", classes._replace(**changes))
-        return packed.checksum(tmp_path / "x.packed")
+        return packed.checksum(tmp_path / "x.packed", "make it")
 
     pixels = classes.images.copy()
     pixels[-1, -1, -1] ^= 1

@@ -115,8 +115,8 @@ def test_sources_are_drawn_alike_and_super_classes_kept(module):
 def test_the_checksum_is_of_the_sources_that_are_used(module, records):
     both, one = module(), module(train_datasets=["colours"])
     assert both.checksum == module(train_datasets=["letters", "colours"]).checksum
-    assert both.checksum == module(train_datasets=["letters"], test_datasets=["colours"]).checksum
-    assert both.checksum != one.checksum
+    other = module(train_datasets=["letters"], test_datasets=["colours"])  # fewer splits of each
+    assert len({both.checksum, one.checksum, other.checksum}) == 3
 
 
 def test_ways_and_shots_that_are_given_make_ordinary_batches(module):
