@@ -231,4 +231,4 @@ class EpisodeSampler(DistributedSampler):
 
     def _consumed(self) -> int:
         trainer = self.data.trainer
-        return trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0
+        return trainer.fit_loop.epoch_loop.batch_progress.total.processed if trainer else 0

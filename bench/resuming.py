@@ -1,13 +1,13 @@
 """Training that goes on where it was stopped, by whatever: Ctrl-C, a kill, a power cut.
 
 Lightning's checkpoint holds weights, optimiser, schedule and the count of meta-batches, from which
-the training episodes that come next follow. Added are the validations so far, the time spent and
-the state of torch's random numbers. A file's name holds the digest of its content, so that one that
-is not whole is known; the last two are kept.
+the training episodes that come next follow. Added are the validations so far, the time spent, the
+state of torch's random numbers, and the best weights so far, since their file may be of a later
+validation. A file's name holds the digest of its content, so that one that is not whole is known;
+the last two are kept.
 """
 
 import hashlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +20,13 @@ from lightning.pytorch.callbacks import Callback
 
 from bench.errors import BenchError, Interrupted
 from bench.interruption import Signals
-from bench.ranks import Ranks, is_lost
+from bench.paths import replacing
+from bench.ranks import Ranks
 
 KEPT = 2
 KEY = "maml-bench run"  # in the checkpoint: of which run it is
+BEST = "maml-bench best"  # in the checkpoint: the file of the best weights so far
+BEST_FILE = "best.ckpt"
 DIGITS = 16
 CONTINUE, SAVE, STOP = range(3)  # what a device may wish after a meta-batch: the most is done
 
@@ -33,7 +36,7 @@ class Resume(Callback):
 
     Args:
         folder: where the checkpoints lie.
-        fields: the experiment's, which a checkpoint must share.
+        fields: the experiment's and its data's, which a checkpoint must share.
         every: seconds between two checkpoints.
         signals: whether somebody asked to stop.
         crew: the processes that train together.
@@ -49,6 +52,8 @@ class Resume(Callback):
     ):
         self.folder, self.fields, self.every, self.signals = folder, fields, every, signals
         self.crew = crew
+        self.kept: list[Path] = []  # of this run: others may lie beside them that were refused
+        self.saving = False
         self.started = self.saved = time.monotonic()
         self.seconds_before = 0.0
         self.random_state: torch.Tensor | None = None
@@ -67,8 +72,17 @@ class Resume(Callback):
         self.seconds_before, self.random_state = state["seconds"], state["random"]
 
     def on_save_checkpoint(self, trainer: Trainer, learner, checkpoint: dict) -> None:
-        """Adds which run it is of."""
+        """Adds which run it is of and, to a checkpoint that one goes on from, the best weights."""
         checkpoint[KEY] = self.fields
+        if self.saving and trainer.is_global_zero:
+            checkpoint[BEST] = _content(self.folder / BEST_FILE)
+
+    def on_load_checkpoint(self, trainer: Trainer, learner, checkpoint: dict) -> None:
+        """Puts the best weights so far back, whatever lies in their place."""
+        content = checkpoint.get(BEST)
+        if content is not None and trainer.is_global_zero:
+            with replacing(self.folder / BEST_FILE) as file:
+                file.write(content.numpy().tobytes())
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         """Restores the state of torch's random numbers."""
@@ -85,8 +99,26 @@ class Resume(Callback):
         Raises:
             Interrupted: if it is to stop.
         """
-        if trainer.is_last_batch:
-            return
+        if not trainer.is_last_batch:
+            self.heed(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, learner, batch, number: int) -> None:
+        """The same after the validation, before the next epoch, which may be of one meta-batch.
+
+        Not at the end of the one before, from where Lightning would go on with the one after next.
+
+        Raises:
+            Interrupted: if the run is to stop.
+        """
+        if number == 0 and trainer.global_step:
+            self.heed(trainer)
+
+    def heed(self, trainer: Trainer) -> None:
+        """Saves if it is time or the run is to stop.
+
+        Raises:
+            Interrupted: if it is to stop.
+        """
         wish = CONTINUE
         if self.signals.number is not None:
             wish = STOP
@@ -124,23 +156,25 @@ class Resume(Callback):
             BenchError: if it cannot be written; the earlier ones are still there.
         """
         unfinished = self.folder / ".unfinished"
+        self.saving = True
         try:
             trainer.save_checkpoint(unfinished)  # on all devices
             if trainer.is_global_zero:
-                content = unfinished.read_bytes()
-                with unfinished.open("rb") as file:
-                    os.fsync(file.fileno())
-                unfinished.rename(self.folder / _name(trainer.global_step, content))
-                for old in list(_newest_first(self.folder))[KEPT:]:
-                    old.unlink()
-        except (OSError, RuntimeError) as error:
-            unfinished.unlink(missing_ok=True)
-            if is_lost(error):  # another device is gone: nothing is wrong with the folder
-                raise
+                whole = self.folder / _name(trainer.global_step, unfinished.read_bytes())
+                unfinished.rename(whole)
+                self.kept = [*(path for path in self.kept if path != whole), whole]
+                for old in self.kept[:-KEPT]:
+                    old.unlink(missing_ok=True)
+                self.kept = self.kept[-KEPT:]
+        except OSError as error:
             raise BenchError(
                 f"{self.folder}: the checkpoint cannot be written ({error}): make room, and run "
                 "the same command again to go on from the one before"
             ) from error
+        finally:
+            self.saving = False
+            if trainer.is_global_zero:
+                unfinished.unlink(missing_ok=True)
         self.saved = time.monotonic()
 
 
@@ -172,22 +206,34 @@ def _wrong(path: Path, fields: dict[str, Any]) -> str | None:
         if _name(int(path.stem.split("-")[0]), content) != path.name:
             return "damaged: its content does not fit its name"
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        own = stored[KEY]
+        own = dict(stored[KEY])
+        for name in sorted(own.keys() | fields.keys()):
+            if own.get(name) != fields.get(name):
+                there, here = own.get(name), fields.get(name)
+                return f"of another run: {name} is {there!r} there, {here!r} here"
         best = next(s for n, s in stored["callbacks"].items() if n.startswith("ModelCheckpoint"))
-        named = {best[f"{n}_path"] for n in ("best_model", "last_model", "kth_best_model")}
-        folders = {Path(n).parent.resolve() for n in {*named, *best["best_k_models"]} if n}
+        return _wrong_files(path.parent.resolve(), best, stored[BEST])
     except Exception as error:  # whatever a strange file leads to
         return f"no checkpoint of this version ({type(error).__name__})"
-    for name in sorted(own.keys() | fields.keys()):
-        if own.get(name) != fields.get(name):
-            return f"of another run: {name} is {own.get(name)!r} there, {fields.get(name)!r} here"
-    if best["dirpath"] != str(path.parent.resolve()):
+
+
+def _wrong_files(folder: Path, best: dict[str, Any], content: torch.Tensor | None) -> str | None:
+    """What is wrong with the files that a checkpoint names, which Lightning would believe."""
+    if best["dirpath"] != str(folder):
         return f"written in {best['dirpath']}, and moved since"
-    if folders - {path.parent.resolve()}:
-        return "it names files outside of its folder"
-    if best["best_model_path"] and not Path(best["best_model_path"]).is_file():
-        return "its best weights, best.ckpt, are not there"
+    named = {best[f"{name}_path"] for name in ("best_model", "last_model", "kth_best_model")}
+    if {Path(n).resolve() for n in {*named, *best["best_k_models"]} if n} - {folder / BEST_FILE}:
+        return "it names other files than its own"
+    whole = content is None or (content.dtype == torch.uint8 and content.dim() == 1)
+    if not whole or (content is None) != (not best["best_model_path"]):
+        return "its best weights are not in it"
     return None
+
+
+def _content(path: Path) -> torch.Tensor | None:
+    if not path.is_file():
+        return None
+    return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
 
 
 def _name(step: int, content: bytes) -> str:

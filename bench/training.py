@@ -15,6 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
 from bench import interruption, ranks, records, registry, resuming
+from bench.checkpoint_io import WholeCheckpoints
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
@@ -85,14 +86,15 @@ def train(
     folder = out / "checkpoints" / experiment.key
     best = ModelCheckpoint(
         folder,
-        filename="best",
+        filename=Path(resuming.BEST_FILE).stem,
         monitor=monitor,
         mode="max" if objective.higher_is_better else "min",
         enable_version_counter=False,
     )
     records.provenance()  # notes which commit runs, before anybody changes it
     with quiet(), interruption.noted() as signals:
-        resume = resuming.Resume(folder, experiment.fields, machine.checkpoint_every, signals, crew)
+        identity = experiment.fields | {"checksum of the data": checksum}
+        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, crew)
         try:
             trainer = Trainer(
                 max_steps=experiment.iterations,
@@ -100,7 +102,7 @@ def train(
                 accelerator=machine.accelerator,
                 devices=machine.devices,
                 num_nodes=machine.nodes,
-                plugins=ranks.plugins(),
+                plugins=[WholeCheckpoints(), *ranks.plugins()],
                 logger=False,
                 callbacks=[
                     history,
@@ -123,8 +125,9 @@ def train(
                 f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
             ) from None
         if learner.trains:
-            found = resuming.find(folder, experiment.fields, say) if crew.first else None
+            found = resuming.find(folder, identity, say) if crew.first else None
             if (found := crew.share(found)) is not None:
+                resume.kept = [found]
                 say(f"going on after iteration {int(found.name.split('-')[0]):,}")
             interruptible(
                 trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import Trainer
 
 from bench import records, resuming, training
 from bench.data.sinusoid import SinusoidDataModule
@@ -59,6 +58,9 @@ def experiment(**changes):
 def result(record):
     """What must not depend on interruptions."""
     return record["metrics"], record["evaluation"], record["training"]["validation"]
+
+
+IDENTITY = experiment().fields | {"checksum of the data": None}
 
 
 class PowerCut(BaseException):
@@ -203,7 +205,7 @@ def test_a_checkpoint_is_read_without_running_it(tmp_path, monkeypatch):
     content = (tmp_path / "bad").read_bytes()
     path.with_name(resuming._name(99, content)).write_bytes(content)
     said = []
-    assert resuming.find(path.parent, experiment().fields, said.append) == path
+    assert resuming.find(path.parent, IDENTITY, said.append) == path
     assert "no checkpoint of this version" in said[0]
     assert not (tmp_path / "owned").exists()
 
@@ -220,26 +222,93 @@ def test_a_checkpoint_cannot_name_files_elsewhere(name, tmp_path, monkeypatch):
     torch.save(stored, path)
     path.rename(path.with_name(resuming._name(99, path.read_bytes())))
     said = []
-    resuming.find(path.parent, experiment().fields, said.append)
-    assert "it names files outside of its folder" in said[0]
+    resuming.find(path.parent, IDENTITY, said.append)
+    assert "it names other files than its own" in said[0]
 
 
 def test_a_full_disk_keeps_what_was_there(undisturbed, tmp_path, monkeypatch):
     interrupted(experiment(), tmp_path, monkeypatch, 25)
     before = checkpoints(tmp_path)
 
-    def full(self, path, *args, **kwargs):
-        Path(path).write_bytes(b"half")
+    def full(checkpoint, file):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "save_checkpoint", full)
+        patch.setattr(torch, "save", full)
         with pytest.raises(BenchError, match="cannot be written .*No space left.* make room"):
             training.train(experiment(), tmp_path, machine=OFTEN, progress=False)
     assert checkpoints(tmp_path) == before
     assert not list(tmp_path.glob("checkpoints/*/.*"))
     record = training.train(experiment(), tmp_path, machine=OFTEN, progress=False)
     assert result(record) == result(undisturbed)
+
+
+def test_best_weights_are_those_of_the_checkpoint(undisturbed, tmp_path, monkeypatch):
+    """Their file may be damaged, or of a later validation, which may come out otherwise."""
+    interrupted(experiment(), tmp_path, monkeypatch, 25)
+    (best,) = tmp_path.glob("checkpoints/*/best.ckpt")
+    best.write_bytes(best.read_bytes()[:100])
+    record = training.train(experiment(), tmp_path, machine=OFTEN, progress=False)
+    assert result(record) == result(undisturbed)
+
+
+def test_refused_checkpoints_do_not_crowd_out_new_ones(undisturbed, tmp_path, monkeypatch):
+    interrupted(experiment(), tmp_path / "there", monkeypatch, 25)
+    (tmp_path / "there").rename(tmp_path / "here")
+    for batch in (15, 18):
+        interrupted(experiment(), tmp_path / "here", monkeypatch, batch)
+    said = []
+    record = training.train(
+        experiment(), tmp_path / "here", machine=OFTEN, progress=False, say=said.append
+    )
+    assert all("moved since" in text for text in said[:-1])
+    assert int(said[-1].split()[-1]) > 15
+    assert result(record) == result(undisturbed)
+
+
+@pytest.mark.parametrize("wrong", [["a"], {1: 2}, {"key": torch.ones(2)}, None])
+def test_a_strange_checkpoint_gives_way_to_the_one_before(wrong, tmp_path, monkeypatch):
+    interrupted(experiment(), tmp_path, monkeypatch, 25)
+    path = checkpoints(tmp_path)[-1]
+    torch.save(torch.load(path, weights_only=True) | {resuming.KEY: wrong}, tmp_path / "bad")
+    content = (tmp_path / "bad").read_bytes()
+    path.with_name(resuming._name(99, content)).write_bytes(content)
+    said = []
+    assert resuming.find(path.parent, IDENTITY, said.append) == path
+    assert len(said) == 1
+
+
+def test_data_that_has_changed_meanwhile_is_named(tmp_path, monkeypatch):
+    interrupted(experiment(), tmp_path, monkeypatch, 25)
+    monkeypatch.setattr(SinusoidDataModule, "checksum", "new")
+    said = []
+    training.train(experiment(), tmp_path, machine=OFTEN, progress=False, say=said.append)
+    assert len(said) == 2
+    assert all("checksum of the data is None there, 'new' here" in text for text in said)
+
+
+def test_an_epoch_of_one_meta_batch_is_stopped_too(tmp_path, monkeypatch):
+    run = Experiment(
+        "tiny", "sinusoid", "maml", 6, 6, data={"val_episodes": 10, "test_episodes": 20}
+    )
+    whole = training.train(run, tmp_path / "whole", machine=OFTEN, progress=False)
+    draw = SinusoidDataModule.episodes
+
+    def episodes(self, split, index):
+        if split == "train" and 3 * len(index) in index:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(self, split, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SinusoidDataModule, "episodes", episodes)
+        with pytest.raises(Interrupted):
+            training.train(run, tmp_path / "out", machine=OFTEN, progress=False)
+    assert 2 <= int(checkpoints(tmp_path / "out")[-1].name.split("-")[0]) <= 4
+    said = []
+    record = training.train(run, tmp_path / "out", machine=OFTEN, progress=False, say=said.append)
+    assert "going on after iteration" in said[0]
+    assert result(record) == result(whole)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
