@@ -44,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a folder that is none, a name that is too long, a full disk
+        print(f"maml-bench: {error}: give another path, or make room", file=sys.stderr)
+        return BenchError.code
 
 
 def parser() -> argparse.ArgumentParser:

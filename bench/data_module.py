@@ -179,12 +179,21 @@ class EpisodeBatches(Dataset):
         return self.data.episodes(self.split, index)
 
 
+def process_count() -> int:
+    """How many processes train together here."""
+    from torch import distributed
+
+    together = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if together else 1
+
+
 class EpisodeSampler(DistributedSampler):
     """Deals out episode numbers to devices, a batch at a time.
 
     A ``DistributedSampler`` so that Lightning does not replace it. Training goes on where the
-    trainer's count of meta-batches stands, so a resumed run sees the episodes that come next. Test
-    episodes are dealt without padding: each is seen by one device once.
+    trainer's count of meta-batches stands, so a resumed run sees the episodes that come next;
+    without a trainer, where the last epoch ended. Test episodes are dealt without padding: each is
+    seen by one device once.
 
     Args:
         data: the data module, whose trainer tells rank and position.
@@ -208,6 +217,7 @@ class EpisodeSampler(DistributedSampler):
                 f"each needs one"
             )
         self.tasks = max(tasks // self.devices, 1)
+        self.dealt = 0  # meta-batches, where no trainer counts them
 
     def __len__(self) -> int:
         if self.split == "train":
@@ -215,12 +225,18 @@ class EpisodeSampler(DistributedSampler):
         return -(-len(self._own()) // self.tasks)
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        if self.data.trainer is None and process_count() > 1:
+            raise BenchError(
+                "several devices and a dataloader alone, which does not know them: give the "
+                "Trainer the data module, as datamodule="
+            )
         if self.split != "train":
             own = self._own()
             yield from (own[i : i + self.tasks] for i in range(0, len(own), self.tasks))
             return
         start, first = self._consumed(), self.rank * self.tasks
         for batch in range(start, start + len(self)):
+            self.dealt = batch + 1
             yield batch * self.tasks * self.devices + first + np.arange(self.tasks)
 
     def set_epoch(self, epoch: int) -> None:
@@ -231,4 +247,4 @@ class EpisodeSampler(DistributedSampler):
 
     def _consumed(self) -> int:
         trainer = self.data.trainer
-        return trainer.fit_loop.epoch_loop.batch_progress.total.processed if trainer else 0
+        return trainer.fit_loop.epoch_loop.batch_progress.total.processed if trainer else self.dealt

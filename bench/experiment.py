@@ -11,14 +11,8 @@ from bench.errors import BenchError
 
 # Arguments that say where and how fast, not what, or that follow from iterations and validations:
 # they are no part of a run's identity.
-NOT_IDENTITY = (
-    "data_root",
-    "records",
-    "num_workers",
-    "iterations_per_epoch",
-    "engine",
-    "recompute",
-)
+COMPUTED_BY = ("engine", "recompute")  # on which last digits depend: part of the provenance
+NOT_IDENTITY = ("data_root", "records", "num_workers", "iterations_per_epoch", *COMPUTED_BY)
 
 # Arguments younger than the first records: at these values everything is as it was before.
 NEUTRAL = {"augmentation": ((), []), "head": ("learned",)}
@@ -87,7 +81,11 @@ class Experiment:
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """The record's ``experiment``: everything the result depends on, and its key."""
+        """The record's ``experiment``: everything the result depends on, and its key.
+
+        Raises:
+            BenchError: for an argument that cannot be recorded.
+        """
         data, learner = (
             {
                 k: v
@@ -98,7 +96,13 @@ class Experiment:
         )
         fields = asdict(self) | {"data": data, "learner": learner}
         del fields["chosen"], fields["remark"]  # words, on which nothing depends
-        text = json.dumps(fields, sort_keys=True, default=list)
+        try:
+            text = json.dumps(fields, sort_keys=True, default=list)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BenchError(
+                f"an argument of {self.algorithm} or {self.dataset} cannot be recorded ({error}): "
+                "give numbers, words, lists, and dicts from words"
+            ) from None
         sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}
         stem = [self.dataset, self.setting, self.algorithm, f"s{self.seed}"]
         key = "-".join([*stem, hashlib.sha256(text.encode()).hexdigest()[:8]])

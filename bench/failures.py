@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bench import less_memory, records
 from bench.errors import BenchError, Diverged, out_of_memory
 from bench.experiment import Experiment
+from bench.finished import is_finished
 from bench.machine import Machine
 
 SCHEMA = 1
@@ -56,7 +57,7 @@ def write(
     failure = Failure(
         experiment.key,
         _message(error, experiment, machine),
-        isinstance(error, BenchError) and not isinstance(error, Diverged),
+        _can_be_mended(error),
         experiment.fields,
     )
     content = {
@@ -81,23 +82,23 @@ def _release(error: BaseException | None) -> None:
 
 
 def read(out: Path, experiments: Sequence[Experiment]) -> dict[str, Failure]:
-    """The failures among some experiments, by their keys.
+    """The failures among some experiments that are not finished, by their keys.
 
     Raises:
         BenchError: if a file is not what :func:`write` wrote.
     """
-    paths = {e.key: path_of(out, e) for e in experiments}
+    paths = {e.key: path_of(out, e) for e in experiments if not is_finished(out, e.fields)}
     return {key: _read(path) for key, path in paths.items() if path.exists()}
 
 
 def read_all(out: Path, suite: str | None = None) -> list[Failure]:
-    """All runs under ``out/failed``, or those of one suite, that have no record.
+    """All runs under ``out/failed``, or those of one suite, that are not finished.
 
     Raises:
         BenchError: if a file is not what :func:`write` wrote.
     """
     found = [_read(path) for path in sorted(Path(out).glob(f"failed/{suite or '*'}/*.json"))]
-    return [f for f in found if not records.path_of(out, f.experiment).exists()]
+    return [f for f in found if not is_finished(out, f.experiment)]
 
 
 def _read(path: Path) -> Failure:
@@ -127,8 +128,22 @@ def _check(failure: Failure, path: Path) -> None:
 
 
 def forget(out: Path, experiment: Experiment) -> None:
-    """Deletes the note, before a run is tried again."""
-    path_of(out, experiment).unlink(missing_ok=True)
+    """Deletes the note, before a run is tried again.
+
+    Raises:
+        BenchError: if it cannot be deleted.
+    """
+    path = path_of(out, experiment)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be deleted ({error.strerror}): delete it") from error
+
+
+def _can_be_mended(error: Exception) -> bool:
+    """Whether the user may have mended it by the next command: a setting, the data, a full disk."""
+    would_fail_again = isinstance(error, Diverged) or out_of_memory(error)
+    return isinstance(error, BenchError | OSError) and not would_fail_again
 
 
 def _message(error: Exception, experiment: Experiment, machine: Machine | None) -> str:

@@ -3,12 +3,13 @@
 import io
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from bench import failures, locks, records
+from bench import failures, finished, locks, records
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
 from bench.machine import Machine
@@ -79,7 +80,7 @@ def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
             failures.forget(out, experiment)
         error = None
         try:
-            _run(job, console, crew.first)
+            _run(job, console, crew)
         except Interrupted:
             raise
         except Exception as caught:
@@ -111,20 +112,25 @@ def do_unwatched(job: Job) -> Outcome:
     return outcome._replace(said=tuple(text.getvalue().splitlines()))
 
 
-def _run(job: Job, console: Console, reports: bool) -> None:
+def _run(job: Job, console: Console, crew: Ranks) -> None:
     """Trains and records one run, then measures what it costs."""
     from bench import resuming  # which takes seconds to load
     from bench.training import train
 
     experiment, out, machine = job.experiment, job.out, job.machine
-    record = train(experiment, out, job.split, machine, console.is_terminal, console.print)
-    if not reports:
+    say = partial(console.print, markup=False, highlight=False)
+    if crew.share(finished.awaits_its_cost(out, experiment.fields)):
+        record = records.read(records.path_of(out, experiment.fields))
+    else:
+        record = train(experiment, out, job.split, machine, console.is_terminal, say)
+    if not crew.first:
         return
     path = records.path_of(out, experiment.fields)
-    records.write(path, record)  # before the probe: what is finished is kept
-    resuming.forget(out / "checkpoints" / experiment.key)
-    if job.measure:
-        records.write(path, record | {"cost": cost(experiment, machine, console)})
+    with finished.measuring(out, experiment.fields):
+        records.write(path, record)  # before the probe: what is finished is kept
+        resuming.forget(out / "checkpoints" / experiment.key)
+        if job.measure:
+            records.write(path, record | {"cost": cost(experiment, machine, console)})
 
 
 def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
@@ -133,15 +139,15 @@ def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | N
 
     try:
         return probe.measure(machine.build(experiment))
-    except BenchError as error:
-        console.print(f"cost not measured: {error}", style="yellow")
+    except (BenchError, OSError, RuntimeError) as error:
+        console.print(f"cost not measured: {error}", style="yellow", markup=False)
         return None
 
 
 def _done_since(began: float, out: Path, experiment: Experiment) -> bool:
     """Whether another process has done the run meanwhile, or tried to."""
     failed = failures.path_of(out, experiment)
-    return records.path_of(out, experiment.fields).exists() or (
+    return finished.is_finished(out, experiment.fields) or (
         failed.exists() and failed.stat().st_mtime > began
     )
 

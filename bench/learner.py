@@ -251,8 +251,8 @@ class MetaLearner(LightningModule):
         loss = self.meta_step(batch)
         every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
         logs = bool(every) and (self.global_step + 1) % every == 0  # which costs milliseconds
-        if logs or loss.device.type == "cpu":  # a GPU would have to be waited for
-            divergence.check(self, loss.detach(), batch, self.global_step + 1)
+        # at once, although a GPU is waited for: one step later the weights no longer tell the task
+        divergence.check(self, loss.detach(), batch, self.global_step + 1)
         if logs:
             tasks = sum(len(episode.query_y) for episode in alike(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)

@@ -12,6 +12,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from bench.errors import BenchError
 
 try:
     import fcntl
@@ -28,9 +31,11 @@ def held(path: Path) -> Iterator[str | None]:
 
     Yields:
         None if the lock was taken, otherwise who holds it.
+
+    Raises:
+        BenchError: if the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with _opened(path) as file:
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,10 +44,26 @@ def held(path: Path) -> Iterator[str | None]:
             return
         except OSError:  # a file system without locks
             pass
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with _refusal_named(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield None
+
+
+def _opened(path: Path) -> BinaryIO:
+    with _refusal_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab", buffering=0)
+
+
+@contextmanager
+def _refusal_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be written ({error.strerror}): make room, or choose another folder"
+        ) from error
 
 
 def taken(path: Path) -> int:

@@ -1,5 +1,6 @@
 """Runs a record's experiment again and compares what came out."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,12 +8,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench import records, registry
+from bench import ranks, records, registry
 from bench.errors import BenchError
-from bench.experiment import Experiment
+from bench.experiment import COMPUTED_BY, Experiment
 from bench.machine import Machine
+from bench.ranks import Ranks
 
-PLACES = ("bench", "commit", "torch", "lightning", "device", "threads")
+PLACES = ("bench", "commit", "torch", "lightning", "device", "devices", "threads")
 
 
 class Compared(NamedTuple):
@@ -62,25 +64,47 @@ def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
     return found
 
 
-def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict]:
+def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
     """The record, and the record of running its experiment again, which leaves no files.
+
+    It is run on as many devices and by the same engine as the record's.
+
+    Returns:
+        Both; None in all but the first process of several devices.
 
     Raises:
         BenchError: if the record or its data is not as it should be.
     """
     first = records.read(path)
-    experiment = experiment_of(first, path)
-    console.print(f"running {experiment}, {experiment.iterations} iterations")
+    experiment, by = experiment_of(first, path), first["provenance"]
+    if isinstance(by.get("devices"), int):  # older records do not say
+        machine = dataclasses.replace(machine, devices=by["devices"])
+    computed_by = {n: by[n] for n in COMPUTED_BY if by.get(n) is not None}
+    if computed_by:
+        experiment = dataclasses.replace(experiment, learner=experiment.learner | computed_by)
+        experiment.check()
+    crew = ranks.join(machine)
+    console.quiet = console.quiet or not crew.first
+    with crew.ending():
+        return _again(first, experiment, machine, console, crew)
+
+
+def _again(
+    first: dict, experiment: Experiment, machine: Machine, console: Console, crew: Ranks
+) -> tuple[dict, dict] | None:
     from bench.training import train  # which takes seconds to load
 
+    console.print(f"running {experiment}, {experiment.iterations} iterations", markup=False)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     data.setup("fit")  # says what is wrong with it
     before, now = first["provenance"].get("data"), data.checksum
     if before not in (None, now):  # older records do not say
         console.print(f"other data than the record's: checksum {before} then, {now} now")
     with tempfile.TemporaryDirectory() as folder:
-        out, split = Path(folder), first["evaluation"]["split"]
+        out, split = Path(crew.share(folder)), first["evaluation"]["split"]
         record = train(experiment, out, split, machine, console.is_terminal, console.print)
+        if not crew.first:
+            return None
         copy = records.path_of(out, experiment.fields)
         records.write(copy, record)  # rounded as the first one is
         return first, records.read(copy)

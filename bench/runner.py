@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import failures, jobs, launching, ranks, records, tables
+from bench import failures, finished, jobs, launching, ranks, records, tables
 from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
@@ -28,7 +28,7 @@ def plan(
         retry_failed: whether what would fail again is to do.
     """
     failed = failures.read(out, experiments)
-    missing = [e for e in experiments if not records.path_of(out, e.fields).exists()]
+    missing = [e for e in experiments if not finished.is_finished(out, e.fields)]
     to_do = [e for e in missing if retry_failed or e.key not in failed or failed[e.key].again]
     given_up = {e.key for e in missing} - {e.key for e in to_do}
     done = len(experiments) - len(missing)
@@ -36,7 +36,7 @@ def plan(
         f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} runs, {done} done, "
         f"{len(to_do)} to do"
         + (f", {len(given_up)} failed (--retry-failed tries again)" if given_up else "")
-        + f"; records under {out}"
+        + f"; records under {escape(str(out))}"
     )
     waiting = {e.key for e in to_do}
     for experiment in experiments:
@@ -198,7 +198,7 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
         raise BenchError(f"no records of suite {suite} under {out}: run maml-bench run {suite}")
     tables.print_rich(found, console, failed=failed)
     for path in [*tables.write_all(out, found), *plots.write_all(out, found)]:
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", markup=False, highlight=False)
 
 
 def time_left(to_do: Sequence[Experiment], seconds: dict[str, list[float]]) -> str:

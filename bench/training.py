@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from bench import interruption, ranks, records, registry, resuming
 from bench.checkpoint_io import WholeCheckpoints
 from bench.errors import BenchError, Interrupted
-from bench.experiment import Experiment
+from bench.experiment import COMPUTED_BY, Experiment
 from bench.machine import Machine
 from bench.objectives import OBJECTIVES
 from bench.statistics import interval
@@ -176,7 +176,9 @@ def train(
             "validation": validation,
         },
         "cost": None,
-        "provenance": records.provenance(device_name(trainer), checksum),
+        "provenance": records.provenance(device_name(trainer), checksum)
+        | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
+        | {"devices": trainer.world_size},
     }
 
 

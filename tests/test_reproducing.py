@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from bench import checksums, cli, records, reproducing, training
+from bench.errors import BenchError
 from bench.experiment import Experiment
 from bench.machine import Machine
 
@@ -45,6 +46,26 @@ def test_a_record_that_does_not_is_told(path, tmp_path, capsys):
     (line,) = (text for text in said.splitlines() if "mse of each episode" in text)
     assert [cell.strip() for cell in line.split("│")[2:4]] == ["no", "0.5"]
     assert "torch: 1.0 then" in said
+
+
+def test_the_engine_and_the_devices_are_those_of_the_record(path, tmp_path, monkeypatch, console):
+    assert json.loads(path.read_text())["provenance"]["engine"] == "auto"
+    by, train = [], training.train
+
+    def spy(experiment, out, split, machine, *args):
+        by.append((experiment.learner_arguments, machine.devices))
+        return train(experiment, out, split, machine, *args)
+
+    monkeypatch.setattr(training, "train", spy)
+    file = changed(path, tmp_path, lambda r: r["provenance"].update(engine="loop", recompute=True))
+    first, second = reproducing.again(file, Machine("cpu"), console)
+    ((learner, devices),) = by
+    assert (learner["engine"], learner["recompute"], devices) == ("loop", True, 1)
+    assert second["provenance"]["engine"] == "loop"
+    assert first["experiment"] == second["experiment"]
+    strange = changed(path, tmp_path, lambda r: r["provenance"].update(engine="warp"))
+    with pytest.raises(BenchError, match="engine='warp'"):
+        reproducing.again(strange, Machine("cpu"), console)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def machine_of(options: argparse.Namespace) -> Machine:
         raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
     devices, nodes = ranks.started_outside()
     if options.devices is not None:
-        devices = int(options.devices) if options.devices.isdigit() else options.devices
+        number = options.devices.isascii() and options.devices.isdigit()
+        devices = int(options.devices) if number else options.devices
     if options.num_nodes is not None:
         nodes = options.num_nodes
     if nodes < 1:
@@ -112,5 +113,5 @@ def setting(text: str, flag: str = "--set") -> tuple[str, object]:
         raise BenchError(f"{flag} {text}: write NAME=VALUE, such as {EXAMPLES[flag]}")
     try:
         return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return name, value
