@@ -74,6 +74,13 @@ FLAGS = [
     (f"{ONE} --set engine=fast", "engine='fast': did you mean auto?"),
     (f"{ONE} --set model=3", "model=3: give a word or Module or None"),
     (f"{ONE} --set model_options=3", "model_options=3: give a dict"),
+    (f"{ONE} --set model_options={{[]:1}}", "model_options='{[]:1}': give a dict"),
+    (f"{ONE} --set model_options={{(1,2):3}}", "cannot be recorded (keys must be str"),
+    (f"{ONE} --set model_options={{1:2j}}", "cannot be recorded ('complex' object"),
+    (f"{ONE} --set inner_lr={20_000 * '-'}1", "---: give a number"),
+    (f"{ONE} --out {300 * 'x'}", "File name too long): choose another folder"),
+    (f"{ONE} --dry-run --out {300 * 'x'}", "File name too long: 'xxx"),
+    (f"{ONE} --devices \u00b2", "devices='\u00b2'"),
     (f"{ONE} --set spec=3", "spec=3: give"),
     ("run omniglot-small --set augmentation=3", "augmentation=3: give a list of words"),
     ("run omniglot-small --set augmentation=spin", "augmentation 'spin': Known: color"),
@@ -118,7 +125,7 @@ FLAGS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "words"), FLAGS, ids=[command for command, _ in FLAGS])
+@pytest.mark.parametrize(("command", "words"), FLAGS, ids=[command[:99] for command, _ in FLAGS])
 def test_flags(command, words, tmp_path, refused):
     (tmp_path / "file").write_text("in the way")
     refused(command, words)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import records, resuming, training
+from bench import records, resuming, runner, training
 from bench.data.sinusoid import SinusoidDataModule
 from bench.errors import BenchError, Interrupted
 from bench.experiment import Experiment
@@ -309,6 +309,26 @@ def test_an_epoch_of_one_meta_batch_is_stopped_too(tmp_path, monkeypatch):
     record = training.train(run, tmp_path / "out", machine=OFTEN, progress=False, say=said.append)
     assert "going on after iteration" in said[0]
     assert result(record) == result(whole)
+
+
+def test_a_full_disk_is_tried_again_by_the_same_command(tmp_path, console, monkeypatch):
+    def full(checkpoint, file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.probe.measure", lambda build: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(BenchError, match="cannot be written .*No space left"):
+            runner.run([experiment()], tmp_path, console, Machine("cpu"))
+    runner.run([experiment()], tmp_path, console, Machine("cpu"))
+    assert "0 done, 1 to do" in console.export_text()
+
+
+@pytest.mark.parametrize("blocked", ["checkpoints", "failed"])
+def test_a_file_in_the_way_of_a_folder_is_named(blocked, tmp_path, console):
+    (tmp_path / blocked).write_text("in the way")
+    with pytest.raises(BenchError, match=rf"{blocked}.* cannot be"):
+        runner.run([experiment()], tmp_path, console, Machine("cpu"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
