@@ -48,8 +48,18 @@ class Collection(NamedTuple):
 
 
 def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()) -> Collection:
-    """A collection of image files, whose names are those of the tree."""
-    place = {image.name: number for number, image in enumerate(images)}
+    """A collection of image files, whose names are those of the tree.
+
+    Raises:
+        BenchError: names an image that is listed twice, and the classes it is listed for.
+    """
+    place: dict[str, int] = {}
+    for number, image in enumerate(images):
+        if (first := place.setdefault(image.name, number)) != number:
+            both = " and ".join(f"{i.label} ({i.split})" for i in (images[first], image))
+            raise BenchError(
+                f"{tree.where}: {image.name} is listed twice, for {both}: take one of them out"
+            )
 
     def stream() -> Iterator[tuple[int, bytes]]:
         for name, content in tree.stream(place):
