@@ -34,7 +34,7 @@ class Published(NamedTuple):
         dataset: whose facts hold the split.
         split: file of the split: the classes of training, validation and test.
         part: of classes with several folders, the folder within this one counts: ImageNet has
-            images of each class in ``train`` and in ``val``.
+            images of each class in ``train`` and in ``val``, CUB's masks lie beside ``images``.
     """
 
     dataset: str
