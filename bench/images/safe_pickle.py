@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BenchError
+from bench.images import pickle_memo
 
 _KIND = re.compile("[<>|=]?[biufSU][0-9]+|[<>|=]?[?]")
 _MOST_SHARING = 10  # values for each byte of the pickle: each takes one byte, unless it is shared
@@ -131,6 +132,7 @@ def load(content: bytes, where: object) -> Any:
         BenchError: names the file, and what in it is refused.
     """
     try:
+        pickle_memo.check(content)
         value = _Unpickler(io.BytesIO(content), encoding="latin1").load()
         value, size = _resolved(value, {})
         if size > _MOST_SHARING * len(content):
