@@ -71,9 +71,17 @@ def _array(content: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray
     return flat.reshape(shape, order=order)
 
 
-def _from_buffer(content: Any, dtype: Any, shape: Any, order: str) -> _Array:
+def _from_buffer(
+    content: Any, dtype: Any, shape: Any, order: str, axis_order: Any = None
+) -> _Array:
     array = _Array()
-    array.value = _array(content, dtype, shape, order)
+    if order != "K":
+        array.value = _array(content, dtype, shape, order)
+        return array
+    # from NumPy 2.4 on: the axes in another order, as they lie in memory
+    if not isinstance(axis_order, list | tuple) or sorted(axis_order) != [*range(len(shape))]:
+        raise _Refused("an array of other axes than its shape")
+    array.value = _array(content, dtype, shape).transpose(axis_order)
     return array
 
 

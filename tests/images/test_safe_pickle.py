@@ -13,6 +13,7 @@ from bench.images import pickle_memo, safe_pickle
 def test_arrays_and_containers_come_back(protocol):
     value = {
         "data": np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
+        "channels first": np.arange(24, dtype=np.uint8).reshape(2, 3, 4).transpose(1, 2, 0),
         "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         "big": np.arange(3, dtype=">i4"),
         "names": np.array(["a", "bc"]),
@@ -21,12 +22,39 @@ def test_arrays_and_containers_come_back(protocol):
         "scalar": np.int64(7),
     }
     read = safe_pickle.load(pickle.dumps(value, protocol=protocol), "file")
-    for key in ("data", "columns", "big", "names"):
+    for key in ("data", "channels first", "columns", "big", "names"):
         assert read[key].dtype == value[key].dtype
         assert np.array_equal(read[key], value[key])
     assert read["labels"] == value["labels"]
     assert read["class"] == value["class"]
     assert read["scalar"] == 7
+
+
+class Transposed:
+    """As NumPy 2.4 pickles an array whose axes are in another order in memory."""
+
+    def __init__(self, axes, order="K"):
+        self.axes, self.order = axes, order
+
+    def __reduce__(self):
+        content = np.arange(6, dtype=np.uint8).tobytes()
+        from_buffer = np.zeros(1).__reduce_ex__(5)[0]  # NumPy's own
+        return from_buffer, (content, np.dtype(np.uint8), (1, 2, 3), self.order, self.axes)
+
+
+def test_arrays_of_axes_in_another_order():
+    value = safe_pickle.load(pickle.dumps(Transposed((2, 0, 1))), "file")
+    assert np.array_equal(value, np.arange(6).reshape(1, 2, 3).transpose(2, 0, 1))
+    value = safe_pickle.load(pickle.dumps(Transposed(None, "F")), "file")
+    assert np.array_equal(value, np.arange(6).reshape(1, 2, 3, order="F"))
+
+
+@pytest.mark.parametrize(
+    "axes", [None, (), (0, 1), (0, 1, 2, 3), (0, 1, 1), (0, 1, 3), (0, 1, -1), 3, "012", ("a", 1)]
+)
+def test_axes_that_an_array_lacks(axes):
+    with pytest.raises(BenchError, match="^file: "):
+        safe_pickle.load(pickle.dumps(Transposed(axes)), "file")
 
 
 def test_what_python_2_wrote():
