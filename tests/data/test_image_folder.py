@@ -1,5 +1,6 @@
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -92,6 +93,25 @@ def test_too_few_classes():
     with pytest.raises(BenchError, match="5 classes are too few for three splits"):
         class_splits.drawn(list("abcde"), "here")
     assert [len(v) for v in class_splits.drawn(list("abcdef"), "").values()] == [2, 2, 2]
+
+
+def test_names_that_are_no_text_in_utf_8(folder, tmp_path, capsys):
+    source = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.rename(source)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    (source / "kind 3").rename(source / os.fsdecode(b"caf\xe9 3"))
+    command = ["prepare", "image_folder", "--source", str(source), "--data-root"]
+    assert cli.main([*command, str(tmp_path / "a")]) == 0
+    assert "caf\\udce9" in capsys.readouterr().out
+    splits = tmp_path / "a" / "image_folder.splits.json"
+    assert json.loads(splits.read_text("utf-8")) == classes(tmp_path / "a")
+    assert any("caf\udce9 3" in names for names in classes(tmp_path / "a").values())
+    splits.rename(source / "splits.json")
+    assert cli.main([*command, str(tmp_path / "b")]) == 0
+    a, b = ((tmp_path / n / "image_folder.packed").read_bytes() for n in "ab")
+    assert a == b
 
 
 def grey(path, value, size=(8, 8)):
