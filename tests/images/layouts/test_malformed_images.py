@@ -289,6 +289,8 @@ CIFAR = [
     ({"meta": meta(), "train": batch(fine_labels=[7]), "test": batch()}, "label 7 has no name"),
     ({"meta": meta(), "train": batch(fine_labels=[-9]), "test": batch()}, "label -9 has no name"),
     ({"meta": meta(fine_label_names=3), "train": batch(), "test": batch()}, "label 0 has no name"),
+    ({"meta": meta(fine_label_names={}), "train": batch(), "test": batch()}, "label 0 has no na"),
+    ({"meta": meta(), "train": batch(fine_labels=[1e999]), "test": batch()}, "label inf has no"),
     ({"meta": meta(), "train": batch(), "test": batch()}, "no images for"),
 ]
 
