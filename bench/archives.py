@@ -21,6 +21,9 @@ SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
 MOST_FILES = 2_000_000  # ILSVRC-2012 has 1,281,167 images for training
 MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
 MOST_BYTES_OF_A_FILE = 2 * 2**30  # of one that is read into memory whole
+MOST_BYTES_OF_A_NAME = 2**20  # in a tar, with whatever else is said of a file before it
+MOST_BYTES_OF_LONG_NAMES = 2**26  # in a tar, together
+_USUAL_HEADERS = 2048  # bytes before a file's content: up to three blocks, and a name of one
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 _DAMAGE += (ValueError, LookupError, OverflowError, struct.error)  # what zipfile does not foresee
 _UNREADABLE = (NotImplementedError, RuntimeError)  # a zip's unknown compression, or a password
@@ -69,7 +72,8 @@ def opened(source: Path, content: bytes | None = None) -> Iterator[Tree]:
             yield _zip(source, archive)
     elif source.name.lower().endswith(TAR_SUFFIXES):
         with _damage_named(source):
-            archive = tarfile.open(**{"name" if content is None else "fileobj": file})  # noqa: SIM115
+            where = {"name" if content is None else "fileobj": file}
+            archive = tarfile.open(**where, tarinfo=_ShortNamed)  # noqa: SIM115
         with archive:
             yield _tar(source, archive)
     else:
@@ -83,7 +87,8 @@ def _damage_named(source: Path) -> Iterator[None]:
     except PermissionError as error:
         raise BenchError(f"{source}: may not be read: {error.strerror}") from error
     except _DAMAGE as error:
-        raise BenchError(f"{source}: damaged ({error}): get it again") from error
+        said = " ".join(str(error).split())  # tarfile's has a line for each kind of compression
+        raise BenchError(f"{source}: damaged ({said}): get it again") from error
     except _UNREADABLE as error:
         raise BenchError(f"{source}: cannot be read ({error}): unpack it first") from error
 
@@ -139,12 +144,30 @@ def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:
     return Tree(source, list(files), stream, file)
 
 
+class _ShortNamed(tarfile.TarInfo):
+    """A header that is refused before tarfile reads a name of any length into memory."""
+
+    _LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
+    _LONG += (tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        """The header that a block holds."""
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in cls._LONG and info.size > MOST_BYTES_OF_A_NAME:
+            raise tarfile.ReadError(f"a name of {info.size:,} bytes")
+        return info
+
+
 def _tar(source: Path, archive: tarfile.TarFile) -> Tree:
-    members, size = [], 0
+    members, size, long = [], 0, 0
     with _damage_named(source):
         for member in archive:
             size += member.size
             _check_size(source, len(members), size)
+            long += max(member.offset_data - member.offset - _USUAL_HEADERS, 0)
+            if long > MOST_BYTES_OF_LONG_NAMES:
+                raise tarfile.ReadError(f"names of {long:,} bytes")
             if not (member.isfile() or member.isdir()):
                 raise BenchError(
                     f"{source}: holds a link or a device, {member.name!r}: unpack it first"

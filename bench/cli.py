@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import pkgutil
 import signal
@@ -23,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
         what the user can mend; 130 and 143 after Ctrl-C and SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text; as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     try:
         if argv and argv[0] in LIGHTNING_COMMANDS:

@@ -1,7 +1,9 @@
+import gzip
 import io
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -93,6 +95,51 @@ def test_bombs_are_refused(tmp_path, kind, monkeypatch):
     assert source.stat().st_size < 10**4
     monkeypatch.setattr(archives, "MOST_BYTES", 10**5)
     with pytest.raises(BenchError, match="not the data set"), archives.opened(source):
+        pass
+
+
+LONG = [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+LONG += [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE]
+
+
+def long_named(path, length, kind=tarfile.GNUTYPE_LONGNAME, files=1, before=1):
+    """A tar of empty files whose names, or what else is said of them, have so many bytes."""
+    with gzip.open(path, "wb") as file:
+        for number in range(before + files):
+            if number >= before:
+                header = tarfile.TarInfo("x")
+                header.type, header.size = kind, length
+                file.write(header.tobuf(tarfile.GNU_FORMAT))
+                name = b"%09d.png" % number + b"a" * length
+                text = b"%d path=" % length + name
+                whole = name[:length] if kind in LONG[:2] else text[: length - 1] + b"\n"
+                file.write(whole + bytes(-length % tarfile.BLOCKSIZE))
+            file.write(tarfile.TarInfo(f"{number}.png").tobuf())
+        file.write(bytes(2 * tarfile.BLOCKSIZE))
+    return path
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_name_without_end_is_refused_before_it_is_read(tmp_path, kind, before):
+    source = long_named(tmp_path / "x.tar.gz", 20 * 2**20, kind, before=before)
+    assert source.stat().st_size < 10**5
+    tracemalloc.start()
+    words = r"^[^\n]*a name of 20,971,520 bytes[^\n]*$"
+    with pytest.raises(BenchError, match=words), archives.opened(source):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 2**20
+
+
+def test_long_names_are_read_and_not_too_many(tmp_path):
+    with archives.opened(long_named(tmp_path / "x.tar.gz", 5000)) as tree:
+        assert [len(name) for name in tree.names] == [5, 5000]
+    with archives.opened(long_named(tmp_path / "x.tar.gz", 5000, tarfile.XHDTYPE)) as tree:
+        assert [len(name) for name in tree.names] == [5, 4989]
+    source = long_named(tmp_path / "x.tar.gz", 2**20, files=70)
+    with pytest.raises(BenchError, match="names of 68,"), archives.opened(source):
         pass
 
 

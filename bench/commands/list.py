@@ -52,10 +52,14 @@ def facts(dataset: str) -> list[tuple[str, str]]:
 
 def ready(dataset: str, data_root: Path | None) -> str:
     """Whether a data set can be used on this machine, and if not, what to do."""
+    from bench.meta_dataset import spec as specs  # slow to import
+
     module = sys.modules[registry.load("data", dataset).__module__]
     if not hasattr(module, "prepare"):
         return "ready, nothing to prepare"
     root = paths.data_root(data_root)
-    if any(root.glob(f"{dataset}.*")) or any(root.glob(f"{dataset}/*")):
+    # a file, or a folder of sources, of which those that are hidden are not finished
+    finished = (f"{dataset}.*", f"{dataset}/[!.]*/{specs.FILE}")
+    if any(path for pattern in finished for path in root.glob(pattern)):
         return f"ready, prepared in {root}"
     return f"not prepared: maml-bench prepare {dataset} --source PATH"

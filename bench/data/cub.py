@@ -12,7 +12,8 @@ KNOWN = preparing.ImageSet(
     side=84,
     channels=3,
     standard=None,  # several splits are in use, and none is the standard one
-    layouts=(class_folders, plain_folders.Published("cub", "closer_look.json")),
+    # its masks, in segmentations/, lie in folders of the same names
+    layouts=(class_folders, plain_folders.Published("cub", "closer_look.json", part="images")),
     no_download="CUB-200-2011 is for non-commercial use, so it is not downloaded unasked",
 )
 

@@ -192,10 +192,10 @@ def _open(source: Path, stack: ExitStack) -> tuple[list[archives.Tree], list[str
     Returns:
         Folders and archives, and notes on the zips' MD5.
     """
-    given = source.name.split(".")[0]
-    pair = [source.with_name(source.name.replace(given, half)) for half in HALVES]
-    if given not in HALVES or not all(path.exists() for path in pair):
-        pair = [source]
+    given, pair = source.name.split(".")[0], [source]
+    if given in HALVES:
+        both = [source.with_name(source.name.replace(given, half)) for half in HALVES]
+        pair = both if all(path.exists() for path in both) else pair
     trees = [stack.enter_context(archives.opened(path)) for path in pair]
     unpacked = {m[1] for tree in trees for m in map(_DRAWING.fullmatch, _names(tree)) if m}
     checksums = _checksums()

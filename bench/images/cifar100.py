@@ -128,5 +128,5 @@ def _download(folder: Path, image_set: preparing.ImageSet) -> Path:
 def _name(names: Any, number: Any, where: str) -> str:
     try:
         return pixels.text(names[int(number)])
-    except (IndexError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         raise BenchError(f"{where}: label {number!r} has no name in meta") from None

@@ -19,7 +19,7 @@ class Found(NamedTuple):
         split: ``train``, ``val`` or ``test``.
         label: its class.
         name: the file, or where in a file it is: unique, and what messages call it. The last part
-            of it orders the images of a class.
+            of it orders the images of a class, and the whole those of which that is the same.
     """
 
     split: str
@@ -48,8 +48,18 @@ class Collection(NamedTuple):
 
 
 def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()) -> Collection:
-    """A collection of image files, whose names are those of the tree."""
-    place = {image.name: number for number, image in enumerate(images)}
+    """A collection of image files, whose names are those of the tree.
+
+    Raises:
+        BenchError: names an image that is listed twice, and the classes it is listed for.
+    """
+    place: dict[str, int] = {}
+    for number, image in enumerate(images):
+        if (first := place.setdefault(image.name, number)) != number:
+            both = " and ".join(f"{i.label} ({i.split})" for i in (images[first], image))
+            raise BenchError(
+                f"{tree.where}: {image.name} is listed twice, for {both}: take one of them out"
+            )
 
     def stream() -> Iterator[tuple[int, bytes]]:
         for name, content in tree.stream(place):
@@ -61,14 +71,16 @@ def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] 
 def order(images: list[Found]) -> list[int]:
     """The order in which images are packed: the same for the same images in any layout.
 
-    By split, class, and name within the class, numbers in names by their value.
+    By split, class, and name within the class, numbers in names by their value; files of one name
+    in several folders by these.
     """
     classes = defaultdict(list)
     for number, image in enumerate(images):
         classes[image[:2]].append(number)
 
     def name(number: int) -> tuple:
-        return natural(images[number].name.rpartition("/")[2])
+        whole = images[number].name
+        return natural(whole.rpartition("/")[2]), natural(whole)
 
     in_order = sorted(classes, key=lambda one: (one[0], natural(one[1])))
     return [number for one in in_order for number in sorted(classes[one], key=name)]

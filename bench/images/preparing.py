@@ -145,7 +145,8 @@ def write_splits(known: ImageSet, data_root: Path | None) -> str:
         split, _, label = name.partition("/")
         splits.setdefault(split, []).append(label)
     written = cache.with_suffix(".splits.json")
-    write_text(written, json.dumps(splits, indent=1, ensure_ascii=False) + "\n")
+    # in ASCII, since the name of a folder need not be text in UTF-8
+    write_text(written, json.dumps(splits, indent=1) + "\n")
     return f"The splits are in {written}: put a copy into the folder as splits.json to keep them."
 
 

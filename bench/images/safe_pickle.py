@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BenchError
+from bench.images import pickle_memo
 
 _KIND = re.compile("[<>|=]?[biufSU][0-9]+|[<>|=]?[?]")
 _MOST_SHARING = 10  # values for each byte of the pickle: each takes one byte, unless it is shared
@@ -70,9 +71,17 @@ def _array(content: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray
     return flat.reshape(shape, order=order)
 
 
-def _from_buffer(content: Any, dtype: Any, shape: Any, order: str) -> _Array:
+def _from_buffer(
+    content: Any, dtype: Any, shape: Any, order: str, axis_order: Any = None
+) -> _Array:
     array = _Array()
-    array.value = _array(content, dtype, shape, order)
+    if order != "K":
+        array.value = _array(content, dtype, shape, order)
+        return array
+    # from NumPy 2.4 on: the axes in another order, as they lie in memory
+    if not isinstance(axis_order, list | tuple) or sorted(axis_order) != [*range(len(shape))]:
+        raise _Refused("an array of other axes than its shape")
+    array.value = _array(content, dtype, shape).transpose(axis_order)
     return array
 
 
@@ -131,6 +140,7 @@ def load(content: bytes, where: object) -> Any:
         BenchError: names the file, and what in it is refused.
     """
     try:
+        pickle_memo.check(content)
         value = _Unpickler(io.BytesIO(content), encoding="latin1").load()
         value, size = _resolved(value, {})
         if size > _MOST_SHARING * len(content):

@@ -107,11 +107,7 @@ class Source:
         if len(content) < end - start:
             raise BenchError(f"{where}: gone since the file was opened: get the records again")
         (record,) = tfrecords.read(content, where)
-        match tfrecords.features(record, where).get("image"):
-            case [bytes(picture), *_]:
-                image = packed.decode(picture, where).convert("RGB")
-            case _:
-                raise BenchError(f"{where}: has no image")
+        image = packed.decode(tfrecords.image(record, where), where).convert("RGB")
         if image.size != (self.side, self.side):
             image = image.resize((self.side, self.side), Image.Resampling.BILINEAR)
         return np.asarray(image)

@@ -108,6 +108,18 @@ def features(record: bytes, where: object) -> dict[str, Values]:
     return found
 
 
+def image(record: bytes, where: object) -> bytes:
+    """The image file in a record of Meta-Dataset.
+
+    Raises:
+        BenchError: names the record, if there is none.
+    """
+    match features(record, where).get("image"):
+        case [bytes(picture), *_]:
+            return picture
+    raise BenchError(f"{where}: has no image")
+
+
 def _masked(content: bytes) -> bytes:
     crc = google_crc32c.value(content)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -135,6 +135,9 @@ def _write_records(
 
     Returns:
         A digest of each image.
+
+    Raises:
+        BenchError: if an image cannot be decoded, or did not come.
     """
     class_of = {number: k for k, numbers in enumerate(members) for number in numbers}
     missing = [len(numbers) for numbers in members]
@@ -150,6 +153,12 @@ def _write_records(
                 records = tfrecords.written(arrived.pop(n) for n in members[label])
                 (folder / specs.PATTERN.format(label)).write_bytes(b"".join(records))
             advance()
+    if any(missing):
+        lost = next(n for own, gap in zip(members, missing) if gap for n in own if not digests[n])
+        raise BenchError(
+            f"{where}: {found.images[lost].name} was listed and is gone, as are "
+            f"{sum(missing) - 1:,} others: prepare from files that stay"
+        )
     return digests
 
 

@@ -21,6 +21,19 @@ def test_the_list_of_data_sets_says_what_is_ready(tmp_path, capsys):
     assert "ready, nothing to prepare" in said
 
 
+def test_what_is_not_finished_is_not_ready(tmp_path):
+    records = tmp_path / "meta_dataset"
+    for folder in (".pets.unfinished", ".pets.old", "pets"):
+        (records / folder).mkdir(parents=True)
+    (records / ".pets.lock").touch()
+    (records / ".pets.unfinished" / "dataset_spec.json").touch()
+    (tmp_path / ".cub.packed.0123abcd.unfinished").touch()
+    for name in ("meta_dataset", "cub"):
+        assert listing.ready(name, tmp_path).startswith(f"not prepared: maml-bench prepare {name}")
+    (records / "pets" / "dataset_spec.json").touch()
+    assert listing.ready("meta_dataset", tmp_path) == f"ready, prepared in {tmp_path}"
+
+
 def test_without_v_a_line_each(capsys):
     assert cli.main(["list", "data"]) == 0
     said = capsys.readouterr().out

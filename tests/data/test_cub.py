@@ -48,6 +48,18 @@ def test_the_classes_of_the_split_are_taken(birds, tmp_path):
     assert data.episodes("test", np.arange(2)).query_x.shape == (2, 5, 3, 84, 84)
 
 
+@pytest.mark.parametrize("beside", ["segmentations", "CUB_200_2011/segmentations"])
+def test_masks_are_no_photographs(birds, tmp_path, beside):
+    cub.prepare(birds, tmp_path / "a")
+    for label in every():
+        path = birds.parent / beside / label / f"{label}_0.png"
+        path.parent.mkdir(parents=True)
+        Image.new("L", (12, 9), 255).save(path)
+    cub.prepare(birds.parent, tmp_path / "b")
+    a, b = ((tmp_path / n / "cub.packed").read_bytes() for n in "ab")
+    assert a == b
+
+
 def test_a_missing_bird_is_named(birds, tmp_path):
     folder = birds / "images" / splits()["val"][0]
     for file in folder.iterdir():

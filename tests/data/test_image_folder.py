@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from bench import ImageFolderDataModule, cli
 from bench.data import image_folder
 from bench.errors import BenchError
+from bench.images import collection
 from bench.images.layouts import class_splits
 
 
@@ -92,6 +95,41 @@ def test_too_few_classes():
     with pytest.raises(BenchError, match="5 classes are too few for three splits"):
         class_splits.drawn(list("abcde"), "here")
     assert [len(v) for v in class_splits.drawn(list("abcdef"), "").values()] == [2, 2, 2]
+
+
+def test_names_that_are_no_text_in_utf_8(folder, tmp_path, capsys):
+    source = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.rename(source)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    (source / "kind 3").rename(source / os.fsdecode(b"caf\xe9 3"))
+    command = ["prepare", "image_folder", "--source", str(source), "--data-root"]
+    assert cli.main([*command, str(tmp_path / "a")]) == 0
+    assert "caf\\udce9" in capsys.readouterr().out
+    splits = tmp_path / "a" / "image_folder.splits.json"
+    assert json.loads(splits.read_text("utf-8")) == classes(tmp_path / "a")
+    assert any("caf\udce9 3" in names for names in classes(tmp_path / "a").values())
+    splits.rename(source / "splits.json")
+    assert cli.main([*command, str(tmp_path / "b")]) == 0
+    a, b = ((tmp_path / n / "image_folder.packed").read_bytes() for n in "ab")
+    assert a == b
+
+
+def test_files_of_one_name_are_in_the_order_of_their_folders(tmp_path):
+    names = [f"{p}/kind {n}/{i}.png" for p in ("b 9", "b 10") for n in range(6) for i in range(2)]
+    for name, order in (("a", 1), ("b", -1)):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            for number, path in list(enumerate(names))[::order]:
+                file = io.BytesIO()
+                Image.new("L", (8, 8), 10 * number).save(file, "PNG")
+                archive.writestr(path, file.getvalue())
+        image_folder.prepare(tmp_path / f"{name}.zip", tmp_path / name)
+    a, b = ((tmp_path / n / "image_folder.packed").read_bytes() for n in "ab")
+    assert a == b
+    names = ["b 9/0.png", "b 10/0.png", "b 9/1.png"]
+    images = [collection.Found("train", "kind 0", name) for name in names[::-1]]
+    assert [images[number].name for number in collection.order(images)] == names
 
 
 def grey(path, value, size=(8, 8)):

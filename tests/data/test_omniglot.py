@@ -5,6 +5,7 @@ import shutil
 import tarfile
 import urllib.error
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,6 +210,16 @@ def test_missing_source(small, tmp_path):
 def test_other_folder(small, tmp_path):
     write(tmp_path / "photos", {"a/b/c.png": b""})
     refused(tmp_path / "photos", tmp_path / "root", "photos: no drawings of Omniglot.*PATH may be")
+
+
+def test_the_root_folder(small, tmp_path, monkeypatch):
+    """It has no name; and to look through it here would take long."""
+
+    def opened(path):
+        raise BenchError(f"{path}: looked through")
+
+    monkeypatch.setattr(omniglot.archives, "opened", opened)
+    refused(Path("/"), tmp_path / "root", "^/: looked through")
 
 
 def test_one_half(folder, tmp_path):

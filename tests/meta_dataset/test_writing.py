@@ -68,6 +68,19 @@ def test_what_is_broken_leaves_the_old_records(tmp_path, made):
     assert [f.name for f in tmp_path.iterdir() if f.is_dir()] == ["made"]
 
 
+def test_images_that_do_not_come_are_counted(tmp_path, made):
+    whole = made.collected(made.PLAIN)
+    name = whole.images[3].name
+    for gone in ({3}, {3, *range(100, 288)}):
+        given = [pair for pair in whole.stream() if pair[0] not in gone]
+        less = whole._replace(stream=lambda given=given: iter(given))
+        if len(gone) > 1:
+            name = r"\w+/\d+\.png"
+        with pytest.raises(BenchError, match=rf"here: {name} was .* {len(gone) - 1} others"):
+            writing.write("made", less, "here", tmp_path)
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_class_in_two_splits_and_a_copied_split_are_refused(tmp_path, made):
     twice = [Found("train", "a", "a/1"), Found("test", "a", "a/2")]
     with pytest.raises(BenchError, match="class 'a' is in test and train"):

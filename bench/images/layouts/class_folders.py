@@ -30,3 +30,11 @@ def read(tree: Tree) -> Collection | None:
             "give one of them as --source"
         )
     return of_files(tree, LAYOUT, images) if images else None
+
+
+def within(part: str | None, names: list[str]) -> list[str]:
+    """Those of a class's images that lie below a folder of this name; all, if none does.
+
+    ImageNet has images of each class in ``train`` and in ``val``.
+    """
+    return [name for name in names if part in PurePosixPath(name).parts[:-1]] or names

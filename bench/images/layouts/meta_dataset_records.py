@@ -48,11 +48,8 @@ def read(tree: Tree) -> Collection | None:
     def stream() -> Iterator[tuple[int, bytes]]:
         for file, records in _records(tree, files):
             for i, record in enumerate(records):
-                found = tfrecords.features(record, f"{tree.where}: {file}")
-                image = found.get("image", [None])[0]
-                if not isinstance(image, bytes):
-                    raise BenchError(f"{tree.where}: {file}: record {i} has no image")
-                yield first[file] + i, image
+                where = f"{tree.where}: {file}, record {i}"
+                yield first[file] + i, tfrecords.image(record, where)
 
     return Collection(LAYOUT, images, stream, [])
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from bench import paths
 from bench.archives import Tree
 from bench.images.collection import Collection, Found, of_files
-from bench.images.layouts import class_splits
-from bench.images.layouts.class_folders import IMAGES
+from bench.images.layouts import class_folders, class_splits
 
 LAYOUT = "<class>/*.jpg or *.png, with or without splits.json"
 
@@ -35,7 +34,7 @@ class Published(NamedTuple):
         dataset: whose facts hold the split.
         split: file of the split: the classes of training, validation and test.
         part: of classes with several folders, the folder within this one counts: ImageNet has
-            images of each class in ``train`` and in ``val``.
+            images of each class in ``train`` and in ``val``, CUB's masks lie beside ``images``.
     """
 
     dataset: str
@@ -54,7 +53,7 @@ class Published(NamedTuple):
             BenchError: names a class that has no images.
         """
         file = paths.facts(self.dataset) / "splits" / self.split
-        classes = {label: self._own(names) for label, names in _classes(tree).items()}
+        classes = {la: class_folders.within(self.part, own) for la, own in _classes(tree).items()}
         if not classes.keys() & {
             la for labels in json.loads(file.read_text()).values() for la in labels
         }:
@@ -64,17 +63,13 @@ class Published(NamedTuple):
         )
         return _collected(tree, classes, splits, self.LAYOUT, f"Splits: {self.split}.")
 
-    def _own(self, names: list[str]) -> list[str]:
-        own = [name for name in names if self.part in PurePosixPath(name).parts]
-        return own or names
-
 
 def _classes(tree: Tree) -> dict[str, list[str]]:
     """The images of each folder that holds some."""
     classes: dict[str, list[str]] = {}
     for name in tree.names:
         path = PurePosixPath(name)
-        if path.suffix.lower() in IMAGES and len(path.parts) > 1:
+        if path.suffix.lower() in class_folders.IMAGES and len(path.parts) > 1:
             classes.setdefault(path.parent.name, []).append(name)
     return classes
 

@@ -106,6 +106,9 @@ def named(cases):
 IMAGES = np.zeros((8, 84, 84, 3), np.uint8)
 MANY = np.zeros((8, 84, 84, 3), np.float64)
 RECORD = b"".join(tfrecords.written([b"\xff\xff\xff"]))
+NO_IMAGE = b"".join(tfrecords.written([tfrecords.example({"label": [6]})]))
+EMPTY = b"\x0a\x0d\x0a\x0b\x0a\x05image\x12\x02\x0a\x00"  # a list of no images
+EMPTY = b"".join(tfrecords.written([EMPTY]))
 PAYLOAD, NAMES = pickle.dumps(Payload()), pickle.dumps(Names())
 CSV, PKL, PICKLE = (
     "val.csv",
@@ -215,6 +218,8 @@ LAYOUTS = [
     ("meta_dataset_records", flip("6.tfrecords", 3), "6.tfrecords: no record at byte 0"),
     ("meta_dataset_records", flip("6.tfrecords", 200), "6.tfrecords: the record at byte 0 is da"),
     ("meta_dataset_records", put("6.tfrecords", RECORD * 4), "that is no tf.train.Example"),
+    ("meta_dataset_records", put("6.tfrecords", NO_IMAGE * 4), "6.tfrecords, record 0: has no im"),
+    ("meta_dataset_records", put("6.tfrecords", EMPTY * 4), "6.tfrecords, record 0: has no image"),
     # folders of classes
     ("class_folders", put(CLASS, b"GIF89a"), "n0000000600000001.png: not a whole image"),
     ("class_folders", put("other/train/a/1.png", b""), "several sets"),
@@ -284,6 +289,8 @@ CIFAR = [
     ({"meta": meta(), "train": batch(fine_labels=[7]), "test": batch()}, "label 7 has no name"),
     ({"meta": meta(), "train": batch(fine_labels=[-9]), "test": batch()}, "label -9 has no name"),
     ({"meta": meta(fine_label_names=3), "train": batch(), "test": batch()}, "label 0 has no name"),
+    ({"meta": meta(fine_label_names={}), "train": batch(), "test": batch()}, "label 0 has no na"),
+    ({"meta": meta(), "train": batch(fine_labels=[1e999]), "test": batch()}, "label inf has no"),
     ({"meta": meta(), "train": batch(), "test": batch()}, "no images for"),
 ]
 
