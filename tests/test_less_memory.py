@@ -111,11 +111,12 @@ import torch
 from lightning import Trainer
 from bench import cli
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + 350 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (size + 180 * 2**20,) * 2)
 sys.exit(cli.main(sys.argv[1:]))
 """
-    flags = "run quick --datasets glyphs --algorithms maml --accelerator cpu --out"
-    sizes = "inner_steps=30 queries=15 tasks_per_batch=8 iterations=3 validations=1"
+    flags = "run quick --datasets glyphs --algorithms maml --accelerator cpu --shots 15 --out"
+    sizes = "inner_steps=40 queries=1 tasks_per_batch=1 iterations=1 model_options={'filters':64}"
+    sizes += " validations=1 val_episodes=1 test_episodes=1"
     ended = subprocess.run(
         [sys.executable, "-c", code, *flags.split(), str(tmp_path), "--set", *sizes.split()],
         capture_output=True,

@@ -386,21 +386,18 @@ def results(out):
     return {path.name: result(records.read(path)) for path in paths}
 
 
-def soak(run, tmp_path, kills):
-    """Kills grids at random moments, each as often as it takes until it is finished all the same.
-
-    Returns:
-        How often a grid was killed, and how often one went on in the middle of a training.
-    """
+@pytest.mark.slow
+def test_thirty_kills(run, tmp_path):
+    """Grids are killed at random moments, each until it is finished all the same."""
     began, whole = time.monotonic(), tmp_path / "whole"
     assert run(whole) == 0
     took = time.monotonic() - began
     assert len(results(whole)) == 2
     rng, killed, resumed = random.Random(0), 0, 0
-    while killed < kills:
+    while killed < 30:
         out, code = tmp_path / f"after {killed} kills", None
         while code != 0:
-            if killed < kills:
+            if killed < 30:
                 number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
                 code = run(out, number, rng.uniform(0, took / 2))
             else:
@@ -413,16 +410,4 @@ def soak(run, tmp_path, kills):
             results(out)  # whatever is there is whole
         assert results(out) == results(whole)
         assert not checkpoints(out)
-    return killed, resumed
-
-
-def test_three_kills(run, tmp_path):
-    killed, _ = soak(run, tmp_path, 3)
-    assert killed >= 3
-
-
-@pytest.mark.slow
-def test_thirty_kills(run, tmp_path):
-    killed, resumed = soak(run, tmp_path, 30)
-    assert killed >= 30
     assert resumed > 5
