@@ -75,7 +75,8 @@ class Resume(Callback):
         """Adds which run it is of and, to a checkpoint that one goes on from, the best weights."""
         checkpoint[KEY] = self.fields
         if self.saving and trainer.is_global_zero:
-            checkpoint[BEST] = _content(self.folder / BEST_FILE)
+            best = trainer.checkpoint_callback.best_model_path  # a file may be of an earlier run
+            checkpoint[BEST] = _content(Path(best)) if best else None
 
     def on_load_checkpoint(self, trainer: Trainer, learner, checkpoint: dict) -> None:
         """Puts the best weights so far back, whatever lies in their place."""
@@ -230,9 +231,7 @@ def _wrong_files(folder: Path, best: dict[str, Any], content: torch.Tensor | Non
     return None
 
 
-def _content(path: Path) -> torch.Tensor | None:
-    if not path.is_file():
-        return None
+def _content(path: Path) -> torch.Tensor:
     return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
 
 

@@ -253,6 +253,17 @@ def test_best_weights_are_those_of_the_checkpoint(undisturbed, tmp_path, monkeyp
     assert result(record) == result(undisturbed)
 
 
+def test_best_weights_of_an_earlier_run_do_not_count(undisturbed, tmp_path, monkeypatch):
+    folder = tmp_path / "checkpoints" / experiment().key
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").write_bytes(b"of another day")
+    interrupted(experiment(), tmp_path, monkeypatch, 6)  # before the first validation
+    said = []
+    record = training.train(experiment(), tmp_path, machine=OFTEN, progress=False, say=said.append)
+    assert [text[:11] for text in said] == ["going on af"]
+    assert result(record) == result(undisturbed)
+
+
 def test_refused_checkpoints_do_not_crowd_out_new_ones(undisturbed, tmp_path, monkeypatch):
     interrupted(experiment(), tmp_path / "there", monkeypatch, 25)
     (tmp_path / "there").rename(tmp_path / "here")

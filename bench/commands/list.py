@@ -62,4 +62,5 @@ def ready(dataset: str, data_root: Path | None) -> str:
     finished = (f"{dataset}.*", f"{dataset}/[!.]*/{specs.FILE}")
     if any(path for pattern in finished for path in root.glob(pattern)):
         return f"ready, prepared in {root}"
-    return f"not prepared: maml-bench prepare {dataset} --source PATH"
+    usual = f"maml-bench prepare {dataset} --source PATH"
+    return f"not prepared: {getattr(module, 'PREPARE', usual)}"
