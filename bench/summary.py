@@ -276,12 +276,19 @@ def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
 
 
 def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> list[Scores]:
-    """The runs of first order that agree in every option that varies within both orders."""
-    variant, found = dict(key[5]), []
+    """The runs of first order that agree in what varies.
+
+    In every option that varies within both orders; where it varies within one, in all but the
+    options of the algorithm, which each order may have chosen for itself.
+    """
+    own, found = scores_of[key][0].record["experiment"], []
     for other, scores in scores_of.items():
         if other[:5] == (*key[:4], PAIRS.get(key[4])):
-            theirs = dict(other[5])
-            if all(theirs[n] == variant[n] for n in theirs.keys() & variant.keys()):
+            second, first = dict(key[5]), dict(other[5])
+            ours, theirs = _options(own), _options(scores[0].record["experiment"])
+            chosen = own["learner"].keys() - (second.keys() & first.keys())
+            varying = (second.keys() | first.keys()) - chosen
+            if all(ours.get(n) == theirs.get(n) for n in varying):
                 found.append(scores)
     return found[0] if len(found) == 1 else []
 

@@ -125,6 +125,17 @@ def test_three_seeds_give_an_interval_over_seeds():
     assert table["difference"][0] == pytest.approx(0.075)
 
 
+def test_orders_of_another_length_are_not_paired():
+    """Where the run of first order that belongs to one of second order has failed."""
+    runs = [run("maml", SECOND), run("maml", SECOND), run("fomaml", FIRST)]
+    for record, iterations in zip(runs, (30, 40, 40)):
+        record["experiment"] |= {"iterations": iterations, "key": f"{iterations}"}
+    short, long, _ = tables.summary(runs).itertuples()
+    assert (short.variant, long.variant) == ("iterations=30", "iterations=40")
+    assert np.isnan(short.difference)
+    assert long.difference == pytest.approx(0.075)
+
+
 def test_variants_of_an_algorithm_are_rows_of_their_own():
     records = [run(a, SECOND, inner_steps=s) for a in ("maml", "fomaml") for s in (10, 5)]
     table = tables.summary(records)
