@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from rich.console import Console
 
-from bench.students.episodes import FEATURES, ITEM, POSITION
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 # short and always the same; `pytest --hypothesis-profile long` looks for new faults
 settings.register_profile(
@@ -94,7 +94,7 @@ def refused(tmp_path, monkeypatch, capsys):
     In ``tmp_path``, whose folder ``data`` holds prepared data. The command must end with exit code
     2 and one message that holds the words, and must have changed nothing on disk.
     """
-    from bench import cli
+    from bench.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAML_BENCH_DATA", str(tmp_path / "data"))

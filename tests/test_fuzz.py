@@ -20,16 +20,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench import archives, failures, learner_file, records, resuming
 from bench.algorithms.rasch import Rasch
+from bench.base import archives, safe_pickle, tfrecords
+from bench.base.errors import BenchError
+from bench.checks.speed import report
 from bench.data import cifar_fs, image_folder, mini_imagenet, quickdraw, tiered_imagenet
+from bench.data.images import layouts, packed, preparing
 from bench.data.meta_dataset import MetaDatasetDataModule
-from bench.errors import BenchError
-from bench.experiment import Experiment
-from bench.images import layouts, packed, preparing, safe_pickle
-from bench.meta_dataset import tfrecords
-from bench.speed import report
-from bench.students import prepared, responses
+from bench.data.students import prepared, responses
+from bench.learning import learner_file
+from bench.results import failed, records
+from bench.running import resuming
+from bench.running.experiment import Experiment
 
 BYTES = st.binary(max_size=300)
 
@@ -515,7 +517,7 @@ def test_records(file, content):
     path = file(content if isinstance(content, bytes) else content.encode(), "k.json")
     record = refused(records.read, path)
     if record is not None:  # what is let through can be tabulated
-        from bench import summary, tables
+        from bench.results import summary, tables
 
         refused(tables.to_markdown, [record])
         refused(summary.summary, [record])
@@ -525,10 +527,10 @@ def test_records(file, content):
 def test_notes_of_failures(tmp_path_factory, content):
     experiment = Experiment("tiny", "sinusoid", "maml", 1)
     out = tmp_path_factory.getbasetemp() / "failures"
-    path = failures.path_of(out, experiment)
+    path = experiment.files(out).failure
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    refused(failures.read, out, [experiment])
+    refused(failed.read, out, [experiment.fields])
 
 
 SPEED = json.loads(

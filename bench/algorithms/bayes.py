@@ -4,19 +4,19 @@ import torch
 from torch import Tensor, nn
 
 from bench.algorithms.item_mean import Table
-from bench.episode import Episode, TaskSpec
-from bench.errors import BenchError
-from bench.students.fitted import StudentLearner
+from bench.base.errors import BenchError
+from bench.learning.student_learner import StudentLearner
+from bench.tasks.episode import Episode, TaskSpec
 
 
 class Bayes(StudentLearner):
     """The exact Bayes prediction, by the data module that knows how its students were made.
 
-    See :meth:`bench.students.synthetic.SyntheticStudents.ceiling` for what it knows. Nothing is
-    trained.
+    See :meth:`bench.data.students.synthetic.SyntheticStudents.ceiling` for what it knows.
+    Nothing is trained.
 
     Args:
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     trains = False

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from bench.algorithms.maml import MAML
-from bench.episode import Episode
+from bench.learning.student_learner import rows_of
 from bench.models.irt import GROWTH_TIME
-from bench.students.episodes import POSITION
-from bench.students.fitted import rows_of
+from bench.tasks.episode import Episode
+from bench.tasks.questions import POSITION
 
 
 class BilevelIRT(MAML):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from bench.episode import Episode, TaskSpec
-from bench.students.episodes import POSITION
-from bench.students.fitted import Rows, StudentLearner, in_time_order, rows_of, skills_of
+from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of, skills_of
+from bench.tasks.episode import Episode, TaskSpec
+from bench.tasks.questions import POSITION
 
 START = {"prior": 0.4, "learn": 0.1, "forget": 0.02, "guess": 0.2, "slip": 0.1}
 LARGEST = {"guess": 0.5, "slip": 0.5}  # beyond, mastered and not would change places
@@ -27,7 +27,7 @@ class BKT(StudentLearner):
     Args:
         outer_lr: Adam's learning rate for the log-odds of the probabilities.
         outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from bench.episode import Episode, TaskSpec
+from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of
 from bench.models.irt import ItemParameters
-from bench.students.episodes import POSITION
-from bench.students.fitted import Rows, StudentLearner, in_time_order, rows_of
+from bench.tasks.episode import Episode, TaskSpec
+from bench.tasks.questions import POSITION
 
 WRONG, RIGHT, UNKNOWN = 0, 1, 2
 
@@ -24,7 +24,7 @@ class DKT(StudentLearner):
             a second pass, and helped on all data tried, even where the next answer is asked for.
         outer_lr: Adam's learning rate.
         outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def __init__(

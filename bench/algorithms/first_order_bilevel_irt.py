@@ -3,7 +3,7 @@
 from typing import Literal
 
 from bench.algorithms.bilevel_irt import BilevelIRT
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 
 
 class FirstOrderBilevelIRT(BilevelIRT):

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from bench.algorithms.maml import MAML
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 
 
 class FOMAML(MAML):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from bench.episode import Episode, TaskSpec
-from bench.students.episodes import ITEM
-from bench.students.fitted import StudentLearner, rows_of
+from bench.learning.student_learner import StudentLearner, rows_of
+from bench.tasks.episode import Episode, TaskSpec
+from bench.tasks.questions import ITEM
 
 
 class ItemMean(StudentLearner):
@@ -17,7 +17,7 @@ class ItemMean(StudentLearner):
         outer_lr: Adam's learning rate for the log-odds.
         outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run, so that the
             log-odds settle on the mean.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def __init__(self, outer_lr: float = 0.1, outer_schedule: str = "cosine", **kwargs):

@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench import heads
-from bench.engine import TaskForward
-from bench.episode import Episode
-from bench.errors import BenchError, nearest
-from bench.inner_loop import Fast, inner_loop
-from bench.learner import MetaLearner
-from bench.students.episodes import ITEM
+from bench.base.errors import BenchError, nearest
+from bench.learning import heads
+from bench.learning.inner_loop import Fast, inner_loop
+from bench.learning.learner import MetaLearner
+from bench.learning.task_forward import TaskForward
+from bench.tasks.episode import Episode
+from bench.tasks.questions import ITEM
 
 
 class MAML(MetaLearner):
@@ -38,10 +38,10 @@ class MAML(MetaLearner):
         head: where the network's last layer starts in each task. ``"learned"``: where training has
             brought it. ``"zero"``: at zero, which treats all classes alike however many there are
             (as Meta-Dataset does). ``"prototypes"``: at the prototypes of the support set, which
-            is Proto-MAML. See :mod:`bench.heads`.
+            is Proto-MAML. See :mod:`bench.learning.heads`.
         recompute: with order 2, compute each inner step again in the backward pass instead of
             keeping it: memory hardly grows with the inner steps, for about a third more time.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bench.episode import Episode
-from bench.learner import MetaLearner
+from bench.learning.learner import MetaLearner
+from bench.tasks.episode import Episode
 
 
 class NoAdaptation(MetaLearner):
@@ -13,7 +13,7 @@ class NoAdaptation(MetaLearner):
     labels are drawn anew in each episode, it is chance.
 
     Args:
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def loss(self, episode: Episode) -> Tensor:

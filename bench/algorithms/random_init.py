@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bench.algorithms.maml import MAML
-from bench.episode import Episode
+from bench.tasks.episode import Episode
 
 
 class RandomInit(MAML):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.episode import Episode, TaskSpec
+from bench.learning.student_learner import StudentLearner, rows_of, skills_of
 from bench.models.irt import ItemParameters
-from bench.students.fitted import StudentLearner, rows_of, skills_of
+from bench.tasks.episode import Episode, TaskSpec
 
 
 class SkillRunningMean(StudentLearner):
@@ -20,7 +20,7 @@ class SkillRunningMean(StudentLearner):
     Args:
         outer_lr: Adam's learning rate.
         outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.episode import Episode, TaskSpec
+from bench.learning.student_learner import StudentLearner, rows_of
 from bench.models.irt import ItemParameters
-from bench.students.fitted import StudentLearner, rows_of
+from bench.tasks.episode import Episode, TaskSpec
 
 # A grid of equal steps is exact to rounding for what is smooth and bell-shaped, however many
 # answers narrow it, where the inner nodes of a Gauss-Hermite rule of this size lie too far apart.
@@ -25,7 +25,7 @@ class TwoPL(StudentLearner):
     Args:
         outer_lr: Adam's learning rate for the item parameters.
         outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
-        **kwargs: see :class:`bench.learner.MetaLearner`.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
     discriminates = True  # whether items differ in a

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.students import prepared as prepared_students
+from bench.data.students import prepared as prepared_students
 
 
 class Assist2009DataModule(prepared_students.PreparedStudents):
@@ -11,7 +11,7 @@ class Assist2009DataModule(prepared_students.PreparedStudents):
     Its own test file is the test split; a part of its training file is for validation.
 
     Args:
-        protocol: see :class:`bench.students.episodes.StudentEpisodes`.
+        protocol: see :class:`bench.data.students.episodes.StudentEpisodes`.
         shots: answers shown, at most.
         queries: answers to predict.
         fold: which file is tested: 1, the test file.
@@ -41,7 +41,7 @@ class Assist2009DataModule(prepared_students.PreparedStudents):
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the files of a folder; see :func:`bench.students.prepared.prepare`."""
+    """Packs the files of a folder; see :func:`bench.data.students.prepared.prepare`."""
     return prepared_students.prepare(
         "assist2009",
         ["assist2009_updated_train.csv", "assist2009_updated_test.csv"],

@@ -4,10 +4,10 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES
-from bench.students.mastery import Dynamics, check_ranges, coupled, draw, needed, predict
-from bench.students.synthetic import SyntheticStudents
+from bench.base.errors import BenchError
+from bench.data.students.mastery import Dynamics, check_ranges, coupled, draw, needed, predict
+from bench.data.students.synthetic import SyntheticStudents
+from bench.tasks.questions import FEATURES
 
 
 class BKTDataModule(SyntheticStudents):
@@ -32,7 +32,7 @@ class BKTDataModule(SyntheticStudents):
         forget: range of the probability of losing it at one attempt.
         guess: range of the probability of a right answer without mastery.
         slip: range of the probability of a wrong answer with it.
-        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`.
+        **kwargs: see :class:`bench.data.students.synthetic.SyntheticStudents`.
     """
 
     def __init__(

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bench.data import mini_imagenet
-from bench.images import preparing
-from bench.images.prepared import PreparedImages
+from bench.data.images import preparing
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = mini_imagenet.KNOWN._replace(
     name="caltech101",
@@ -20,12 +20,12 @@ class Caltech101DataModule(PreparedImages):
     The splits are those of the files that were prepared: nobody has published one that others use.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.images.preparing.prepare`."""
+    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
     return preparing.prepare(KNOWN, source, data_root)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.images import preparing
-from bench.images.layouts import class_folders, plain_folders
-from bench.images.prepared import PreparedImages
+from bench.data.images import preparing
+from bench.data.images.layouts import class_folders, plain_folders
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
     name="cub",
@@ -22,12 +22,12 @@ class CUBDataModule(PreparedImages):
     """Episodes of photographs of birds: 84x84 RGB, in 0..1.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.images.preparing.prepare`."""
+    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
     return preparing.prepare(KNOWN, source, data_root)

@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from bench import counter_random
-from bench.errors import BenchError
-from bench.students import q_matrix, quadrature
-from bench.students.static import StaticStudents
+from bench.base.errors import BenchError
+from bench.data.students import q_matrix, quadrature
+from bench.data.students.static import StaticStudents
+from bench.tasks import counter_random
 
 MOST_SKILLS = 8
 
@@ -32,8 +32,8 @@ class DINADataModule(StaticStudents):
         guess: and its guess, likewise. The upper ends add up to less than 1.
         prevalence: the share of students who master a skill is uniform between these two.
         correlation: of the normal numbers behind two skills, 0 to 0.9; 0 to 0.5 is usual.
-        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`; ``estimate_noise`` is
-            not used.
+        **kwargs: see :class:`bench.data.students.synthetic.SyntheticStudents`; ``estimate_noise``
+            is not used.
     """
 
     def __init__(

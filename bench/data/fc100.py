@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.images import cifar100
-from bench.images.prepared import PreparedImages
+from bench.data.images import cifar100
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = cifar100.known(
     "fc100",
@@ -18,12 +18,12 @@ class FC100DataModule(PreparedImages):
     """Episodes of small photographs: 32x32 RGB, in 0..1.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.images.cifar100.prepare`."""
+    """Packs the images of a source; see :func:`bench.data.images.cifar100.prepare`."""
     return cifar100.prepare(KNOWN, source, data_root)

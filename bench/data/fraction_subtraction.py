@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.students import prepared as prepared_students
+from bench.data.students import prepared as prepared_students
 
 
 class FractionSubtractionDataModule(prepared_students.PreparedStudents):
@@ -24,7 +24,7 @@ class FractionSubtractionDataModule(prepared_students.PreparedStudents):
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the files of a folder; see :func:`bench.students.prepared.prepare`."""
+    """Packs the files of a folder; see :func:`bench.data.students.prepared.prepare`."""
     return prepared_students.prepare(
         "fraction_subtraction",
         ["fraction_subtraction_responses.csv"],

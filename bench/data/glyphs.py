@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bench import counter_random
-from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.tasks import counter_random
 
 CLASSES = {"train": range(400), "val": range(400, 500), "test": range(500, 700)}
 DRAWINGS = 20  # of a class, as in Omniglot
@@ -27,7 +27,7 @@ class GlyphsDataModule(ImageEpisodeDataModule):
 
     Args:
         data_seed: which characters there are: the world, shared by all splits.
-        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
+        **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
     synthetic = True

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import expit
 
-from bench import counter_random
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES, ITEM, POSITION
-from bench.students.quadrature import logistic_step, trapezoid
-from bench.students.synthetic import SyntheticStudents
+from bench.base.errors import BenchError
+from bench.data.students.quadrature import logistic_step, trapezoid
+from bench.data.students.synthetic import SyntheticStudents
+from bench.tasks import counter_random
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 RADIUS = 7.0  # normal numbers beyond it have a probability of 3e-12
 AT_ONCE = 250  # students, so that a step's arrays stay in the processor's cache
@@ -35,7 +35,7 @@ class GrowingSkillsDataModule(SyntheticStudents):
         difficulty_sd: standard deviation of beta, which is normal with mean 0.
         guess: c.
         show_skills: whether methods see the concept of each item; needed for ``new_items``.
-        items: see :class:`bench.students.synthetic.SyntheticStudents`; 50 in the paper.
+        items: see :class:`bench.data.students.synthetic.SyntheticStudents`; 50 in the paper.
         fixed_order: as there.
         **kwargs: as there.
     """

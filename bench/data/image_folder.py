@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.images import preparing
-from bench.images.layouts import class_folders, plain_folders
-from bench.images.prepared import PreparedImages
+from bench.data.images import preparing
+from bench.data.images.layouts import class_folders, plain_folders
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
     name="image_folder",
@@ -21,7 +21,7 @@ class ImageFolderDataModule(PreparedImages):
     """Episodes of images of yours: 84x84 RGB, in 0..1.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
@@ -30,7 +30,7 @@ class ImageFolderDataModule(PreparedImages):
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     """Packs the images of a source, and writes down which class is in which split.
 
-    See :func:`bench.images.preparing.prepare`.
+    See :func:`bench.data.images.preparing.prepare`.
     """
     said = preparing.prepare(KNOWN, source, data_root)
     return f"{said} {preparing.write_splits(KNOWN, data_root)}"

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from bench import counter_random
-from bench.errors import BenchError, nearest
-from bench.students import quadrature
-from bench.students.static import StaticStudents
+from bench.base.errors import BenchError, nearest
+from bench.data.students import quadrature
+from bench.data.students.static import StaticStudents
+from bench.tasks import counter_random
 
 MODELS = ("1pl", "2pl", "3pl")
 
@@ -32,7 +32,7 @@ class IRTDataModule(StaticStudents):
             0.5 is usual (0.5 is the default prior of BILOG: Mislevy and Bock, 1990).
         difficulty_sd: standard deviation of b, whose mean is 0; 0 to 3, 1 is usual.
         guess_max: c is uniform from 0 to this, 0 to 0.5; 0.25 is usual, one in four choices.
-        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`.
+        **kwargs: see :class:`bench.data.students.synthetic.SyntheticStudents`.
     """
 
     def __init__(

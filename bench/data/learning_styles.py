@@ -4,10 +4,10 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.errors import BenchError, nearest
-from bench.students.episodes import FEATURES
-from bench.students.mastery import Dynamics, check_ranges, draw, needed, predict
-from bench.students.synthetic import SyntheticStudents
+from bench.base.errors import BenchError, nearest
+from bench.data.students.mastery import Dynamics, check_ranges, draw, needed, predict
+from bench.data.students.synthetic import SyntheticStudents
+from bench.tasks.questions import FEATURES
 
 STYLES = {  # the share of students, then ranges over the skills
     "quick": {
@@ -62,7 +62,7 @@ class LearningStylesDataModule(SyntheticStudents):
         styles: ``{name: {"share": weight, "prior": (least, greatest), "learn", "forget", "guess",
             "slip"}}``; what is left out of a style of :data:`STYLES` is as there. Shares are
             relative to their sum. None: all of :data:`STYLES`.
-        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`.
+        **kwargs: see :class:`bench.data.students.synthetic.SyntheticStudents`.
     """
 
     def __init__(self, skills: int = 5, styles: dict[str, dict] | None = None, **kwargs):

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import checksums, counter_random, paths
-from bench.data_module import SPLITS
-from bench.episode import Episode, MetaBatch, TaskSpec, View
-from bench.errors import BenchError
-from bench.images.augmented import AugmentedEpisodes
-from bench.images.episodes import scaled
-from bench.meta_dataset import sampling, writing
-from bench.meta_dataset.sampling import Composition, Pool, Sampling
-from bench.meta_dataset.source import Source
+from bench.base import checksums, paths
+from bench.base.errors import BenchError
+from bench.data.images.augmented import AugmentedEpisodes
+from bench.data.images.episodes import scaled
+from bench.data.sources import sampling, writing
+from bench.data.sources.sampling import Composition, Pool, Sampling
+from bench.data.sources.source import Source
+from bench.tasks import counter_random
+from bench.tasks.data_module import SPLITS
+from bench.tasks.episode import Episode, MetaBatch, TaskSpec, View
 
 DEFAULT = Sampling()  # as in Meta-Dataset
 PREPARE = "maml-bench prepare meta_dataset --from NAME --source PATH"
@@ -45,8 +46,8 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         side: pixels of a side, to which images are resized.
         records: folder with a folder of records for each source; None: ``meta_dataset`` in
             ``data_root``, where ``maml-bench prepare`` writes them.
-        data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        **kwargs: see :class:`bench.images.augmented.AugmentedEpisodes`.
+        data_root: folder of prepared data; see :func:`bench.base.paths.data_root`.
+        **kwargs: see :class:`bench.data.images.augmented.AugmentedEpisodes`.
     """
 
     def __init__(
@@ -217,14 +218,14 @@ def prepare(
 
     Args:
         source: a folder or archive of images.
-        data_root: where to write; see :func:`bench.paths.data_root`.
+        data_root: where to write; see :func:`bench.base.paths.data_root`.
         origin: the data set that it holds, or a folder of class folders.
 
     Returns:
         What was found and written, in sentences.
 
     Raises:
-        BenchError: see :func:`bench.meta_dataset.writing.write`.
+        BenchError: see :func:`bench.data.sources.writing.write`.
     """
     return writing.convert(origin, source, _records(data_root))
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.images import preparing
-from bench.images.layouts import (
+from bench.data.images import preparing
+from bench.data.images.layouts import (
     cache_pickles,
     class_folders,
     closer_look_json,
@@ -14,7 +14,7 @@ from bench.images.layouts import (
     ravi_csv,
     torchmeta_hdf5,
 )
-from bench.images.prepared import PreparedImages
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
     name="mini_imagenet",
@@ -44,12 +44,12 @@ class MiniImageNetDataModule(PreparedImages):
     Larochelle (2017), 64/16/20 classes of 600 images.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.images.preparing.prepare`."""
+    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
     return preparing.prepare(KNOWN, source, data_root)

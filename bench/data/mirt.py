@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from bench import counter_random
-from bench.errors import BenchError
-from bench.students import q_matrix, quadrature
-from bench.students.static import StaticStudents
+from bench.base.errors import BenchError
+from bench.data.students import q_matrix, quadrature
+from bench.data.students.static import StaticStudents
+from bench.tasks import counter_random
 
 # Rules for the ceiling, finest first: step in widths of a posterior, and how far the nodes go.
 RULES = ((0.8, 6.0), (1.0, 5.5), (1.1, 5.0))
@@ -36,7 +36,7 @@ class MIRTDataModule(StaticStudents):
         discrimination_sd: a loading's logarithm is normal with mean 0 and this standard deviation,
             0 to 1; 0.3 to 0.5 is usual.
         difficulty_sd: standard deviation of b, whose mean is 0; 0 to 3, 1 is usual.
-        **kwargs: see :class:`bench.students.synthetic.SyntheticStudents`.
+        **kwargs: see :class:`bench.data.students.synthetic.SyntheticStudents`.
     """
 
     def __init__(

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench import archives, paths
-from bench.data_module import SPLITS
-from bench.errors import BenchError
-from bench.images import packed, preparing
-from bench.images.collection import Collection, Found
-from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.base import archives, paths
+from bench.base.errors import BenchError
+from bench.data.images import packed, preparing
+from bench.data.images.collection import Collection, Found
+from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.tasks.data_module import SPLITS
 
 HALVES = ("images_background", "images_evaluation")
 SIDE, DRAWINGS = 28, 20
@@ -41,8 +41,8 @@ class OmniglotDataModule(ImageEpisodeDataModule):
         rotations: which splits also use each character turned by 90, 180 and 270 degrees, as
             classes of their own. ``"train"`` follows Santoro et al. 2016 and Vinyals et al. 2016;
             the code of the MAML paper turns characters at test too, which is ``"all"``.
-        data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
+        data_root: folder of prepared data; see :func:`bench.base.paths.data_root`.
+        **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
     image_shape = (1, SIDE, SIDE)
@@ -75,7 +75,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
 
     Args:
         source: what the user has (see :data:`UNDERSTOOD`); None downloads the official zips.
-        data_root: where to write; see :func:`bench.paths.data_root`.
+        data_root: where to write; see :func:`bench.base.paths.data_root`.
 
     Returns:
         What was found and written, in sentences.

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import archives, counter_random, paths
+from bench.base import archives, paths
+from bench.base.errors import BenchError
 from bench.data import omniglot
-from bench.episode import TaskSpec
-from bench.errors import BenchError
-from bench.images import packed
-from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.data.images import packed
+from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.tasks import counter_random
+from bench.tasks.episode import TaskSpec
 
 RUNS, WAYS = 20, 20
 PREPARE = "maml-bench prepare omniglot_runs --source PATH"
@@ -37,8 +38,8 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
             the runs have one.
         rotations: ``"none"``, as in the runs.
         test_episodes: how many of the runs.
-        data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
+        data_root: folder of prepared data; see :func:`bench.base.paths.data_root`.
+        **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
     image_shape = (1, omniglot.SIDE, omniglot.SIDE)
@@ -123,7 +124,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
 
     Args:
         source: what the user has (see :data:`UNDERSTOOD`).
-        data_root: where to write; see :func:`bench.paths.data_root`.
+        data_root: where to write; see :func:`bench.base.paths.data_root`.
 
     Returns:
         What was found and written, in sentences.

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.images import preparing
-from bench.images.layouts import numpy_files
-from bench.images.prepared import PreparedImages
+from bench.data.images import preparing
+from bench.data.images.layouts import numpy_files
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
     name="quickdraw",
@@ -21,7 +21,7 @@ class QuickDrawDataModule(PreparedImages):
     """Episodes of drawings: 28x28, bright ink on black, in 0..1.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
@@ -30,7 +30,7 @@ class QuickDrawDataModule(PreparedImages):
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     """Packs the images of a source, and writes down which class is in which split.
 
-    See :func:`bench.images.preparing.prepare`.
+    See :func:`bench.data.images.preparing.prepare`.
     """
     said = preparing.prepare(KNOWN, source, data_root)
     return f"{said} {preparing.write_splits(KNOWN, data_root)}"

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from bench import counter_random
-from bench.data_module import EpisodeDataModule
-from bench.episode import Episode, TaskSpec
+from bench.tasks import counter_random
+from bench.tasks.data_module import EpisodeDataModule
+from bench.tasks.episode import Episode, TaskSpec
 
 
 class SinusoidDataModule(EpisodeDataModule):
@@ -17,7 +17,7 @@ class SinusoidDataModule(EpisodeDataModule):
     Args:
         shots: support points.
         queries: query points.
-        **kwargs: see :class:`bench.data_module.EpisodeDataModule`.
+        **kwargs: see :class:`bench.tasks.data_module.EpisodeDataModule`.
     """
 
     synthetic = True

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import checksums, counter_random, npz, paths
-from bench.errors import BenchError
-from bench.students.episodes import Sequences, StudentEpisodes
-from bench.students.responses import read
-from bench.students.responses.text import load as load_text
+from bench.base import checksums, npz, paths
+from bench.base.errors import BenchError
+from bench.data.students.episodes import Sequences, StudentEpisodes
+from bench.data.students.responses import read
+from bench.data.students.responses.text import load as load_text
+from bench.tasks import counter_random
 
 VERSIONS, STUDENTS, ITEMS, CONCEPTS = 10, 4000, 50, 5
 TRAINING = STUDENTS // 2  # rows before it are for training, the others for test
@@ -32,8 +33,8 @@ class Synthetic5DataModule(StudentEpisodes):
     Args:
         version: which of the ten sets, each with items of its own.
         show_skills: whether methods see the concept of each item.
-        data_root: folder of prepared data; see :func:`bench.paths.data_root`.
-        protocol: see :class:`bench.students.episodes.StudentEpisodes`.
+        data_root: folder of prepared data; see :func:`bench.base.paths.data_root`.
+        protocol: see :class:`bench.data.students.episodes.StudentEpisodes`.
         shots: as there.
         queries: as there.
         val_episodes: how many of the 2,000 training students are kept for validation.
@@ -184,7 +185,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
     Args:
         source: the packed file, or the folder with it, with the paper's own files or with those
             of the DKVMN paper, plain or gzipped.
-        data_root: where to write; see :func:`bench.paths.data_root`.
+        data_root: where to write; see :func:`bench.base.paths.data_root`.
 
     Returns:
         What was found and written, in sentences.

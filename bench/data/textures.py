@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bench import counter_random
-from bench.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
+from bench.tasks import counter_random
 
 CLASSES = {"train": range(64), "val": range(64, 80), "test": range(80, 100)}  # as miniImageNet
 IMAGES = 32  # of a class
@@ -20,7 +20,7 @@ class TexturesDataModule(ImageEpisodeDataModule):
 
     Args:
         data_seed: which textures there are: the world, shared by all splits.
-        **kwargs: see :class:`bench.images.episodes.ImageEpisodeDataModule`.
+        **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
     synthetic = True

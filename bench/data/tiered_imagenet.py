@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.images import preparing
-from bench.images.layouts import class_folders, plain_folders, png_pickles
-from bench.images.prepared import PreparedImages
+from bench.data.images import preparing
+from bench.data.images.layouts import class_folders, plain_folders, png_pickles
+from bench.data.images.prepared import PreparedImages
 
 KNOWN = preparing.ImageSet(
     name="tiered_imagenet",
@@ -27,12 +27,12 @@ class TieredImageNetDataModule(PreparedImages):
     The splits are those of Ren et al. (2018): no superclass is in two of them.
 
     Args:
-        **kwargs: see :class:`bench.images.prepared.PreparedImages`.
+        **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
     known = KNOWN
 
 
 def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.images.preparing.prepare`."""
+    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
     return preparing.prepare(KNOWN, source, data_root)

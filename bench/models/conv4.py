@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.episode import TaskSpec
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.tasks.episode import TaskSpec
 
 
 class Conv4(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from bench.episode import TaskSpec
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES, ITEM, POSITION
+from bench.base.errors import BenchError
+from bench.tasks.episode import TaskSpec
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 GROWTH_TIME = 50  # questions: the unit of time of growth, so that its rate is of ability's size
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.episode import TaskSpec
-from bench.students.episodes import FEATURES, ITEM
+from bench.tasks.episode import TaskSpec
+from bench.tasks.questions import FEATURES, ITEM
 
 
 class MLP(nn.Module):

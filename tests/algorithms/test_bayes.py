@@ -4,10 +4,10 @@ import torch
 from lightning import Trainer
 
 from bench.algorithms.bayes import Bayes
+from bench.base.errors import BenchError
 from bench.data.irt import IRTDataModule
 from bench.data.sinusoid import SinusoidDataModule
-from bench.episode import Episode, TaskSpec
-from bench.errors import BenchError
+from bench.tasks.episode import Episode, TaskSpec
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
 

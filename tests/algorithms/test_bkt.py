@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.algorithms.bkt import BKT, START
-from bench.episode import Episode, TaskSpec
+from bench.tasks.episode import Episode, TaskSpec
 
 SPEC = TaskSpec("answers", (4,), 1, items=5, skills=2)
 

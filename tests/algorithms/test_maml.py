@@ -7,8 +7,8 @@ from torch import nn
 
 from bench.algorithms.fomaml import FOMAML
 from bench.algorithms.maml import MAML
-from bench.episode import Episode, TaskSpec
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.tasks.episode import Episode, TaskSpec
 
 IMAGES = TaskSpec("classification", (1, 8, 8), 3)
 STUDENT = TaskSpec("answers", (2,), 1, items=9)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bench.algorithms.skill_running_mean import SkillRunningMean
-from bench.episode import Episode, TaskSpec
+from bench.tasks.episode import Episode, TaskSpec
 
 pytestmark = pytest.mark.usefixtures("double")
 

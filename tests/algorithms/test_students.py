@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
-from bench.episode import Episode, TaskSpec
-from bench.errors import BenchError
-from bench.students.episodes import ITEM, POSITION
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.tasks.episode import Episode, TaskSpec
+from bench.tasks.questions import ITEM, POSITION
 
 STUDENTS = TaskSpec("answers", (5,), 1, items=8, skills=2)
 METHODS = (

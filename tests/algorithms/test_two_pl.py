@@ -8,9 +8,9 @@ from scipy.integrate import quad
 from bench.algorithms.rasch import Rasch
 from bench.algorithms.two_pl import TwoPL
 from bench.data.irt import IRTDataModule
-from bench.episode import Episode, TaskSpec
-from bench.statistics import auc_placements
-from bench.students.episodes import ITEM
+from bench.tasks.episode import Episode, TaskSpec
+from bench.tasks.questions import ITEM
+from bench.tasks.statistics import auc_placements
 
 SPEC = TaskSpec("answers", (2,), 1, items=12)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from bench.base.errors import BenchError
 from bench.data.bkt import BKTDataModule
-from bench.errors import BenchError
-from bench.students.mastery import coupled
+from bench.data.students.mastery import coupled
 
 SMALL = {"items": 6, "new_items": 2, "shots": 2, "queries": 3}
 MASKS = {

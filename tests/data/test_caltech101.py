@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from bench import paths
+from bench.base import paths
 from bench.data import caltech101
 from bench.data.caltech101 import Caltech101DataModule
 

@@ -5,9 +5,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from bench import CifarFSDataModule, FC100DataModule, paths
+from bench import CifarFSDataModule, FC100DataModule
+from bench.base import paths
+from bench.base.errors import BenchError
 from bench.data import cifar_fs, fc100
-from bench.errors import BenchError
 
 PER_CLASS = 6  # 600 in CIFAR-100
 

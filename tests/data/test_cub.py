@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import CUBDataModule, paths
+from bench import CUBDataModule
+from bench.base import paths
+from bench.base.errors import BenchError
 from bench.data import cub
-from bench.errors import BenchError
 
 
 @pytest.fixture

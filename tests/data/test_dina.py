@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from bench.base.errors import BenchError
 from bench.data.dina import DINADataModule
-from bench.errors import BenchError
 
 
 def shares(data):

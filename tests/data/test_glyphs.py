@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.base.errors import BenchError
 from bench.data import glyphs
 from bench.data.glyphs import GlyphsDataModule
-from bench.errors import BenchError
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from scipy import integrate, special
 from scipy.stats import norm
 
+from bench.base.errors import BenchError
 from bench.data.growing_skills import GrowingSkillsDataModule
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES
+from bench.tasks.questions import FEATURES
 
 MASKS = {
     "first": [1, 1, 1, 0, 0, 0],

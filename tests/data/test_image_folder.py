@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import ImageFolderDataModule, cli
+from bench import ImageFolderDataModule
+from bench.base.errors import BenchError
+from bench.cli import main as cli
 from bench.data import image_folder
-from bench.errors import BenchError
-from bench.images import collection
-from bench.images.layouts import class_splits
+from bench.data.images import collection
+from bench.data.images.layouts import class_splits
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import torch
 from scipy import integrate, special
 from scipy.stats import norm
 
+from bench.base.errors import BenchError
 from bench.data.irt import IRTDataModule
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES, ITEM, POSITION
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 
 def integral(f):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from bench.base.errors import BenchError
 from bench.data.learning_styles import STYLES, LearningStylesDataModule
-from bench.errors import BenchError
-from bench.students.mastery import Dynamics
+from bench.data.students.mastery import Dynamics
 
 MASKS = {
     "first": [1, 1, 0, 0, 0],

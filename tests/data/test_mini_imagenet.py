@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from bench import MiniImageNetDataModule
+from bench.base.errors import BenchError
 from bench.data import mini_imagenet
-from bench.errors import BenchError
-from bench.images import collection, packed, preparing
+from bench.data.images import collection, packed, preparing
 
 CLASSES = {"train": ["n01", "n02", "n03"], "val": ["n04", "n05"], "test": ["n06", "n07"]}
 COUNT = 4

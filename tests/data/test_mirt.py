@@ -3,9 +3,9 @@ import pytest
 from scipy import special
 from scipy.stats import multivariate_normal
 
+from bench.base.errors import BenchError
 from bench.data.mirt import MIRTDataModule
-from bench.errors import BenchError
-from bench.students import quadrature
+from bench.data.students import quadrature
 
 
 def test_answers_follow_the_model():

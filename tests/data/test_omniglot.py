@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from bench import OmniglotDataModule, paths
+from bench import OmniglotDataModule
+from bench.base import paths
+from bench.base.errors import BenchError
 from bench.data import omniglot
-from bench.errors import BenchError
-from bench.images import packed
+from bench.data.images import packed
 
 BACKGROUND, EVALUATION = omniglot.HALVES
 SMALL = {  # a split of an Omniglot of six characters

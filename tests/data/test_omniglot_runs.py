@@ -9,10 +9,10 @@ from lightning import Trainer
 from PIL import Image
 
 from bench import FOMAML, OmniglotRunsDataModule
+from bench.base.errors import BenchError
 from bench.data import omniglot, omniglot_runs
-from bench.errors import BenchError
-from bench.images import packed
-from bench.images.episodes import ImageClasses
+from bench.data.images import packed
+from bench.data.images.episodes import ImageClasses
 
 
 def png(black):

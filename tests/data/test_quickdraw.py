@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import QuickDrawDataModule, cli
+from bench import QuickDrawDataModule
+from bench.base.errors import BenchError
+from bench.cli import main as cli
 from bench.data import quickdraw
-from bench.errors import BenchError
-from bench.images.layouts import class_splits, numpy_files
+from bench.data.images.layouts import class_splits, numpy_files
 
 LABELS = ["apple", "cat", "eye", "fish", "sea turtle", "train"]
 COUNT = 6

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.base.errors import BenchError
 from bench.data.sinusoid import SinusoidDataModule
-from bench.errors import BenchError
 
 
 def rows(episode):

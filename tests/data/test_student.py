@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench import cli, plots, records, tables
+from bench.base.errors import BenchError
+from bench.cli import main as cli
 from bench.data.student import StudentDataModule
-from bench.errors import BenchError
-from bench.experiment import Experiment
-from bench.students.episodes import FEATURES, ITEM, POSITION
-from bench.training import train
+from bench.results import plots, records, tables
+from bench.running.experiment import Experiment
+from bench.running.training import train
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 STUDENTS, QUESTIONS = 60, 30
 
@@ -199,7 +200,7 @@ def record(source, tmp_path_factory):
 
 def test_a_run_leaves_a_record_with_a_row_for_each_number_shown(record, source, tmp_path):
     experiment, found = record
-    path = records.path_of(tmp_path, experiment.fields)
+    path = experiment.files(tmp_path).record
     records.write(path, found)
     back = records.read(path)
     data = module(source)

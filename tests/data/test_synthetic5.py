@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import main
+from bench.base.errors import BenchError
+from bench.cli.main import main
 from bench.data import synthetic5
 from bench.data.synthetic5 import Synthetic5DataModule
-from bench.errors import BenchError
-from bench.students.episodes import FEATURES, ITEM, POSITION
+from bench.tasks.questions import FEATURES, ITEM, POSITION
 
 
 @pytest.fixture(scope="module")

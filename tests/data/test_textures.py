@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.base.errors import BenchError
 from bench.data import textures
 from bench.data.textures import TexturesDataModule
-from bench.errors import BenchError
 
 
 @pytest.fixture(scope="module")

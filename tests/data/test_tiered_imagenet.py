@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import TieredImageNetDataModule, paths
+from bench import TieredImageNetDataModule
+from bench.base import paths
+from bench.base.errors import BenchError
 from bench.data import tiered_imagenet
-from bench.errors import BenchError
 
 PER_CLASS = 2
 

@@ -1,0 +1,97 @@
+"""Where things lie: the facts about data that travel with the package, and the data cache."""
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import platformdirs
+
+import bench
+from bench.base.errors import BenchError
+
+
+def facts(dataset: str) -> Path:
+    """The folder with a data set's card, splits and checksums.
+
+    In an installed wheel it lies inside the package, in a clone in ``datasets/`` beside it.
+    """
+    package = Path(bench.__file__).parent
+    for folder in (package / "facts", package.parent / "datasets"):
+        if (folder / dataset).is_dir():
+            return folder / dataset
+    raise BenchError(f"no facts about {dataset!r} in {package / 'facts'}: reinstall maml-bench")
+
+
+def data_root(given: str | os.PathLike | None = None) -> Path:
+    """The folder of prepared data: given, or $MAML_BENCH_DATA, or the user's cache."""
+    return Path(
+        given or os.environ.get("MAML_BENCH_DATA") or platformdirs.user_cache_dir("maml-bench")
+    ).expanduser()
+
+
+def writable(folder: Path) -> Path:
+    """Makes sure that files can be written to a folder, which is made when one is.
+
+    Raises:
+        BenchError: if they cannot.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=existing(folder)):
+            pass
+    except OSError as error:
+        raise BenchError(
+            f"cannot write to {folder} ({error.strerror}): choose another folder with --out"
+        ) from error
+    return folder
+
+
+def existing(path: Path) -> Path:
+    """The path itself or, if it is not there yet, the folder that it would be made in.
+
+    Raises:
+        OSError: if it cannot be looked for.
+    """
+    path = path.absolute()
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` when it is whole, and not before.
+
+    Raises:
+        OSError: if the folder cannot be written to; what was there is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        with temporary.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file through a temporary name in the same folder, so never half of it.
+
+    Raises:
+        BenchError: if the folder cannot be written to.
+    """
+    try:
+        with replacing(Path(path)) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+
+
+def is_file_name(text: Any) -> bool:
+    """Whether it is a word of letters, digits and ``. _ -`` that does not begin with a dot."""
+    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text) is not None

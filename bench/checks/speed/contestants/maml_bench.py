@@ -1,0 +1,29 @@
+"""This suite, with the engine it chooses for short runs."""
+
+from bench.checks.speed import torch_parts
+
+ORDERS = (1, 2)
+package = "torch"
+IMPORTS = ("bench.algorithms.maml",)
+ENGINE = "batched"
+
+
+def build(workload, order, dtype, engine=ENGINE, recompute=False):
+    """See :mod:`bench.checks.speed.contestants`."""
+    from bench.algorithms.maml import MAML
+    from bench.tasks.episode import Episode, TaskSpec
+
+    net, batch, _ = torch_parts.parts(workload, dtype)
+    kind = "classification" if workload.images else "answers"
+    learner = MAML(
+        order=order,
+        inner_lr=workload.inner_lr,
+        inner_steps=workload.inner_steps,
+        recompute=recompute,
+        engine=engine,
+        model=net,
+        spec=TaskSpec(kind, workload.input_shape, workload.outputs),
+    )
+    learner.configure_model()
+    episode = Episode(*batch)
+    return torch_parts.functions(net, lambda: learner.meta_step(episode).backward())

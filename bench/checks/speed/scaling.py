@@ -1,0 +1,106 @@
+"""How time and memory of this suite grow with tasks, inner steps and processes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.base.errors import BenchError, nearest
+from bench.checks.speed.measure import Contestant, Say, interleaved, peak_memory
+from bench.checks.speed.workloads import Workload
+from bench.results.plots import save
+
+VALUES = {
+    "tasks": (1, 2, 4, 8, 16, 32),
+    "inner_steps": (1, 2, 5, 10, 20, 50),
+    "devices": (1, 2),
+}
+LINES = {  # contestant and order; recomputing shows in memory
+    "order 2": ("maml_bench", 2),
+    "order 2, recompute": ("maml_bench_recompute", 2),
+    "order 1": ("maml_bench", 1),
+}
+
+
+def measure(workload: Workload, what: str, rounds: int, cores: int, say: Say) -> list[dict]:
+    """Time and memory of a meta-iteration for growing tasks, inner steps or processes.
+
+    Args:
+        workload: what is varied.
+        what: ``"tasks"``, ``"inner_steps"`` or ``"devices"``: processes with a core each, which
+            share the tasks.
+        rounds: turns of each.
+        cores: how many may be used.
+        say: told how it goes.
+
+    Returns:
+        Rows with ``line``, ``value``, ``ms`` and ``peak_mib``.
+
+    Raises:
+        BenchError: for something else to vary.
+    """
+    if what not in VALUES:
+        raise BenchError(f"--scaling {what}: {nearest(what, VALUES)}")
+    values = [v for v in VALUES[what] if what != "devices" or v <= cores]
+    if what == "devices" and workload.tasks % values[-1]:
+        raise BenchError(f"--tasks {workload.tasks} cannot be shared evenly by {values[-1]}")
+    rows = []
+    for line, (name, order) in LINES.items():
+        if what != "inner_steps" and name == "maml_bench_recompute":
+            continue
+        contestant = Contestant(name)
+        for value in values:
+            say(f"{line}, {value} {what}")
+            varied = replace(workload, **({} if what == "devices" else {what: value}))
+            used = value if what == "devices" else cores
+            (timings,), _ = interleaved([(contestant, varied, order)], rounds, used, _silent)
+            # devices: a process for each core; otherwise one process with all of them
+            timing = timings[-1 if what == "devices" else 0]
+            share = replace(varied, tasks=varied.tasks // timing.processes)
+            rows.append(
+                {
+                    "line": line,
+                    "value": value,
+                    "ms": 1000 * float(np.median(timing.seconds)),
+                    "peak_mib": peak_memory(contestant, share, order, used),
+                }
+            )
+    return rows
+
+
+def show(workload: Workload, what: str, rows: list[dict], console: Console) -> None:
+    """Prints the table."""
+    title = f"{workload.name}: growth with {what.replace('_', ' ')}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("", what.replace("_", " "), "ms", "MiB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for row in rows:
+        table.add_row(row["line"], str(row["value"]), f"{row['ms']:.1f}", f"{row['peak_mib']:.0f}")
+    console.print(table)
+
+
+def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
+    """Time and memory, side by side, on logarithmic axes."""
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    styles = {line: style for line, style in zip(LINES, ("o-", "^-.", "s--"))}
+    for axes, (key, name) in zip(
+        figure.subplots(1, 2), (("ms", "ms a meta-iteration"), ("peak_mib", "MiB above imports"))
+    ):
+        for line in dict.fromkeys(r["line"] for r in rows):
+            own = [r for r in rows if r["line"] == line]
+            axes.plot([r["value"] for r in own], [r[key] for r in own], styles[line], label=line)
+        axes.set(xscale="log", yscale="log", xlabel=what.replace("_", " "), ylabel=name)
+        values = sorted({r["value"] for r in rows})
+        axes.set_xticks(values, [str(v) for v in values])
+        axes.minorticks_off()
+        axes.legend(fontsize=8)
+    figure.suptitle(workload.about, fontsize=10)
+    save(figure, path)
+
+
+def _silent(words: str) -> None:
+    pass

@@ -1,0 +1,108 @@
+"""The process in which one contestant runs: answers one line of JSON for every line it is sent.
+
+Run as ``python -m bench.checks.speed.worker JSON``. Needs numpy and the contestant's own library
+only, so that it works in an environment where the rest of the suite is not installed.
+"""
+
+import importlib
+import importlib.metadata
+import itertools
+import json
+import os
+import sys
+import time
+
+from bench.base.allocator import keep_memory
+from bench.checks.speed.workloads import Workload
+from bench.running.probe import ResidentPeak
+
+
+def main() -> None:
+    """Builds what the first argument describes and serves requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")  # libraries that print must not talk into the answers
+    os.dup2(2, 1)
+    given = json.loads(sys.argv[1])
+    allocator = keep_memory() if given["keep_memory"] else "default"
+    workload = Workload(**given["workload"])
+    module = importlib.import_module(f"bench.checks.speed.contestants.{given['contestant']}")
+    library = importlib.import_module(module.package)
+    for name in getattr(module, "IMPORTS", ()):
+        importlib.import_module(name)
+    if module.package != "jax":
+        _prepare_torch(given["threads"])
+    peak, start = ResidentPeak(), time.perf_counter()
+    peak.start()
+    gradient, iteration = module.build(workload, given["order"], given["dtype"])
+    if given["warm_up"]:
+        iteration()
+        iteration()
+    about = {
+        "seconds_to_start": time.perf_counter() - start,
+        "peak_mib": peak.mib(),
+        "version": getattr(library, "__version__", None) or _version(module.package),
+        "python": sys.version.split()[0],
+        "allocator": allocator,
+    }
+    for request in itertools.chain([{"do": "about"}], map(json.loads, _lines())):
+        match request["do"]:
+            case "about":
+                answer = about
+            case "gradient":
+                answer = _saved(gradient(), request["path"])
+            case "iterate":
+                answer = _timed(iteration, request["count"])
+            case "flops":
+                answer = _flops(iteration)
+            case "rate":
+                answer = _matrix_rate()
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
+
+
+def _lines():
+    while line := sys.stdin.readline():
+        yield line
+
+
+def _timed(iteration, count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        iteration()
+    return (time.perf_counter() - start) / count
+
+
+def _saved(gradient: dict, path: str) -> None:
+    import numpy as np
+
+    np.savez(path, **gradient)
+
+
+def _prepare_torch(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads what is no part of the step
+
+
+def _flops(iteration) -> int:
+    """Operations of matrix products and convolutions in one iteration."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        iteration()
+    return counter.get_total_flops()
+
+
+def _matrix_rate() -> float:
+    """Operations a second of a large single-precision matrix product, the best of five."""
+    import torch
+
+    a = torch.randn(1024, 1024)
+    return 2 * 1024**3 / min(_timed(lambda: a @ a, 3) for _ in range(5))
+
+
+if __name__ == "__main__":
+    main()

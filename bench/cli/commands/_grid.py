@@ -1,0 +1,117 @@
+"""What the commands that run grids share."""
+
+import argparse
+import ast
+from pathlib import Path
+
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.running.launching import Launcher
+from bench.running.machine import Machine
+
+EXAMPLES = {
+    "--set": "--set inner_lr=0.5",
+    "--launcher-options": "--launcher-options slurm_partition=gpu",
+}
+
+
+def grid_flags(command: argparse.ArgumentParser) -> None:
+    """Declares which part of a suite runs, where, and where its records go."""
+    command.add_argument("suite", metavar="SUITE", help="see maml-bench list suites")
+    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="only these")
+    command.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
+    )
+    command.add_argument("--data-root", type=Path, help="folder of prepared data")
+    command.add_argument(
+        "--jobs", type=int, help="runs at a time; on this machine each on its share of the cores"
+    )
+    command.add_argument(
+        "--launcher",
+        default="local",
+        metavar="NAME",
+        help="who does the runs: local (processes of this machine), ray (an existing Ray cluster) "
+        "or slurm (a job array); --out must be a folder that all machines share",
+    )
+    command.add_argument(
+        "--launcher-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="ray: address, num_cpus, num_gpus, ...; slurm: what submitit takes, such as "
+        "timeout_min, cpus_per_task, gpus_per_node, mem_gb, slurm_partition",
+    )
+    command.add_argument(
+        "--retry-failed", action="store_true", help="try what has failed before again"
+    )
+    command.add_argument(
+        "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
+    )
+    command.add_argument("--num-nodes", type=int, help="machines that do each run together")
+    command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+    command.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=Machine.checkpoint_every,
+        metavar="SECONDS",
+        help="what a kill may cost of training; an interrupted run goes on from there",
+    )
+
+
+def machine_of(options: argparse.Namespace) -> Machine:
+    """The devices and folders that the flags name.
+
+    Raises:
+        BenchError: for an impossible number of machines, or time between two checkpoints.
+    """
+    from bench.running import ranks
+
+    if not 0 < options.checkpoint_every < float("inf"):
+        raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
+    devices, nodes = ranks.started_outside()
+    if options.devices is not None:
+        number = options.devices.isascii() and options.devices.isdigit()
+        devices = int(options.devices) if number else options.devices
+    if options.num_nodes is not None:
+        nodes = options.num_nodes
+    if nodes < 1:
+        raise BenchError(f"--num-nodes {nodes}: give 1 or more")
+    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
+
+
+def launcher_of(options: argparse.Namespace) -> Launcher | None:
+    """Where the workers come from; None if this process is to do all runs.
+
+    Raises:
+        BenchError: for a launcher or an option that there is not.
+    """
+    if options.jobs is not None and options.jobs < 1:
+        raise BenchError(f"--jobs {options.jobs}: give 1 or more")
+    cls = registry.load("launchers", options.launcher)
+    given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
+    if options.launcher == "local" and options.jobs in (None, 1) and not given:
+        return None
+    machine = machine_of(options)
+    if machine.devices not in (1, "1") or machine.nodes != 1:
+        raise BenchError(
+            f"--devices {machine.devices}, --num-nodes {machine.nodes}: workers use one device "
+            "each; leave --launcher and --jobs out to run one after the other on several devices"
+        )
+    return cls(options.jobs, machine, given)
+
+
+def setting(text: str, flag: str = "--set") -> tuple[str, object]:
+    """Reads ``name=value``, given with a flag; a value that is no Python literal is a word.
+
+    >>> setting("maml.inner_lr=0.5"), setting("batch_norm=support")
+    (('maml.inner_lr', 0.5), ('batch_norm', 'support'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BenchError(f"{flag} {text}: write NAME=VALUE, such as {EXAMPLES[flag]}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return name, value

@@ -1,0 +1,68 @@
+"""What students master, and what to ask next."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.base.errors import BenchError
+
+HELP = "what students master, and what to ask next"
+
+
+def flags(command: argparse.ArgumentParser) -> None:
+    """Declares its flags."""
+    command.add_argument(
+        "--checkpoint", nargs="+", type=Path, required=True, help="of a model of students"
+    )
+    command.add_argument("--answers", type=Path, required=True, help="file of students' answers")
+    command.add_argument("--out", type=Path, default=Path("students"), help="folder for the report")
+    command.add_argument(
+        "--target",
+        nargs=2,
+        type=float,
+        default=(0.6, 0.8),
+        metavar=("LOW", "HIGH"),
+        help="chance of success of questions to practise",
+    )
+    command.add_argument(
+        "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
+    )
+    command.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
+    command.add_argument("--questions", type=int, default=5, help="how many next questions to name")
+    command.add_argument(
+        "--unknown-items",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="what to do about answers to questions that the checkpoint does not know",
+    )
+    command.add_argument(
+        "--columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROLE=NAME",
+        help="unusual names of columns, such as user_id=learner item_id=exercise correct=right",
+    )
+    command.add_argument("--no-pictures", action="store_true", help="tables alone")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Carries it out."""
+    from bench.tutor import tutor
+    from bench.tutor.assessment import Settings
+
+    roles = [text.partition("=") for text in options.columns]
+    for role, equals, name in roles:
+        if not (role and equals and name):
+            raise BenchError(f"--columns {role}: write ROLE=NAME, such as user_id=learner")
+    tutor.report(
+        options.checkpoint,
+        options.answers,
+        options.out,
+        Settings(tuple(options.target), options.mastery, options.certainty, options.questions),
+        console,
+        {role: name for role, _, name in roles},
+        options.unknown_items == "skip",
+        not options.no_pictures,
+    )

@@ -1,0 +1,74 @@
+"""The command line: parses, then calls one of :mod:`bench.cli.commands`."""
+
+import argparse
+import importlib
+import io
+import os
+import pkgutil
+import signal
+import sys
+
+from rich.console import Console
+
+from bench import __version__
+from bench.base.errors import BenchError, Interrupted
+from bench.cli import commands
+
+LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code: what the command says, else 0; 2, with one message on standard error, for
+        what the user can mend; 130 and 143 after Ctrl-C and SIGTERM.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text; as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
+    try:
+        if argv and argv[0] in LIGHTNING_COMMANDS:
+            from bench.base.allocator import keep_memory
+            from bench.cli.lightning_cli import run_lightning
+
+            keep_memory()
+            run_lightning(argv)
+            return 0
+        options = parser().parse_args(argv)
+        return options.run(options, console) or 0
+    except BenchError as error:
+        print(f"maml-bench: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        error = Interrupted(signal.SIGINT)
+        print(f"maml-bench: {error}", file=sys.stderr)
+        return error.code
+    except BrokenPipeError:  # the reader of a pipe went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a folder that is none, a name that is too long, a full disk
+        print(f"maml-bench: {error}: give another path, or make room", file=sys.stderr)
+        return BenchError.code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their flags."""
+    top = argparse.ArgumentParser(
+        prog="maml-bench",
+        description="First- against second-order MAML on images and on students.",
+        epilog="fit, validate, test and predict are Lightning's own command line: "
+        "maml-bench fit --help",
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    parsers = top.add_subparsers(required=True, metavar="COMMAND")
+    for found in pkgutil.iter_modules(commands.__path__):
+        if not found.name.startswith("_"):
+            module = importlib.import_module(f"bench.cli.commands.{found.name}")
+            one = parsers.add_parser(found.name.replace("_", "-"), help=module.HELP)
+            one.set_defaults(run=module.run)
+            module.flags(one)
+    for name in LIGHTNING_COMMANDS:
+        parsers.add_parser(name, help=f"Lightning's own command line: {name}", add_help=False)
+    return top

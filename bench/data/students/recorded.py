@@ -1,0 +1,225 @@
+"""Students as recorded: answers from files, split by student."""
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from bench.base import checksums
+from bench.base.errors import BenchError, nearest
+from bench.data.students.episodes import Sequences, StudentEpisodes
+from bench.data.students.responses import Responses, read
+from bench.tasks import counter_random
+
+FOLDS_FROM = ("seed", "file", "column")
+
+
+class RecordedStudents(StudentEpisodes):
+    """Students as recorded, in any format that :func:`bench.data.students.responses.read` knows.
+
+    Students are divided, never their answers: one fold is for testing, a part of the others for
+    validation. What only tested students met is an item without a number of its own. Students
+    with too few answers for the smallest of ``tested_shots`` are left out.
+
+    Args:
+        source: a file of answers, or several.
+        columns: names of a table's columns, where they are unusual.
+        q_matrix: a file that says which item asks for which skill.
+        folds: into how many parts the students are divided at random (``folds_from="seed"``).
+        fold: which part is tested.
+        folds_from: ``"seed"`` divides at random, frozen by ``split_seed``; ``"file"`` takes the
+            files of ``source`` for the folds, ``"column"`` a pyKT file's own column.
+        split_seed: which division.
+        val_share: share of the other students that is kept for validation.
+        most_answers: answers of a student that are read, from the first on.
+        val_episodes: validation students, at most.
+        test_episodes: test students, at most.
+        **kwargs: see :class:`bench.data.students.episodes.StudentEpisodes`.
+    """
+
+    def __init__(
+        self,
+        source: str | list[str] | None = None,
+        columns: Mapping[str, str] | None = None,
+        q_matrix: str | None = None,
+        folds: int = 5,
+        fold: int = 0,
+        folds_from: Literal["seed", "file", "column"] = "seed",
+        split_seed: int = 0,
+        val_share: float = 0.15,
+        most_answers: int = 200,
+        val_episodes: int = 1000,
+        test_episodes: int = 100_000,
+        **kwargs,
+    ):
+        super().__init__(val_episodes=val_episodes, test_episodes=test_episodes, **kwargs)
+        for name in ("source", "q_matrix"):  # plain data, which a checkpoint can hold
+            self.hparams[name] = _plain(self.hparams[name])
+        self.require_at_least("folds", 2)
+        self.require_at_least("most_answers", 2)
+        if folds_from not in FOLDS_FROM:
+            raise BenchError(f"folds_from={folds_from!r}: {nearest(str(folds_from), FOLDS_FROM)}")
+        if folds_from == "seed" and not (type(fold) is int and 0 <= fold < folds):
+            raise BenchError(f"fold={fold!r}: give a number from 0 to {folds - 1}")
+        if type(val_share) is not float or not 0 < val_share < 1:
+            raise BenchError(f"val_share={val_share!r}: give a share between 0 and 1")
+
+    @cached_property
+    def responses(self) -> Responses:
+        """All answers.
+
+        Raises:
+            BenchError: if there is no source, or what is wrong with it.
+        """
+        source = self.hparams["source"]
+        if not source:
+            raise BenchError(
+                "source: name a file of students' answers, such as --set source=answers.csv; "
+                "made-up students are in the data sets irt, mirt, bkt, dina, ..."
+            )
+        responses = read(source, self.hparams["columns"], self.hparams["q_matrix"])
+        for note in responses.notes:
+            logging.getLogger(__name__).warning("%s: %s", self._where, note)
+        return responses
+
+    @property
+    def checksum(self) -> str:
+        """Of the answers and of the names, in whatever format they came."""
+        found = self.responses
+        names = [np.array(n, np.str_) for n in (found.students, found.items, found.skills)]
+        return checksums.of([found.starts, found.item, found.answer, found.q_matrix, *names])
+
+    @cached_property
+    def students(self) -> dict[str, np.ndarray]:
+        """Numbers in :attr:`responses` of the students of each split.
+
+        Raises:
+            BenchError: if a split has none, or the order of time is asked for and not known.
+        """
+        responses, options = self.responses, self.hparams
+        if options["protocol"] != "random" and not responses.ordered:
+            raise BenchError(
+                f"protocol={options['protocol']!r}: {self._where} does not say in which order the "
+                "questions were answered; use protocol='random'"
+            )
+        tested = self._tested(responses)
+        key = counter_random.stream("students", options["split_seed"], "validation")
+        least = 2 if options["protocol"] == "next" else self.tested_shots[0] + 1
+        long_enough = np.diff(responses.starts) >= least
+        others = np.flatnonzero(~tested & long_enough)
+        drawn = others[counter_random.uniform(key, others, 1)[:, 0].argsort()]
+        validates = np.zeros(len(tested), bool)
+        validates[drawn[: max(round(options["val_share"] * len(others)), 1)]] = True
+        parts = {"train": ~tested & ~validates, "val": validates, "test": tested}
+        found = {split: np.flatnonzero(part & long_enough) for split, part in parts.items()}
+        for split, part in found.items():
+            if not len(part):
+                raise BenchError(
+                    f"{self._where}: no student is left for {split}: {len(tested)} students, "
+                    f"{int(long_enough.sum())} of them with {least} answers or more; give more "
+                    "students, fewer folds, smaller tested_shots or another val_share"
+                )
+        return found
+
+    def _tested(self, responses: Responses) -> np.ndarray:
+        """Which students are tested, ``[students]`` bool."""
+        options, count = self.hparams, len(responses.starts) - 1
+        if options["folds_from"] == "seed":
+            if count < options["folds"]:
+                raise BenchError(
+                    f"{self._where}: {count} students cannot be divided into folds="
+                    f"{options['folds']}: give more students or fewer folds"
+                )
+            key = counter_random.stream("students", options["split_seed"])
+            rank = counter_random.uniform(key, np.arange(count), 1)[:, 0].argsort().argsort()
+            return rank % options["folds"] == options["fold"]
+        folds = responses.file if options["folds_from"] == "file" else responses.fold
+        if folds is None:
+            raise BenchError(f"{self._where} has no column fold: use folds_from='seed'")
+        if options["fold"] not in folds:
+            known = ", ".join(map(str, np.unique(folds)))
+            raise BenchError(f"fold={options['fold']!r}: {self._where} has the folds {known}")
+        return folds == options["fold"]
+
+    @property
+    def _where(self) -> str:
+        source = self.hparams["source"]
+        return source if isinstance(source, str) else ", ".join(map(str, source or [])) or "source"
+
+    @cached_property
+    def _numbers(self) -> tuple[np.ndarray, int]:
+        """The number of each item, those of training students first, and how many these are."""
+        responses, train = self.responses, self.students["train"]
+        met = np.zeros(len(responses.items), bool)
+        met[responses.select(train).item] = True
+        number = np.empty(len(met), np.int64)
+        number[met], number[~met] = np.arange(met.sum()), met.sum() + np.arange((~met).sum())
+        return number, int(met.sum())
+
+    @property
+    def items(self) -> int:
+        """How many items training students met."""
+        return self._numbers[1]
+
+    @property
+    def has_new_items(self) -> bool:
+        """Whether other students met items that no training student did."""
+        return self.items < len(self.responses.items)
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The skills of each item, ``[all items, skills]``."""
+        return self.responses.q_matrix[self._numbers[0].argsort()].astype(np.float32)
+
+    @property
+    def skills(self) -> int:
+        """How many skills the items ask for."""
+        return self.responses.q_matrix.shape[1]
+
+    @cached_property
+    def item_names(self) -> list[str]:
+        """What the items are called in the files, by number."""
+        return [self.responses.items[i] for i in self._numbers[0].argsort()]
+
+    @property
+    def skill_names(self) -> list[str]:
+        """What the skills are called in the files, by column."""
+        return self.responses.skills
+
+    def lengths(self, split: str) -> np.ndarray:
+        """How many answers each student gave, ``[students]``."""
+        lengths = np.diff(self.responses.starts)[self.students[split]]
+        return np.minimum(lengths, self.hparams["most_answers"])
+
+    def training_students(self, index: np.ndarray) -> np.ndarray:
+        """A student drawn at random for each training episode."""
+        key = counter_random.stream(*self.stream_names("train"), "student")
+        u = counter_random.uniform(key, index, 1)[:, 0]
+        return (u * len(self.students["train"])).astype(np.int64)
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(int(self.lengths(split).max()) for split in self.students)
+
+    def sequences(self, split: str, students: np.ndarray) -> Sequences:
+        """The answers of students, padded to the longest of all."""
+        responses, numbers = self.responses, self.students[split][students]
+        lengths = self.lengths(split)[students]
+        at = np.arange(self._longest)
+        where = responses.starts[numbers][:, None] + np.minimum(at, lengths[:, None] - 1)
+        item = self._numbers[0][responses.item[where]]
+        return Sequences(item, responses.answer[where] > 0, lengths)
+
+    @property
+    def varies(self) -> bool:
+        """Always: students gave different numbers of answers."""
+        return True
+
+
+def _plain(path):
+    """A path, or several, as text."""
+    if isinstance(path, (list, tuple)):
+        return [str(p) for p in path]
+    return None if path is None else str(path)

@@ -1,0 +1,227 @@
+"""What the readers share: the rows of a table, names and their numbers, answers."""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+
+import numpy as np
+
+from bench.base.errors import BenchError
+from bench.data.students.responses.text import Text, shown
+
+MISSING = frozenset(["", "na", "n/a", "nan", "null", "none"])
+_MARKS = {"true": 1.0, "false": 0.0} | dict.fromkeys(MISSING, math.nan)
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0", re.ASCII)
+_LONGEST_FIELD = 2**30  # a pyKT field holds all answers of a student
+
+REMEDY = "write 1 for right, 0 for wrong"
+
+Where = Callable[[int], BenchError]
+
+
+def delimiter(line: str) -> str:
+    """What separates the fields of a line: a comma, a semicolon, a tab or else a blank."""
+    best = max(",;\t", key=line.count)
+    return best if best in line else " "
+
+
+def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each row; a blank line has none.
+
+    Raises:
+        BenchError: quotes are not closed, or not as CSV has them.
+    """
+    _, first = next(text.filled())
+    reader = csv.reader(
+        text.lines,
+        delimiter=delimiter(first),
+        skipinitialspace=True,
+        strict=True,  # else a quote that is not closed swallows the rest of the file
+    )
+    line = 0
+    try:
+        while (row := _next(reader)) is not None:
+            line = reader.line_num
+            yield line, row
+    except csv.Error as error:
+        raise text.wrong(line + 1, f"no CSV ({error}): mend the quotes") from error
+
+
+def _next(reader) -> list[str] | None:
+    """The next row. The length of a field is limited for the whole process: put back at once."""
+    before = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(before)
+
+
+def header(text: Text) -> list[str]:
+    """The fields of the first row that is not blank.
+
+    Raises:
+        BenchError: there is none, but quotes around nothing.
+    """
+    for _, row in rows(text):
+        if any(row):
+            return [name.strip() for name in row]
+    raise BenchError(f"{text.path}: is empty: give a file of answers")
+
+
+def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.ndarray]:
+    """Some columns of the table below the header; blank lines and trailing delimiters are skipped.
+
+    Args:
+        text: the file.
+        wanted: numbers of columns.
+
+    Returns:
+        Each column's fields, and ``[rows]`` the line numbers.
+
+    Raises:
+        BenchError: a row has more or fewer fields than the header.
+    """
+    filled = ((line, row) for line, row in rows(text) if any(row))
+    width = len(next(filled)[1])
+    pick = itemgetter(*wanted, 0)  # one more, so that it always gives a tuple
+    picked, lines = [], []
+    for line, row in filled:
+        if len(row) < width or any(row[width:]):
+            raise text.wrong(
+                line,
+                f"{len(row)} fields, but the header has {width}: quote a field that holds the "
+                "delimiter, and close every quote",
+            )
+        picked.append(pick(row))
+        lines.append(line)
+    if not picked:
+        raise BenchError(f"{text.path}: has a header, but no rows: give a file of answers")
+    return list(zip(*picked))[:-1], np.array(lines)
+
+
+def number(tokens: Iterable[str], where: Where | None = None, what: str = "id"):
+    """Numbers the different names among tokens, in their natural order.
+
+    Args:
+        tokens: ``[n]``; blanks around them and ``.0`` behind whole numbers are dropped.
+        where: makes an error of (index of a token, what is wrong); if given, a name that is
+            missing or negative is refused.
+        what: of what these are names, for messages.
+
+    Returns:
+        ``[n]`` int64 numbers, and the names.
+    """
+    tokens = list(tokens)
+    tidy = {token: _tidy(token) for token in dict.fromkeys(tokens)}
+    names = sorted(set(tidy.values()), key=_natural)
+    place = {name: n for n, name in enumerate(names)}
+    code = {token: place[name] for token, name in tidy.items()}
+    codes = np.fromiter(map(code.__getitem__, tokens), np.int64, len(tokens))
+    for name in names if where else []:
+        if name.lower() in MISSING:
+            raise where(int((codes == place[name]).argmax()), f"no {what}: fill it in, or drop it")
+        if re.match(r"-\d", name):
+            raise where(
+                int((codes == place[name]).argmax()),
+                f"{what} {shown(name)} is negative: number them from 0 or 1",
+            )
+    return codes, names
+
+
+def mark(token: str) -> float | None:
+    """The number that a token is, NaN if it says that there is none, None if it is a word."""
+    token = token.strip().lower()
+    if token in _MARKS:
+        return _MARKS[token]
+    try:
+        return float(token)
+    except ValueError:
+        return None
+
+
+def marks(tokens: Iterable[str], where: Where) -> np.ndarray:
+    """``[n]`` float64 answers between 0 and 1; missing ones are NaN.
+
+    Args:
+        tokens: ``[n]``.
+        where: as for `number`.
+    """
+    tokens = list(tokens)
+    value = {token: mark(token) for token in dict.fromkeys(tokens)}
+    for token, number in value.items():
+        if number is None or not (math.isnan(number) or 0 <= number <= 1):
+            raise where(tokens.index(token), f"answer {shown(token)} is neither 0 nor 1: {REMEDY}")
+    return np.fromiter(map(value.__getitem__, tokens), np.float64, len(tokens))
+
+
+def zeros_and_ones(tokens: Iterable[str], where: Where) -> np.ndarray:
+    """``[n]`` int8 answers, each of which must be 0 or 1; ``where`` as for `number`."""
+    tokens = list(tokens)
+    found = marks(tokens, where)
+    bad = ~((found == 0) | (found == 1))
+    if bad.any():
+        at = int(bad.argmax())
+        raise where(at, f"answer {shown(tokens[at])} is neither 0 nor 1: {REMEDY}")
+    return found.astype(np.int8)
+
+
+def split_skills(token: str) -> list[str]:
+    """The skills that one field names.
+
+    >>> split_skills("3_7"), split_skills("3,7"), split_skills("a~~b"), split_skills("[3, 7]")
+    (['3', '7'], ['3', '7'], ['a', 'b'], ['3', '7'])
+    >>> split_skills("two_steps"), split_skills("NA")
+    (['two_steps'], [])
+    """
+    token = token.strip()
+    if token.startswith("[") and token.endswith("]"):
+        parts = token[1:-1].split(",")
+    elif "~~" in token:
+        parts = token.split("~~")
+    else:  # names may hold these signs, numbers do not
+        parts = re.split("[_,;]", token)
+        if not all(part.strip().isdecimal() for part in parts):
+            parts = [token]
+    parts = [_tidy(part.strip(" '\"")) for part in parts]
+    return [part for part in parts if part.lower() not in MISSING]
+
+
+def link(item: np.ndarray, tokens: Iterable[str], where: Where):
+    """The skills, and which item asks for which.
+
+    Args:
+        item: ``[n]`` numbers of items.
+        tokens: ``[n]`` fields that name skills of the item, none or several.
+        where: as for `number`.
+
+    Returns:
+        Names of skills, and ``[links, 2]`` pairs of an item's and a skill's number.
+    """
+    tokens = list(tokens)
+    different = {token: n for n, token in enumerate(dict.fromkeys(tokens))}
+    split = [split_skills(token) for token in different]
+    for token, parts in zip(different, split):
+        if any(re.match(r"-\d", part) for part in parts):
+            raise where(
+                tokens.index(token),
+                f"skill {shown(token)} is negative: leave it empty if the item has none",
+            )
+    names = sorted({part for parts in split for part in parts}, key=_natural)
+    place = {name: n for n, name in enumerate(names)}
+    field = np.fromiter(map(different.__getitem__, tokens), np.int64, len(tokens))
+    pairs = np.unique(item * len(different) + field)  # few, so that a loop over them is quick
+    links = [(p // len(different), place[s]) for p in pairs for s in split[p % len(different)]]
+    return names, np.array(links, np.int64).reshape(-1, 2)
+
+
+def _tidy(name: str) -> str:
+    name = name.strip()
+    return name[:-2] if _WHOLE_AS_FLOAT.fullmatch(name) else name
+
+
+def _natural(name: str):
+    """Numbers by size, then words by the alphabet."""
+    return (0, int(name), name) if _WHOLE.fullmatch(name) else (1, 0, name)

@@ -1,1 +1,0 @@
-"""Launchers: one file each, named as on the command line; see :mod:`bench.launching`."""

@@ -1,0 +1,1 @@
+"""How a learner learns: network, inner loop, meta-gradient, for all tasks at once."""

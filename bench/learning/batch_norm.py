@@ -1,0 +1,70 @@
+"""Which rows batch norm takes its mean and variance from."""
+
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bench.base.errors import BenchError
+
+MODES = ("transductive", "support")
+
+
+class SupportBatchNorm(nn.Module):
+    """Batch norm that normalises every row by the mean and variance of the first rows alone.
+
+    Written out in elementary operations because the native layer treats given statistics as
+    constants, which would lose their gradient.
+
+    Args:
+        layer: the batch-norm layer to stand in for; its weight and bias are shared.
+    """
+
+    rows: tuple[int, int] | None = None  # how many, from the front, of how many; None: all
+
+    def __init__(self, layer: _BatchNorm):
+        super().__init__()
+        self.weight, self.bias, self.eps = layer.weight, layer.bias, layer.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises ``[rows, channels, ...]``."""
+        given = x
+        if self.rows is not None:
+            rows, total = self.rows
+            if len(x) != total:
+                raise BenchError(
+                    "batch_norm='support' needs layers that see one row per example, not "
+                    f"{len(x)} rows for {total} examples; use batch_norm='transductive'"
+                )
+            given = x[:rows]
+        axes = [0, *range(2, x.dim())]
+        variance, mean = torch.var_mean(given, axes, correction=0, keepdim=True)
+        x = (x - mean) * torch.rsqrt(variance + self.eps)
+        if self.weight is None:
+            return x
+        shape = [1, -1, *[1] * (x.dim() - 2)]
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
+def convert(net: nn.Module) -> nn.Module:
+    """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
+    if isinstance(net, _BatchNorm):
+        return SupportBatchNorm(net)
+    for name, child in net._modules.items():  # a layer used under two names is converted in both
+        if child is not None:
+            setattr(net, name, convert(child))
+    return net
+
+
+@contextmanager
+def statistics_from(net: nn.Module, rows: int, total: int):
+    """Within this context, batch norm takes its statistics from the first rows of ``total``."""
+    layers = [m for m in net.modules() if isinstance(m, SupportBatchNorm)]
+    for layer in layers:
+        layer.rows = rows, total
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.rows = None

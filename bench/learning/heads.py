@@ -1,0 +1,78 @@
+"""Where the last layer starts in each task, and which of its outputs a task has.
+
+With ``spec.varying_ways`` tasks differ in their number of classes. The layer is then as wide as the
+most there can be, and the outputs of classes that a task lacks are made impossible.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bench.base.errors import BenchError
+from bench.learning.inner_loop import Fast
+from bench.tasks.episode import TaskSpec
+
+STARTS = ("learned", "zero", "prototypes")
+IMPOSSIBLE = -1e9  # a logit whose softmax is exactly 0; finite, so that no 0 * inf can arise
+
+
+def of(net: nn.Module, spec: TaskSpec) -> nn.Linear:
+    """The last layer of a network of classes.
+
+    Raises:
+        BenchError: if the network has no such layer.
+    """
+    head = getattr(net, "head", None)
+    if not spec.classifies:
+        raise BenchError(f"head='zero' and 'prototypes' are for classes, not for {spec.kind}")
+    if not isinstance(head, nn.Linear) or head.bias is None or not hasattr(net, "features"):
+        raise BenchError(
+            f"head='zero' and 'prototypes' need a network with .features and a .head that is "
+            f"nn.Linear with a bias; {type(net).__name__} has no such parts"
+        )
+    return head
+
+
+def zero(net: nn.Module, tasks: int) -> Fast:
+    """A layer of zeros for each task."""
+    named = {f"head.{n}": p for n, p in net.head.named_parameters()}
+    return {n: p.new_zeros(tasks, *p.shape) for n, p in named.items()}
+
+
+def prototypes(features: Tensor, y: Tensor, w: Tensor | None, outputs: int) -> Fast:
+    """The layer whose softmax is that of a prototypical network.
+
+    ``w_c = 2 mean_c`` and ``b_c = -|mean_c|^2``, with the mean over the support rows of class c, so
+    that the logits are minus the squared distances to the prototypes, up to a constant. The
+    meta-gradient passes through the means.
+
+    Triantafillou et al., "Meta-Dataset", ICLR 2020 (arXiv:1903.03096), section 3.1, after Snell,
+    Swersky and Zemel 2017 (arXiv:1703.05175), equation 8.
+
+    Args:
+        features: ``[tasks, support, width]`` before the last layer.
+        y: ``[tasks, support]`` class numbers.
+        w: ``[tasks, support]`` 0/1 weights, or None.
+        outputs: classes of the layer; those that a task lacks get zeros.
+    """
+    of_class = _of_class(y, w, outputs).to(features.dtype)
+    sums = of_class.transpose(1, 2) @ features
+    means = sums / of_class.sum(1).clamp_min(1)[..., None]
+    return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}
+
+
+def masked(outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
+    """Logits in which the classes that are not in the support set are impossible.
+
+    Args:
+        outputs: ``[tasks, rows, outputs]``.
+        y: ``[tasks, support]`` class numbers.
+        w: ``[tasks, support]`` 0/1 weights, or None.
+    """
+    there = _of_class(y, w, outputs.shape[-1]).any(1)
+    return outputs.masked_fill(~there[:, None], IMPOSSIBLE)
+
+
+def _of_class(y: Tensor, w: Tensor | None, outputs: int) -> Tensor:
+    """Which rows are of which class, ``[tasks, support, outputs]``."""
+    found = y[..., None] == torch.arange(outputs, device=y.device)
+    return found if w is None else found & (w > 0)[..., None]

@@ -1,0 +1,25 @@
+"""Networks by name: builds a model of the suite for the tasks at hand."""
+
+from typing import Any
+
+from torch import nn
+
+from bench.base import registry
+from bench.tasks.episode import TaskSpec
+
+
+def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn.Module:
+    """The model of that name for these tasks.
+
+    Args:
+        name: a file name of ``bench/models``; None: ``conv4`` for images, otherwise ``mlp``.
+        spec: what the tasks look like.
+        options: further arguments of the model.
+
+    Raises:
+        BenchError: for an unknown name, an unknown option, or a model that does not fit the
+            tasks.
+    """
+    if name is None:
+        name = "conv4" if len(spec.input_shape) == 3 else "mlp"
+    return registry.create("models", name, spec, **options)

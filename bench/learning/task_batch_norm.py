@@ -1,0 +1,107 @@
+"""Batch norm for many tasks at once, each with weights of its own, and its derivatives.
+
+The gradient of batch norm has a closed-form derivative, so two kernels are all that MAML needs.
+See :mod:`bench.learning.task_layers`, which puts it in the place of torch's own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+class BatchNorm(Function):
+    """Normalises each task's rows by their own mean and variance (Ioffe and Szegedy 2015).
+
+    Shapes: ``[tasks, rows, channels, ...]``, weight and bias ``[tasks, channels]``.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, eps):
+        rows = _rows(x)
+        y, (mean, scale) = torch.empty_like(rows), weight.new_empty(2, *weight.shape)
+        for t in range(len(x)):
+            torch.native_batch_norm(
+                rows[t], weight[t], bias[t], None, None, True, 0.0, eps,
+                out=(y[t], mean[t], scale[t]),
+            )  # fmt: skip
+        ctx.save_for_backward(x, weight)
+        ctx.of_x, ctx.eps = (mean, scale), eps
+        return _unrows(y, x)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        return *BatchNormGradient.apply(g, x, weight, *ctx.of_x, ctx.eps), None
+
+
+class BatchNormGradient(Function):
+    """The gradients of batch norm with respect to its rows, weight and bias.
+
+    With ``n`` rows, ``u = (x - mean) * scale`` the normalised rows and ``a = weight * scale``::
+
+        dx = a * (g - sum(g) / n - u * sum(g * u) / n),   dweight = sum(g * u),   dbias = sum(g)
+
+    Mean and scale (one over the standard deviation) are given, but are functions of ``x``.
+    """
+
+    @staticmethod
+    def forward(ctx, g, x, weight, mean, scale, eps):
+        parts = [
+            torch.ops.aten.native_batch_norm_backward(
+                *of_task[:3], None, None, *of_task[3:], True, eps, [True] * 3
+            )
+            for of_task in zip(_rows(g), _rows(x), weight, mean, scale)
+        ]
+        dx, dweight, dbias = (stacked(values) for values in zip(*parts))
+        ctx.save_for_backward(g, x, weight, dbias, dweight)  # results kept otherwise never go
+        ctx.of_x = mean, scale
+        return _unrows(dx, x), dweight, dbias
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, v, v_weight, v_bias):
+        """Differentiates ``sum(v * dx) + sum(v_weight * dweight) + sum(v_bias * dbias)``.
+
+        It depends on ``g``, ``u``, ``a`` and ``weight``; with ``sum(v * dx) = a * r``, its
+        derivative by ``u`` is ``p * v + q * g``, and ``u`` and ``a`` depend on ``x``.
+        """
+        g, x, weight, *sums = ctx.saved_tensors
+        like = x
+        v, g, x = _rows(v), _rows(g), _rows(x)
+        mean, scale, g_sum, gu_sum = (s[:, None] for s in (*ctx.of_x, *sums))
+        n = x.shape[1]
+        u = (x - mean).mul_(scale)
+        a = weight[:, None] * scale
+        v_sum, vu_sum, vg_sum = _sum(v), _sum(v, u), _sum(v, g)
+        r = vg_sum - (v_sum * g_sum + vu_sum * gu_sum) / n
+        p = a * gu_sum / -n
+        q = v_weight[:, None] - a * vu_sum / n
+        by_g = torch.addcmul(v_bias[:, None] - a * v_sum / n, u, q).addcmul_(v, a)
+        h_sum = p * v_sum + q * g_sum  # of h = p * v + q * g
+        hu_sum = p * vu_sum + q * gu_sum + a * r
+        by_x = torch.addcmul(h_sum * scale / -n, u, hu_sum * scale / -n)
+        by_x.addcmul_(v, p * scale).addcmul_(g, q * scale)
+        by_weight = (r * scale)[:, 0]
+        return _unrows(by_g, like), _unrows(by_x, like), by_weight, None, None, None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``[tasks, rows, channels, ...]`` as ``[tasks, all rows and places, channels]``."""
+    return x.movedim(2, -1).flatten(1, -2).contiguous()
+
+
+def _unrows(rows: Tensor, like: Tensor) -> Tensor:
+    return rows.view(*like.shape[:2], *like.shape[3:], like.shape[2]).movedim(-1, 2)
+
+
+def _sum(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """Sum over the rows of ``x`` or ``x * y``, ``[tasks, 1, channels]``."""
+    return (x if y is None else x * y).sum(1, keepdim=True)
+
+
+def stacked(parts: Sequence[Tensor]) -> Tensor:
+    """One tensor of what was computed task by task, ``[tasks, ...]``; no copy of a single one."""
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts)

@@ -1,0 +1,233 @@
+"""Figures from records: adaptation step by step, price against gain, and validation curves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.base.errors import BenchError
+from bench.base.paths import replacing
+from bench.results.answer_tables import is_curve
+from bench.results.summary import LAST, cells, label, setting, summary
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; shapes and dashes say it again
+STYLES = {
+    "maml": ("#0072B2", "o", "-"),
+    "fomaml": ("#D55E00", "s", "--"),
+    "bilevel_irt": ("#009E73", "D", "-"),
+    "first_order_bilevel_irt": ("#E69F00", "d", "--"),
+    "bayes": ("#000000", "", "-"),
+    "rasch": ("#7F7F7F", "P", "-."),
+    "two_pl": ("#7F7F7F", "X", ":"),
+    "bkt": ("#56B4E9", "<", "-."),
+    "dkt": ("#56B4E9", ">", "--"),
+    "skill_running_mean": ("#000000", "*", ":"),
+    "no_adaptation": ("#009E73", "^", "-."),
+    "item_mean": ("#CC79A7", "D", ":"),
+    "random_init": ("#7F7F7F", "v", ":"),
+}
+OTHERS = [("#56B4E9", "P", "-"), ("#E69F00", "X", "--"), ("#000000", "*", "-.")]
+NAMES = {"auc": "AUC", "mse": "MSE", "error_rate": "error rate"}
+
+
+def write_all(out: Path, records: list[dict]) -> list[Path]:
+    """Writes ``out/figures/<suite>-{answers,steps,price,validation}.png`` of every suite.
+
+    A figure for which no record has numbers is left out.
+
+    Raises:
+        BenchError: if there are no records, or the folder cannot be written to.
+    """
+    table, paths = summary(records), []
+    for suite, rows in table.groupby("suite", sort=True):
+        own = cells([r for r in records if r["experiment"]["suite"] == suite])
+        curved = [name for name, part in rows.groupby("dataset") if is_curve(part)]
+        if curved:
+            is_part = rows["dataset"].isin(curved)
+            paths.append(Path(out) / "figures" / f"{suite}-answers.png")
+            save(curves({k: own[k] for k, i in zip(own, is_part) if i}, rows[is_part]), paths[-1])
+            most = rows.groupby("dataset")["shots"].transform("max")
+            kept = ~is_part | (rows["shots"] == most)
+            own = {k: own[k] for k, is_kept in zip(own, kept) if is_kept}
+            rows = rows[kept]
+        for name, draw in (("steps", steps), ("price", price), ("validation", validation)):
+            figure = draw(own, rows)
+            if figure is not None:
+                paths.append(Path(out) / "figures" / f"{suite}-{name}.png")
+                save(figure, paths[-1])
+    return paths
+
+
+def steps(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric at test after each inner step; a line across for what never adapts.
+
+    Args:
+        members_of: from :func:`bench.results.summary.cells`, of one suite.
+        table: from :func:`bench.results.summary.summary`, of the same suite.
+    """
+    if not table["test_steps"].any():
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        metrics = [m["metrics"] for m in members_of[key]]
+        values = np.array([m[m["headline"]]["per_step"] for m in metrics], float).mean(0)
+        if len(values) > 1:
+            axes.plot(values, **style)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            axes.axhline(values[0], **style | {"marker": ""})
+
+    title = "Test episodes, before adaptation (0) and after each inner step"
+    return _panels(members_of, draw, title, "inner steps")
+
+
+def price(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric with its interval against the time of one meta-iteration.
+
+    Without the floors: beside them the intervals could not be seen. Arguments as for
+    :func:`steps`.
+    """
+    rows = {
+        key: row
+        for key, row in zip(members_of, table.itertuples())
+        if row.algorithm not in LAST and row.ms_per_iteration > 0
+    }
+    if not rows:
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        row, style = rows[key], style | {"linestyle": "", "capsize": 4}
+        axes.errorbar(row.ms_per_iteration, row.mean, row.half_width, **style)
+        slowest = max(r.ms_per_iteration for k, r in rows.items() if k[1:4] == key[1:4])
+        axes.set_xlim(0, 1.15 * slowest)
+        axes.margins(y=0.2)
+
+    title = "Price against gain: test result with its 95 % interval"
+    members = {key: members_of[key] for key in rows}
+    return _panels(members, draw, title, "ms per meta-iteration")
+
+
+def validation(members_of: dict, table: pd.DataFrame) -> Figure | None:
+    """The headline metric on validation episodes over meta-iterations, one line a seed.
+
+    Arguments as for :func:`steps`.
+    """
+    if not any(m["training"]["validation"] for ms in members_of.values() for m in ms):
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        # one line with gaps between the runs: a thousand lines would take a second more
+        curves, gap = [], np.full((1, 2), np.nan)
+        for member in members_of[key]:
+            curve = np.array(member["training"]["validation"], float).reshape(-1, 2)
+            curves += [curve, gap] if len(curve) else []
+        if curves:
+            every = -(-(len(curves[0]) + 1) // 12)  # more marks would hide the line
+            style |= {"markersize": 3, "linewidth": 1, "markevery": every}
+            axes.plot(*np.concatenate(curves).T, **style)
+
+    return _panels(members_of, draw, "Validation episodes while training", "meta-iterations")
+
+
+def curves(members_of: dict, table: pd.DataFrame) -> Figure:
+    """The headline metric against the number of answers shown, the ceiling among the methods.
+
+    Arguments as for :func:`steps`.
+    """
+    row_of = dict(zip(members_of, table.itertuples()))
+    lines: dict[tuple, list] = {}
+    for key, row in row_of.items():
+        lines.setdefault((*key[:3], None, *key[4:]), []).append(row)
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        x, y, half = (
+            [getattr(row, name) for row in lines[key]] for name in ("shots", "mean", "half_width")
+        )
+        axes.errorbar(x, y, half, **style, capsize=2, elinewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_xticks(x, [str(n) for n in x])
+        axes.minorticks_off()
+
+    first = {}  # of each line any record: the panels want to know metric and data
+    for key, members in members_of.items():
+        first.setdefault((*key[:3], None, *key[4:]), members)
+    return _panels(first, draw, "Test students, by the number of answers shown", "answers shown")
+
+
+def _panels(
+    members_of: dict, draw: Callable[[Axes, tuple, dict], None], title: str, x: str
+) -> Figure:
+    """One panel a data set and setting, one style an algorithm, one legend for all."""
+    panels = list(dict.fromkeys(key[1:4] for key in members_of))
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.6 * rows + 1), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    suite = next(iter(members_of))[0]
+    others = sorted({key[4] for key in members_of} - set(STYLES))
+    figure.suptitle(f"{title}\nsuite {suite}", fontsize=10)
+    for axes, panel in zip(grid, panels):
+        keys = [key for key in members_of if key[1:4] == panel]
+        for key in keys:
+            variants = [k for k in keys if k[4] == key[4]]
+            draw(axes, key, _style(key, others, hollow=variants.index(key) > 0))
+        first = members_of[keys[0]][0]
+        synthetic = " (synthetic)" if first["synthetic"] else ""
+        words = "" if panel[2] is None else f", {setting(*panel[1:])}"
+        axes.set_title(f"{panel[0]}{synthetic}{words}", fontsize=9)
+        axes.set_xlabel(x, fontsize=8)
+        metric, better = first["metrics"]["headline"], first["metrics"]["higher_is_better"]
+        direction = "higher" if better else "lower"
+        axes.set_ylabel(f"{NAMES.get(metric, metric)}, {direction} is better", fontsize=8)
+        if metric in ("accuracy", "error_rate"):
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+        axes.tick_params(labelsize=8)
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+    handles = {name: h for hs, names in drawn for h, name in zip(hs, names)}
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(len(handles), columns),
+        fontsize=8,
+        frameon=False,
+    )
+    return figure
+
+
+def _style(key: tuple, others: list[str], hollow: bool) -> dict:
+    """Colour, shape and dashes of an algorithm; its second and further variants are hollow."""
+    algorithm = key[4]
+    style = STYLES.get(algorithm) or OTHERS[others.index(algorithm) % len(OTHERS)]
+    return {
+        "color": style[0],
+        "marker": style[1],
+        "linestyle": style[2],
+        "markersize": 4.5,
+        "linewidth": 1.5,
+        "markerfacecolor": "white" if hollow else style[0],
+        "label": label(algorithm, key[5]),
+    }
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a picture through a temporary name.
+
+    Raises:
+        BenchError: if the folder cannot be written to.
+    """
+    try:
+        # without matplotlib's version in it, the same records give the same file
+        with replacing(path) as file:
+            figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,315 @@
+"""Records to numbers: one row a data set, setting and algorithm, and the two orders compared."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from bench.base.errors import BenchError
+from bench.results import records as record_files
+from bench.results.run_files import RunFiles
+from bench.tasks.statistics import Interval, interval, share_of_way
+
+LABELS = {
+    "bayes": "Bayes ceiling",
+    "maml": "MAML, second order",
+    "fomaml": "MAML, first order",
+    "bilevel_irt": "bilevel IRT, second order",
+    "first_order_bilevel_irt": "bilevel IRT, first order",
+    "rasch": "Rasch, posterior mean",
+    "two_pl": "2PL, posterior mean",
+    "bkt": "BKT",
+    "dkt": "DKT (LSTM)",
+    "skill_running_mean": "running mean of the skill",
+    "no_adaptation": "no adaptation (joint training)",
+    "item_mean": "item mean",
+    "random_init": "fine-tune from random init",
+}
+PAIRS = {"maml": "fomaml", "bilevel_irt": "first_order_bilevel_irt"}  # second order: first
+FLOOR, CEILING = "item_mean", "bayes"
+LAST = ("no_adaptation", FLOOR, "random_init")
+SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
+NO_DIFFERENCE = "no difference shown"
+# options that make no new row: what a repetition changes, and what follows from the rest
+REPEATED = ("seed", "fold", "version")
+SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
+METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headline
+
+
+def frame(records: list[dict]) -> pd.DataFrame:
+    """One row a record, flat: for a notebook, or a table of one's own."""
+    rows = []
+    for record in record_files.by_shots(records):
+        experiment, metrics = record["experiment"], record["metrics"]
+        nested = {k: v for k, v in experiment.items() if not isinstance(v, dict)}
+        row = {**nested, "synthetic": record["synthetic"], "chosen": record["chosen"]}
+        row |= {f"data.{k}": v for k, v in experiment["data"].items()}
+        row |= {f"learner.{k}": v for k, v in experiment["learner"].items()}
+        row["headline"] = metrics["headline"]
+        for name, metric in metrics.items():
+            if isinstance(metric, dict):
+                row |= {name: metric["mean"], f"{name}_ci95": metric["ci95"]}
+        row |= {"episodes": record["evaluation"]["episodes"]}
+        row |= {f"training.{k}": v for k, v in record["training"].items() if k != "validation"}
+        row |= {k: (record["cost"] or {}).get(k) for k in record_files.COST_FIELDS}
+        rows.append(row | {f"provenance.{k}": v for k, v in record["provenance"].items()})
+    return pd.DataFrame(rows)
+
+
+def cells(records: list[dict]) -> dict[tuple, list[dict]]:
+    """The records of each row of the table, one a seed (or fold, or version), in their order.
+
+    A key is (suite, data set, ways, shots, algorithm, variant). The variant is ``()`` unless a
+    suite holds several configurations of one algorithm; then it has their (option, value) pairs.
+
+    Raises:
+        BenchError: if two records differ in nothing.
+    """
+    groups: dict[tuple, list[dict]] = {}
+    for record in record_files.by_shots(records):
+        e = record["experiment"]
+        key = e["suite"], e["dataset"], e["ways"], e["shots"], e["algorithm"]
+        groups.setdefault(key, []).append(record)
+    found: dict[tuple, list[dict]] = {}
+    for key, members in groups.items():
+        options = [_options(m["experiment"]) for m in members]
+        names = sorted(set().union(*options))
+        varying = [n for n in names if len({o.get(n) for o in options}) > 1]
+        for member, option in zip(members, options):
+            variant = tuple((n, option.get(n, "-")) for n in varying)
+            found.setdefault((*key, variant), []).append(member)
+    for members in found.values():
+        members.sort(key=_repetition)
+        for a, b in pairwise(members):
+            if _repetition(a) == _repetition(b):
+                raise BenchError(
+                    f"{_file(a)} and {_file(b)} are two runs of one experiment: delete one of them"
+                )
+    return {key: found[key] for key in sorted(found, key=_order)}
+
+
+class Results(list):
+    """Records whose summary is made once, however many tables and figures are made of it."""
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Their :func:`summary`."""
+        return summary([*self])
+
+
+def summary(records: list[dict]) -> pd.DataFrame:
+    """The results table in numbers: one row a cell, see :func:`cells`.
+
+    ``mean`` and ``half_width`` are of the headline metric: with three runs or more (seeds, folds
+    or versions) the interval is over runs (Student t), otherwise over test episodes, each averaged
+    over the runs first. ``difference`` is second minus first order, on the same test episodes of
+    the same runs; ``share`` is the way from the item mean to the Bayes ceiling.
+
+    Raises:
+        BenchError: if there are no records, or two that are to be paired were tested on different
+            episodes.
+    """
+    if not records:
+        raise BenchError("there are no finished runs to tabulate: run a suite first")
+    if isinstance(records, Results):
+        return records.table.copy()
+    rows = []
+    scores_of = {key: [_scores(m) for m in members] for key, members in cells(records).items()}
+    for key, scores in scores_of.items():
+        members = [each.record for each in scores]
+        suite, dataset, ways, shots, algorithm, variant = key
+        metrics, learner = members[0]["metrics"], members[0]["experiment"]["learner"]
+        result = _over_runs(_aligned(scores) if len(scores) < 3 else [x.values for x in scores])
+        steps = np.array([m["metrics"][metrics["headline"]]["per_step"] for m in members], float)
+        row = {
+            "suite": suite,
+            "dataset": dataset,
+            "synthetic": members[0]["synthetic"],
+            "setting": setting(ways, shots),
+            "ways": ways,
+            "shots": shots,
+            "algorithm": algorithm,
+            "variant": _variant(variant),
+            "label": label(algorithm, variant),
+            "batch_norm": learner.get("batch_norm", "") if ways or shots is None else "",
+            "metric": metrics["headline"],
+            "higher_is_better": metrics["higher_is_better"],
+            "mean": result.mean,
+            "half_width": result.half_width,
+            "interval_over": "runs" if len(members) > 2 else "episodes",
+            "before": steps[:, 0].mean() if steps.shape[1] > 1 else np.nan,
+            "after": steps[:, -1].mean(),
+            "test_steps": steps.shape[1] - 1,
+        }
+        row |= _compared(scores, _first_order(scores_of, key))
+        row |= _share(scores_of, key)
+        for name in METRICS:
+            row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
+        for name in ("ability_correlation", "mastery_auc"):
+            row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
+        for name in record_files.COST_FIELDS:
+            row[name] = _mean(m["cost"][name] for m in members if m["cost"])
+        row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
+        row["iterations"] = members[0]["experiment"]["iterations"]
+        rows.append(row | {"chosen": "; ".join(dict.fromkeys(m["chosen"] for m in members))})
+    return pd.DataFrame(rows).astype({"ways": "Int64", "shots": "Int64"})
+
+
+def setting(ways: int | None, shots: int | None) -> str:
+    """The words for a setting."""
+    if shots is None:
+        return f"{ways}-way, varying shots" if ways else "varying"
+    if not ways and not shots:
+        return "next answer"
+    return f"{ways}-way {shots}-shot" if ways else f"{shots}-shot"
+
+
+def label(algorithm: str, variant: tuple = ()) -> str:
+    """The words for an algorithm, with what sets it apart from others of its name."""
+    words = LABELS.get(algorithm, algorithm.replace("_", " "))
+    return f"{words} ({_variant(variant)})" if variant else words
+
+
+def _variant(pairs: tuple) -> str:
+    return ", ".join(f"{name}={value}" for name, value in pairs)
+
+
+def _options(experiment: dict) -> dict[str, str]:
+    parts = experiment["data"] | experiment["learner"]
+    parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
+    return {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
+
+
+def _order(key: tuple) -> tuple:
+    suite, dataset, ways, shots, algorithm, variant = key
+    known = [n for n in LABELS if n not in LAST]
+    rank = known.index(algorithm) if algorithm in known else len(known)
+    rank += 1 + LAST.index(algorithm) if algorithm in LAST else 0
+    values = [(name, len(value), value) for name, value in variant]
+    return suite, dataset, ways or 0, -1 if shots is None else shots, rank, algorithm, values
+
+
+def _repetition(record: dict) -> tuple:
+    """Which run of its cell a record is: seed, fold, version."""
+    experiment = record["experiment"]
+    given = [experiment["seed"], *(experiment["data"].get(n) for n in REPEATED[1:])]
+    return tuple(-1 if v is None else v for v in given)
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    values = [v for v in values if v is not None]
+    return float(np.mean(values)) if values else np.nan
+
+
+def _file(record: dict) -> Path:
+    return RunFiles.of(Path(), record["experiment"]).record
+
+
+class Scores(NamedTuple):
+    """The headline of each episode of a record, ``[episodes]``, in the order of their numbers."""
+
+    record: dict
+    index: np.ndarray
+    values: np.ndarray
+
+
+def _scores(record: dict) -> Scores:
+    evaluation, headline = record["evaluation"], record["metrics"]["headline"]
+    index = np.array(evaluation["index"])
+    values = np.array(evaluation["per_episode"][headline], float)
+    order = np.argsort(index, kind="stable")  # which takes no time where they are in order
+    return Scores(record, index[order], values[order])
+
+
+def _aligned(scores: Sequence[Scores]) -> np.ndarray:
+    """Values on the same episodes, ``[runs, episodes]``."""
+    for other in scores[1:]:
+        if not np.array_equal(scores[0].index, other.index):
+            raise BenchError(
+                f"{_file(scores[0].record)} and {_file(other.record)} were tested on different "
+                "episodes, so they cannot be paired: run both again with the same test_episodes"
+            )
+    return np.stack([each.values for each in scores])
+
+
+def _over_runs(runs: list[np.ndarray]) -> Interval:
+    """Interval over runs from three of them on, otherwise over episodes.
+
+    Args:
+        runs: ``[episodes]`` each; of two, on the same ones.
+    """
+    if len(runs) < 3:
+        return interval(np.mean(runs, 0))
+    return _student([run.mean() for run in runs])
+
+
+def _student(values) -> Interval:
+    """Mean and 95 % interval of a few values (Student t)."""
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    return Interval(float(np.mean(values)), float(stdtrit(len(values) - 1, 0.975) * error))
+
+
+def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
+    """The runs that all cells have."""
+    by_run = [{_repetition(s.record): s for s in cell} for cell in cells]
+    return [tuple(b[run] for b in by_run) for run in by_run[0] if all(run in b for b in by_run)]
+
+
+def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
+    """How far a method gets from the item mean to the Bayes ceiling."""
+
+    def cell(algorithm: str) -> list[Scores]:
+        found = [s for k, s in scores_of.items() if k[:5] == (*key[:4], algorithm)]
+        return found[0] if len(found) == 1 else []
+
+    result = Interval(np.nan, np.nan)
+    runs = _together(scores_of[key], cell(FLOOR), cell(CEILING))
+    if runs and key[4] not in (FLOOR, CEILING):
+        shares = [share_of_way(*_aligned(run)) for run in runs]
+        result = shares[0] if len(shares) == 1 else _student([s.mean for s in shares])
+    return {"share": result.mean, "share_half_width": result.half_width}
+
+
+def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> list[Scores]:
+    """The runs of first order that agree in what varies.
+
+    In every option that varies within both orders; where it varies within one, in all but the
+    options of the algorithm, which each order may have chosen for itself.
+    """
+    own, found = scores_of[key][0].record["experiment"], []
+    for other, scores in scores_of.items():
+        if other[:5] == (*key[:4], PAIRS.get(key[4])):
+            second, first = dict(key[5]), dict(other[5])
+            ours, theirs = _options(own), _options(scores[0].record["experiment"])
+            chosen = own["learner"].keys() - (second.keys() & first.keys())
+            varying = (second.keys() | first.keys()) - chosen
+            if all(ours.get(n) == theirs.get(n) for n in varying):
+                found.append(scores)
+    return found[0] if len(found) == 1 else []
+
+
+def _compared(second: list[Scores], first: list[Scores]) -> dict:
+    """Second minus first order over the runs that both have."""
+    runs = [_aligned(run) for run in _together(second, first)]
+    nothing = {"difference": np.nan, "difference_half_width": np.nan, "verdict": ""}
+    if not runs:
+        return nothing | {"difference_runs": 0}
+    result = _over_runs([a - b for a, b in runs])
+    return {
+        "difference": result.mean,
+        "difference_half_width": result.half_width,
+        "verdict": _verdict(result, second[0].record["metrics"]["higher_is_better"]),
+        "difference_runs": len(runs),
+    }
+
+
+def _verdict(difference: Interval, higher_is_better: bool) -> str:
+    if not difference.excludes_zero:  # NaN included
+        return NO_DIFFERENCE
+    return SECOND_AHEAD if (difference.mean > 0) == higher_is_better else FIRST_AHEAD

@@ -1,0 +1,342 @@
+"""Tables from records: Markdown, CSV, LaTeX and the terminal, all from one summary in numbers."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.base.errors import BenchError
+from bench.results import failed as failed_runs
+from bench.results import failure_tables
+from bench.results import records as record_files
+from bench.results.answer_tables import curve, details, is_curve, shares
+from bench.results.failed import Failure
+from bench.results.summary import (
+    FIRST_AHEAD,
+    NO_DIFFERENCE,
+    PAIRS,
+    SECOND_AHEAD,
+    Results,
+    frame,
+    summary,
+)
+
+__all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
+
+# of the columns of a printed table: 100 columns leave room for the algorithm's name
+WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "runs": 5}
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "%&#_${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+# decimals, factor and unit of each headline metric
+PERCENT = (1, 100, " %")
+FORMATS = {"accuracy": PERCENT, "error_rate": PERCENT, "auc": (3, 1, ""), "mse": (2, 1, "")}
+
+
+def figure(metric: str, mean: float, half_width: float | None = None, sign: bool = False) -> str:
+    """A number as the field writes it, with as many decimals as its interval needs.
+
+    >>> figure("accuracy", 0.9614, 0.0041)
+    '96.1 ± 0.4 %'
+    >>> figure("auc", 0.7831, 0.0021)
+    '.783 ± .002'
+    >>> figure("mse", -0.021, 0.0012, sign=True)
+    '-0.021 ± 0.001'
+    """
+    decimals, factor, unit = FORMATS.get(metric, (3, 1, ""))
+    if np.isnan(mean):
+        return "diverged"
+    if half_width and half_width > 0:  # at least one digit of the interval
+        decimals = min(max(decimals, -int(np.floor(np.log10(half_width * factor)))), 6)
+    numbers = [f"{factor * mean:{'+' if sign else ''}z.{decimals}f}"]
+    if half_width is not None and not np.isnan(half_width):
+        numbers.append(f"{factor * half_width:.{decimals}f}")
+    text = " ± ".join(numbers) + unit
+    return re.sub(r"(?<!\d)0\.", ".", text) if metric == "auc" else text
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The summary in words, one column a heading of the printed table."""
+    rows = []
+    for row in table.itertuples():
+        rows.append(
+            {
+                "Data": row.dataset + (" (synthetic)" if row.synthetic else ""),
+                "Setting": row.setting,
+                "Algorithm": row.label,
+                "Batch norm": row.batch_norm or "-",
+                "Metric": row.metric.replace("_", " "),
+                "Test": figure(row.metric, row.mean, row.half_width),
+                "Before → after": _before_after(row),
+                "Second − first order": _difference(row),
+                "Verdict": row.verdict or "-",
+                "ms": _short(row.ms_per_iteration),
+                "MiB": _short(row.peak_memory_mib),
+                "Runs": str(row.runs),
+            }
+        )
+    shown = pd.DataFrame(rows)
+    return shown if table["batch_norm"].any() else shown.drop(columns="Batch norm")
+
+
+def caption(table: pd.DataFrame) -> list[str]:
+    """What a reader must know, one sentence an entry."""
+    over = set(table["interval_over"])
+    low, high = table["episodes"].min(), table["episodes"].max()
+    episodes = f"{low}" if low == high else f"{low} to {high}"
+    lines = {
+        "episodes": f"± is a 95 % interval over {episodes} test episodes, for the models trained "
+        "here: it does not cover other seeds",
+        "runs": "± is a 95 % interval over runs: seeds, folds or versions (Student t)",
+        "both": "± is a 95 % interval: over runs (Student t) where there are three or more, "
+        f"otherwise over {episodes} test episodes",
+    }
+    text = [lines["both" if len(over) > 1 else over.pop()] + "."]
+    if table["verdict"].any():
+        text.append(
+            "Second − first order is paired by test episode and has an interval of its own; "
+            f'"{NO_DIFFERENCE}" means that it holds zero.'
+        )
+    if any(is_curve(rows) for _, rows in table.groupby(["suite", "dataset"])):
+        text.append("* marks a difference whose interval excludes zero.")
+    if table["share"].notna().any():
+        text.append(
+            "Way to ceiling: 0 % is the item mean, 100 % what the exact Bayes posterior of the "
+            "true generator predicts from the same answers; blank where the gap is within noise."
+        )
+    text.append("Before → after: before the first and after the last inner step at test.")
+    text.append(
+        "ms and MiB: median time of one meta-iteration, and the memory it needs above what the "
+        "process holds before it."
+    )
+    if table["synthetic"].any():
+        text.append("Synthetic data is drawn by a program: nobody collected it.")
+    chosen = "; ".join(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
+    return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
+
+
+def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:
+    """The summary itself, one column a figure, and below it a row for each failed run."""
+    table = summary(records)
+    if failed:
+        kinds = {np.dtype(int): "Int64", np.dtype(bool): "boolean"}  # which may be missing
+        table = table.astype({n: kinds[d] for n, d in table.dtypes.items() if d in kinds})
+        table = pd.concat([table, failure_tables.rows(failed)])
+    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+
+
+def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failure] = ()) -> str:
+    """GitHub tables, their caption, and which runs have failed.
+
+    Args:
+        records: of one suite, or several.
+        brief: without the table of all metrics of right and wrong answers.
+        failed: the runs that have no record.
+    """
+    table, parts = summary(records), []
+    curves, plain = _curves(table)
+    if len(plain):
+        parts.append(display(plain))
+    for name, rows in curves.items():
+        parts += [f"**{name}**", curve(rows)]
+        if rows["share"].notna().any():
+            parts.append(shares(rows))
+    answers = table[table["metric"] == "auc"]
+    if len(answers) and not brief:
+        parts += ["**All metrics**", details(answers)]
+    text = " ".join(caption(table)).replace("<", "&lt;")
+    below = [failure_tables.markdown(failed, len(records))] if failed else []
+    return "\n\n".join([*map(_markdown, parts), text, *below]) + "\n"
+
+
+def _markdown(part: pd.DataFrame | str) -> str:
+    if isinstance(part, str):
+        return part
+    shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def _curves(table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Data sets that are curves over the answers shown, by name, and the rows of the others."""
+    curves, plain = {}, []
+    for (_, name), rows in table.groupby(["suite", "dataset"], sort=False):
+        synthetic = " (synthetic)" if rows["synthetic"].any() else ""
+        if is_curve(rows):
+            curves[name + synthetic] = rows
+        else:
+            plain.append(rows)
+    return curves, pd.concat(plain) if plain else table[:0]
+
+
+def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
+    """A booktabs table, whose caption says what has failed."""
+    table = summary(records)
+    notes = caption(table)
+    if failed:
+        words = "; ".join(failure_tables.lines(failed))
+        notes.append(f"{failure_tables.heading(failed, len(records))}: {words}.")
+    shown = display(table)
+    again = shown[["Data", "Setting"]].duplicated()
+    shown.loc[again, ["Data", "Setting"]] = ""
+    text = (
+        shown.style.hide(axis="index")
+        .format(escape="latex")
+        .format_index(escape="latex", axis="columns")
+        .to_latex(
+            hrules=True,
+            column_format="l" * len(shown.columns),
+            caption=" ".join(notes).translate(LATEX),
+            position_float="centering",
+        )
+    )
+    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$"}.items():
+        text = text.replace(symbol, command)
+    return text
+
+
+def print_rich(
+    records: list[dict],
+    console: Console,
+    out: Path | None = None,
+    failed: Sequence[Failure] = (),
+) -> None:
+    """Prints the table for a terminal of 100 columns or more; bold is the order shown ahead.
+
+    Args:
+        records: of one suite, or several.
+        console: where to print.
+        out: the folder in which the same table lies as files, to be named below it.
+        failed: the runs that have no record.
+    """
+    table, width = summary(records), min(console.width, 116)
+    curves, plain = _curves(table)
+    for name, rows in curves.items():
+        _print_frame(curve(rows), name, console, width)
+        if rows["share"].notna().any():
+            _print_frame(shares(rows), "", console, width)
+    shown = display(table)
+    for _, rows in plain.groupby(["suite", "dataset", "setting"], sort=False):
+        grid = Table(
+            title=Text(_heading(rows), style="bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            width=width,
+        )
+        grid.add_column("", ratio=1)
+        for heading, columns in WIDTHS.items():
+            grid.add_column(heading, width=columns, justify="right")
+        best = {
+            (PAIRS[row.algorithm] if row.verdict == FIRST_AHEAD else row.algorithm, row.variant)
+            for row in rows.itertuples()
+            if row.verdict in (FIRST_AHEAD, SECOND_AHEAD)
+        }
+        for index, row in rows.iterrows():
+            text = shown.loc[index]
+            verdict = f"\n{row['verdict']}" if row["verdict"] else ""
+            grid.add_row(
+                Text(row["label"]),
+                Text(text["Test"], "bold" if (row["algorithm"], row["variant"]) in best else ""),
+                text["Before → after"],
+                text["Second − first order"] + verdict,
+                *text[["ms", "MiB", "Runs"]],
+            )
+        console.print(grid)
+    for name, rows in table[table["metric"] == "auc"].groupby("dataset", sort=False):
+        most = rows[rows["shots"] == rows["shots"].max()].drop(columns="dataset")
+        heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
+        shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
+        _print_frame(shown, heading, console, width)
+    notes = caption(table)
+    if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
+        notes.append("Bold: the order shown ahead.")
+    if out is not None:
+        notes.append(f"Files: {Path(out) / 'tables'}, {Path(out) / 'runs'}.")
+    console.print(Text(" ".join(notes), style="dim"), width=width)
+    if failed:
+        console.print(Text(failure_tables.heading(failed, len(records)), style="bold red"))
+        for line in failure_tables.lines(failed):
+            console.print(Text(f"  {line}", style="red"), width=width)
+
+
+def _print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
+    grid = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        width=width,
+    )
+    for i, name in enumerate(frame.columns):
+        grid.add_column(name, justify="right" if i else "left", ratio=None if i else 1)
+    for row in frame.itertuples(index=False):
+        grid.add_row(*map(Text, row))
+    console.print(grid)
+
+
+def _heading(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    words = [row["dataset"] + (" (synthetic)" if row["synthetic"] else ""), row["setting"]]
+    words += [f"batch norm {mode}" for mode in rows["batch_norm"].unique() if mode]
+    return ", ".join(words) + f": {row['metric'].replace('_', ' ')}"
+
+
+def _before_after(row) -> str:
+    if row.test_steps == 0:
+        return "-"
+    before, after = (figure(row.metric, v) for v in (row.before, row.after))
+    return f"{before.removesuffix(' %')} → {after}"
+
+
+def _difference(row) -> str:
+    if not row.verdict:
+        return "-"
+    return figure(row.metric, row.difference, row.difference_half_width, sign=True)
+
+
+def _short(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.{1 if value < 100 else 0}f}"
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def write_all(out: Path, records: list[dict]) -> list[Path]:
+    """Writes ``out/tables/<suite>.csv``, ``.md`` and ``.tex`` of every suite in the records."""
+    paths, suites = [], sorted({r["experiment"]["suite"] for r in records})
+    for suite in suites:
+        own = records
+        if len(suites) > 1:
+            own = Results(r for r in records if r["experiment"]["suite"] == suite)
+        failed = failed_runs.read_all(out, suite)
+        for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
+            paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
+            record_files.write_text(paths[-1], form(own, failed=failed))
+    return paths
+
+
+def refresh_readme(path: Path, suite: str, markdown: str) -> None:
+    """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
+
+    Raises:
+        BenchError: unless the file has that pair of marks once.
+    """
+    start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror}") from None
+    before, *after = text.split(start)
+    if len(after) != 1 or end not in after[0]:
+        raise BenchError(
+            f"{path} must hold the lines {start} and {end} once for the table to go in"
+        )
+    rest = after[0].split(end, 1)[1]
+    record_files.write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")

@@ -1,0 +1,1 @@
+"""From a suite to its records: grids, training, resuming, several processes and devices."""

@@ -1,0 +1,139 @@
+"""One cell of a grid: everything that its result depends on, and the name that follows from it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.results.run_files import RunFiles
+
+# Arguments that say where and how fast, not what, or that follow from iterations and validations:
+# they are no part of a run's identity.
+COMPUTED_BY = ("engine", "recompute")  # on which last digits depend: part of the provenance
+NOT_IDENTITY = ("data_root", "records", "num_workers", "iterations_per_epoch", *COMPUTED_BY)
+
+# Arguments younger than the first records: at these values everything is as it was before.
+NEUTRAL = {"augmentation": ((), []), "head": ("learned",)}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An algorithm on a data set with one seed.
+
+    Its key follows from all arguments, defaults included: where a default changes or an argument
+    is added, it is another run.
+
+    Attributes:
+        suite: the suite it belongs to.
+        dataset: file name of a data set in ``bench/data``.
+        algorithm: file name of an algorithm in ``bench/algorithms``.
+        iterations: meta-iterations to train for.
+        validations: how often to validate; the best weights of these are tested.
+        seed: of the initial weights and of the training episodes.
+        data: arguments of the data module that differ from its defaults.
+        learner: arguments of the algorithm that differ from its defaults.
+        chosen: how the hyper-parameters were chosen, in words.
+        remark: what tells it from its like when it is printed.
+    """
+
+    suite: str
+    dataset: str
+    algorithm: str
+    iterations: int
+    validations: int = 5
+    seed: int = 0
+    data: dict[str, Any] = field(default_factory=dict)
+    learner: dict[str, Any] = field(default_factory=dict)
+    chosen: str = "suite defaults"
+    remark: str = ""
+
+    def __post_init__(self):
+        for name, least in (("iterations", 0), ("validations", 1)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Meta-iterations between two validations."""
+        return max(self.iterations // self.validations, 1)
+
+    @cached_property
+    def data_arguments(self) -> dict[str, Any]:
+        """All arguments of the data module, defaults filled in.
+
+        Raises:
+            BenchError: for an unknown data set or argument.
+        """
+        own = {"seed": self.seed, "iterations_per_epoch": self.iterations_per_epoch}
+        return registry.arguments("data", self.dataset, own | self.data)
+
+    @cached_property
+    def learner_arguments(self) -> dict[str, Any]:
+        """All arguments of the algorithm, defaults filled in.
+
+        Raises:
+            BenchError: for an unknown algorithm or argument.
+        """
+        return registry.arguments("algorithms", self.algorithm, {"seed": self.seed} | self.learner)
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The record's ``experiment``: everything the result depends on, and its key.
+
+        Raises:
+            BenchError: for an argument that cannot be recorded.
+        """
+        data, learner = (
+            {
+                k: v
+                for k, v in arguments.items()
+                if k not in NOT_IDENTITY and v not in NEUTRAL.get(k, ())
+            }
+            for arguments in (self.data_arguments, self.learner_arguments)
+        )
+        fields = asdict(self) | {"data": data, "learner": learner}
+        del fields["chosen"], fields["remark"]  # words, on which nothing depends
+        try:
+            text = json.dumps(fields, sort_keys=True, default=list)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BenchError(
+                f"an argument of {self.algorithm} or {self.dataset} cannot be recorded ({error}): "
+                "give numbers, words, lists, and dicts from words"
+            ) from None
+        sizes = {n: self.data_arguments.get(n) for n in ("ways", "shots", "queries")}
+        stem = [self.dataset, self.setting, self.algorithm, f"s{self.seed}"]
+        key = "-".join([*stem, hashlib.sha256(text.encode()).hexdigest()[:8]])
+        return json.loads(text) | sizes | {"key": key}
+
+    @property
+    def key(self) -> str:
+        """A readable name that is unique to the fields, such as ``glyphs-5way-1shot-maml-...``."""
+        return self.fields["key"]
+
+    def files(self, out: Path) -> RunFiles:
+        """Where its record, failure, checkpoints and lock lie in a results folder."""
+        return RunFiles.of(out, self.fields)
+
+    @property
+    def setting(self) -> str:
+        """Ways and shots, such as ``5way-1shot``."""
+        ways, shots = self.data_arguments.get("ways"), self.data_arguments.get("shots")
+        return (f"{ways}way-" if ways else "") + ("varying" if shots is None else f"{shots}shot")
+
+    def check(self) -> None:
+        """Makes data module and algorithm, which refuse what they cannot have; reads no data.
+
+        Raises:
+            BenchError: names the argument.
+        """
+        registry.create("data", self.dataset, **self.data_arguments)
+        registry.create("algorithms", self.algorithm, **self.learner_arguments)
+
+    def __str__(self) -> str:
+        name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"
+        return f"{name} ({self.remark})" if self.remark else name

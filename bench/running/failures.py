@@ -1,0 +1,66 @@
+"""Runs that failed: noted beside the records, so that a grid can go on and say so.
+
+What the user can mend (missing data, a wrong setting) is tried again by the next command; what
+would fail again, only if asked: ``--retry-failed``.
+"""
+
+import gc
+import sys
+import traceback
+from pathlib import Path
+
+from bench.base.errors import BenchError, Diverged, out_of_memory
+from bench.results import failed
+from bench.results.failed import Failure
+from bench.running import less_memory
+from bench.running.experiment import Experiment
+from bench.running.machine import Machine
+
+
+def note(
+    out: Path, experiment: Experiment, error: Exception, machine: Machine | None = None
+) -> Failure:
+    """Notes a failure with its traceback, and frees what its frames hold.
+
+    Args:
+        out: the results folder.
+        experiment: what failed.
+        error: with what.
+        machine: where; if memory ran out, what would fit there is tried. None: nothing is tried.
+    """
+    _release(error)
+    failure = Failure(
+        experiment.key,
+        _message(error, experiment, machine),
+        _can_be_mended(error),
+        experiment.fields,
+    )
+    failed.write(out, failure, "".join(traceback.format_exception(error)))
+    return failure
+
+
+def _release(error: BaseException | None) -> None:
+    """Frees the locals of an error's frames: where memory ran out, they are what has filled it."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # so that others can have it
+
+
+def _can_be_mended(error: Exception) -> bool:
+    """Whether the user may have mended it by the next command: a setting, the data, a full disk."""
+    would_fail_again = isinstance(error, Diverged) or out_of_memory(error)
+    return isinstance(error, BenchError | OSError) and not would_fail_again
+
+
+def _message(error: Exception, experiment: Experiment, machine: Machine | None) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(c if c.isprintable() else "?" for c in words)
+    if out_of_memory(error):
+        if machine is None:
+            return f"out of memory ({text[:200]}): {less_memory.listed(experiment)}"
+        return f"out of memory ({text[:200]}): {less_memory.fitting(experiment, machine)}"
+    return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"

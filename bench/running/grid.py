@@ -1,0 +1,214 @@
+"""Runs a grid: what is finished is skipped, the rest is trained, recorded and tabulated."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from bench.base.errors import BenchError
+from bench.results import failed, records, tables
+from bench.results.summary import Results
+from bench.running import jobs, launching, ranks
+from bench.running.experiment import Experiment
+from bench.running.machine import Machine
+from bench.running.ranks import Ranks
+
+
+def plan(
+    experiments: Sequence[Experiment], out: Path, console: Console, retry_failed: bool = False
+) -> list[Experiment]:
+    """Prints what is done, what has failed and what is to do, and returns the latter.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        console: where to print.
+        retry_failed: whether what would fail again is to do.
+    """
+    failures = failed.read(out, (e.fields for e in experiments))
+    missing = [e for e in experiments if not e.files(out).is_finished]
+    to_do = [e for e in missing if retry_failed or e.key not in failures or failures[e.key].again]
+    given_up = {e.key for e in missing} - {e.key for e in to_do}
+    done = len(experiments) - len(missing)
+    console.print(
+        f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} runs, {done} done, "
+        f"{len(to_do)} to do"
+        + (f", {len(given_up)} failed (--retry-failed tries again)" if given_up else "")
+        + f"; records under {escape(str(out))}"
+    )
+    waiting = {e.key for e in to_do}
+    for experiment in experiments:
+        mark, why = "[green]done [/green]", ""
+        if experiment.key in waiting:
+            mark = "[dim]to do[/dim]"
+        elif experiment.key in given_up:
+            mark, why = "[red]failed[/red]", f": {escape(failures[experiment.key].message)}"
+        console.print(f"  {mark} {experiment}, {experiment.iterations} iterations{why}")
+    return to_do
+
+
+def finish(
+    experiments: Sequence[Experiment],
+    out: Path,
+    console: Console,
+    machine: Machine,
+    split: str = "test",
+    retry_failed: bool = False,
+    launcher: launching.Launcher | None = None,
+) -> bool:
+    """Runs what is missing of a grid, one record after the other; one that fails is noted.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        console: where the plan and the progress are printed.
+        machine: where to run.
+        split: which episodes the records are of: ``"test"``, or ``"val"`` for trials of a sweep,
+            whose cost is not measured.
+        retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
+
+    Returns:
+        Whether this process reports: it is the first of several devices.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM.
+    """
+    crew = ranks.join(machine)
+    console.quiet = console.quiet or not crew.first
+    with crew.ending():
+        began = time.time()
+        # the others do what the first one finds
+        to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
+        grid = [
+            jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
+            for e in to_do
+        ]
+        if launcher is None:
+            _one_by_one(grid, console, crew)
+        elif grid:
+            launching.spread(_measured_once(grid), launcher, console)
+    return crew.first
+
+
+def _one_by_one(grid: Sequence[jobs.Job], console: Console, crew: Ranks) -> None:
+    """Does all runs in this process, and those that train along with it."""
+    seconds: dict[str, list[float]] = {}
+    probed = set()  # what repetitions cost is measured once
+    for number, job in enumerate(grid):
+        experiment, started = job.experiment, time.monotonic()
+        left = time_left([j.experiment for j in grid[number:]], seconds)
+        console.print(f"[{number + 1}/{len(grid)}] {experiment}{left}")
+        measure = job.measure and _repeated(experiment) not in probed
+        outcome = jobs.do(job._replace(measure=measure), console, crew)
+        if outcome.state == "failed":
+            console.print(f"  failed: {outcome.message}", style="red", markup=False)
+        elif outcome.state == "left":
+            console.print(f"  it {outcome.message}", markup=False)
+        else:
+            probed.add(_repeated(experiment))
+            seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
+
+
+def _measured_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
+    """The same jobs for workers, of which the first of several repetitions measures the cost."""
+    first = {_repeated(job.experiment): job.experiment.key for job in reversed(grid)}
+    return [
+        job._replace(
+            out=job.out.resolve(),
+            machine=job.machine.resolved(),
+            measure=job.measure and first[_repeated(job.experiment)] == job.experiment.key,
+        )
+        for job in grid
+    ]
+
+
+def _repeated(experiment: Experiment) -> tuple[str, str, str]:
+    return experiment.dataset, experiment.setting, experiment.algorithm
+
+
+def run(
+    experiments: Sequence[Experiment],
+    out: Path,
+    console: Console,
+    machine: Machine | None = None,
+    retry_failed: bool = False,
+    launcher: launching.Launcher | None = None,
+) -> None:
+    """Runs what is missing of a grid and prints the table of its suite.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        console: where progress and the table are printed.
+        machine: where to run; None: this machine's usual device and folder.
+        retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
+
+    Raises:
+        BenchError: if a run has failed; the rest of the grid is done then.
+        Interrupted: after Ctrl-C or SIGTERM.
+    """
+    machine = machine or Machine()
+    if not finish(experiments, out, console, machine, retry_failed=retry_failed, launcher=launcher):
+        return
+    suite = experiments[0].suite
+    if any(e.files(out).is_recorded for e in experiments):
+        report(suite, out, console)
+    raise_failures(experiments, out)
+
+
+def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
+    """Says which runs of a grid have failed.
+
+    Raises:
+        BenchError: if any has.
+    """
+    failures = failed.read(out, (e.fields for e in experiments))
+    if not failures:
+        return
+    first = next(iter(failures.values()))
+    if len(experiments) == 1 or len({f.message for f in failures.values()}) == 1:
+        said = first.message
+    else:
+        said = "; ".join(f"{f.key}: {f.message}" for f in list(failures.values())[:5])
+    again = "" if all(f.again for f in failures.values()) else "; --retry-failed tries again"
+    raise BenchError(f"{len(failures)} of {len(experiments)} runs failed: {said}{again}")
+
+
+def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None = None) -> None:
+    """Prints the table of a suite from its records, and writes tables and plots.
+
+    Args:
+        suite: its name.
+        out: the results folder.
+        console: where to print.
+        found: the suite's records, if they were read before.
+
+    Raises:
+        BenchError: if there are no records.
+    """
+    from bench.results import plots  # which takes a second to load
+
+    found = Results(found or records.read_all(out, suite))
+    failures = failed.read_all(out, suite)
+    if not found:
+        raise BenchError(f"no records of suite {suite} under {out}: run maml-bench run {suite}")
+    tables.print_rich(found, console, failed=failures)
+    for path in [*tables.write_all(out, found), *plots.write_all(out, found)]:
+        console.print(f"wrote {path}", markup=False, highlight=False)
+
+
+def time_left(to_do: Sequence[Experiment], seconds: dict[str, list[float]]) -> str:
+    """An estimate for the rest of the grid from the runs so far, data set by data set."""
+    so_far = [s for runs in seconds.values() for s in runs]
+    if not so_far:
+        return ""
+    total = 0.0
+    for experiment in to_do:
+        runs = seconds.get(experiment.dataset, so_far)
+        total += sum(runs) / len(runs)
+    return f", about {timedelta(seconds=round(total))} left for the grid"

@@ -1,0 +1,162 @@
+"""A run of a grid as a job: all that is needed to do it, in this process or on another machine."""
+
+import io
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+
+from bench.base import locks
+from bench.base.errors import BenchError, Interrupted
+from bench.results import failed, records
+from bench.results.run_files import RunFiles
+from bench.running import failures
+from bench.running.experiment import Experiment
+from bench.running.machine import Machine
+from bench.running.ranks import Parted, Ranks
+
+
+class Job(NamedTuple):
+    """A run, where its results go, and what the grid knows of it.
+
+    Attributes:
+        experiment: what to run.
+        out: the results folder.
+        machine: devices and folders.
+        split: which episodes the record is of: ``"test"`` or ``"val"``.
+        measure: whether what a meta-iteration costs is measured too.
+        began: when the grid's command began, in seconds since the epoch.
+        patience: how many seconds to wait for a run that another process holds.
+    """
+
+    experiment: Experiment
+    out: Path
+    machine: Machine
+    split: str
+    measure: bool
+    began: float
+    patience: float = 0.0
+
+    @property
+    def files(self) -> RunFiles:
+        """Where its record, failure, checkpoints and lock lie."""
+        return self.experiment.files(self.out)
+
+
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    Attributes:
+        state: ``"left"``: it is another process' job, which has done it or holds it.
+        message: why it failed, or who has it.
+        said: lines that were printed meanwhile, where nobody was watching.
+    """
+
+    state: Literal["done", "failed", "left"]
+    message: str = ""
+    said: tuple[str, ...] = ()
+
+
+def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
+    """Trains, tests and records a run; one that fails is noted.
+
+    Args:
+        job: what to do.
+        console: where the progress is printed.
+        crew: the processes that do it together; None: this one alone. The first one locks, records
+            and measures, and all of them return the same.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
+        Parted: if the processes cannot go on together.
+    """
+    experiment, out, crew = job.experiment, job.out, crew or Ranks()
+    with _lock(job, crew.first) as owner:
+        if owner := crew.share(owner):
+            return Outcome("left", f"is run by {owner}")
+        files = job.files
+        if crew.share(files.is_finished or files.failed_since(job.began)):
+            return Outcome("left", "was done by another process meanwhile")
+        if crew.first:
+            failed.forget(files)
+        error = None
+        try:
+            _run(job, console, crew)
+        except Interrupted:
+            raise
+        except Exception as caught:
+            error = caught
+        try:
+            error = crew.outcome(error)
+        except Parted as parted:
+            if parted.own:
+                failures.note(out, experiment, error)
+            raise
+        if error:
+            alone = job.machine if crew.count == 1 else None
+            message = failures.note(out, experiment, error, alone).message if crew.first else ""
+            return Outcome("failed", message)
+    return Outcome("done")
+
+
+def do_unwatched(job: Job) -> Outcome:
+    """Does a job in a worker process; what it prints is part of the outcome.
+
+    Raises:
+        Interrupted: as :func:`do`.
+    """
+    from bench.base import allocator
+
+    allocator.keep_memory()
+    text = io.StringIO()
+    outcome = do(job, Console(file=text, width=120))
+    return outcome._replace(said=tuple(text.getvalue().splitlines()))
+
+
+def _run(job: Job, console: Console, crew: Ranks) -> None:
+    """Trains and records one run, then measures what it costs."""
+    from bench.running import resuming  # which takes seconds to load
+    from bench.running.training import train
+
+    experiment, files, machine = job.experiment, job.files, job.machine
+    say = partial(console.print, markup=False, highlight=False)
+    if crew.share(files.awaits_its_cost):
+        record = records.read(files.record)
+    else:
+        record = train(experiment, job.out, job.split, machine, console.is_terminal, say)
+    if not crew.first:
+        return
+    with files.measuring():
+        records.write(files.record, record)  # before the probe: what is finished is kept
+        resuming.forget(files.checkpoints)
+        if job.measure:
+            records.write(files.record, record | {"cost": cost(experiment, machine, console)})
+
+
+def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
+    """What one meta-iteration costs; None, and said, where it cannot be measured."""
+    from bench.running import probe
+
+    try:
+        return probe.measure(machine.build(experiment))
+    except (BenchError, OSError, RuntimeError) as error:
+        console.print(f"cost not measured: {error}", style="yellow", markup=False)
+        return None
+
+
+@contextmanager
+def _lock(job: Job, reports: bool):
+    """Makes sure that no other process does the same run; the first of several devices does."""
+    if not reports:
+        yield None
+        return
+    patient_until = time.monotonic() + job.patience
+    while True:
+        with locks.held(job.files.lock) as owner:
+            if not owner or time.monotonic() >= patient_until:
+                yield owner
+                return
+        time.sleep(0.5)

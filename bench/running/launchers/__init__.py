@@ -1,0 +1,1 @@
+"""Launchers: one file each, named as on the command line; see :mod:`bench.running.launching`."""

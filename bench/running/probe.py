@@ -1,0 +1,258 @@
+"""What one meta-iteration costs, measured in processes of its own.
+
+Fresh processes, so that what one algorithm has allocated does not hide what the next one needs.
+They are forked from a server that has imported the heavy modules and done nothing else: only the
+first probe pays for the imports, and no process is ever forked that has run a network (forking one
+with OpenMP threads hangs).
+
+Time and memory are taken apart. A heap keeps holes between blocks of unequal size, so the resident
+memory of an ordinary process grows with the number of steps even where the blocks in use do not;
+giving each block pages of its own shows what is needed, but makes everything slower.
+"""
+
+import contextlib
+import gc
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.base.allocator import c_function, keep_memory
+from bench.base.errors import BenchError
+
+WARM_UP, LEAST, SECONDS = 2, 5, 5.0  # untimed iterations; fewest timed ones; stop after
+PRELOAD = [
+    "bench.running.probe",
+    "torch",
+    "lightning",
+    "bench.learning.learner",
+    "bench.tasks.data_module",
+]
+MIB = 2**20
+
+
+def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | None]:
+    """Time and memory of one meta-iteration: inner loops, meta-gradient and Adam step.
+
+    Drawing the episodes is not in it: all iterations are on the same meta-batch.
+
+    Args:
+        build: ``{"algorithm": name, "learner": {...}, "dataset": name, "data": {...},
+            "accelerator": "cpu"}``.
+        iterations: timed iterations; fewer where they take more than five seconds in all, but
+            five at least.
+
+    Returns:
+        ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``parameters``, and
+        ``peak_memory_mib``: memory that one meta-iteration needs above what the process holds
+        before it, resident on a CPU and allocated by tensors on a GPU; None where it cannot be
+        told.
+
+    Raises:
+        BenchError: if a process fails, or is killed for want of memory.
+    """
+    return {
+        **_elsewhere(_time, build, _threads(), iterations),
+        "peak_memory_mib": peak_memory(build),
+    }
+
+
+def peak_memory(build: dict[str, Any]) -> float | None:
+    """``peak_memory_mib`` alone; see :func:`measure`.
+
+    Raises:
+        BenchError: if there is not so much memory.
+    """
+    return _elsewhere(_memory, build, _threads())
+
+
+def _threads() -> int | None:
+    """What training here would use."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else None
+
+
+def _elsewhere(function: Callable, build: dict[str, Any], *arguments):
+    """What a function gives in a process of its own."""
+    forkserver = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
+    if forkserver:
+        context.set_forkserver_preload(PRELOAD)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_child, args=(sender, function, build, *arguments), name="probe", daemon=True
+    )
+    name = f"probe of {build['algorithm']} on {build['dataset']}"
+    process.start()
+    sender.close()
+    try:
+        result, error = receiver.recv()
+    except EOFError:  # it died without a word
+        process.join()
+        if process.exitcode == -9:
+            raise BenchError(
+                f"{name}: the process was killed, most likely for want of memory; choose fewer "
+                "inner_steps, tasks_per_batch or filters, or order 1"
+            ) from None
+        raise BenchError(f"{name}: the process ended with code {process.exitcode}") from None
+    finally:
+        receiver.close()
+        process.terminate()
+        process.join()
+    if error:
+        raise BenchError(f"{name}: {error}")
+    return result
+
+
+def _child(sender, function: Callable, *arguments) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
+    try:
+        answer = function(*arguments), None
+    except BenchError as error:
+        answer = None, str(error)
+    except Exception as error:
+        answer = None, f"{type(error).__name__}: {error}"
+    sender.send(answer)
+
+
+# In the process of its own ----------------------------------------------------------------------
+
+
+def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[str, float]:
+    import numpy as np
+
+    keep_memory()  # as training does
+    iteration, parameters, _ = _prepared(build, threads)
+    for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
+        iteration()
+    seconds: list[float] = []
+    while len(seconds) < iterations and (len(seconds) < LEAST or sum(seconds) < SECONDS):
+        start = time.perf_counter()
+        iteration()
+        seconds.append(time.perf_counter() - start)
+    low, middle, high = np.percentile(seconds, [25, 50, 75]) * 1000
+    return {
+        "ms_per_iteration": float(middle),
+        "ms_low": float(low),
+        "ms_high": float(high),
+        "parameters": parameters,
+    }
+
+
+def _memory(build: dict[str, Any], threads: int | None) -> float | None:
+    pages_of_its_own()
+    iteration, _, device = _prepared(build, threads)
+    if device not in ("cpu", "cuda"):
+        return None
+    peak = CudaPeak() if device == "cuda" else ResidentPeak()
+    iteration()
+    peak.start()
+    iteration()
+    return peak.mib()
+
+
+def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], None], int, str]:
+    """One meta-iteration as a function, the number of parameters, and the device."""
+    import numpy as np
+    import torch
+    from lightning.fabric.utilities import move_data_to_device
+
+    from bench.base import registry
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    device = build.get("accelerator", "cpu")
+    if device in ("gpu", "auto"):
+        device = "cuda" if device == "gpu" or torch.cuda.is_available() else "cpu"
+    data = registry.create("data", build["dataset"], **build["data"])
+    spec = data.spec._asdict() | {"input_shape": list(data.spec.input_shape)}
+    options = build["learner"] | {"spec": spec}
+    learner = registry.create("algorithms", build["algorithm"], **options)
+    learner.configure_model()
+    learner.to(device)
+    batch = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))
+    batch = move_data_to_device(batch, torch.device(device))
+    weights = [p for p in learner.parameters() if p.requires_grad]
+    adam = torch.optim.Adam(weights, lr=learner.hparams["outer_lr"])
+
+    def iteration() -> None:
+        learner.meta_step(batch).backward()
+        adam.step()
+        adam.zero_grad()  # so that memory is back where it was
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return iteration, sum(p.numel() for p in weights), device
+
+
+def pages_of_its_own() -> None:
+    """Makes glibc give each block of 64 KiB or more pages of its own, returned when it is freed."""
+    mallopt = c_function("mallopt")
+    if mallopt:
+        mallopt(-3, 64 * 1024)  # M_MMAP_THRESHOLD, see mallopt(3)
+        mallopt(-4, 2**30)  # M_MMAP_MAX: as many as there are
+
+
+class ResidentPeak:
+    """Highest resident memory of this process since :meth:`start`, above what it was then."""
+
+    def __init__(self):
+        self.first = _highest_ever()  # where the kernel cannot start afresh
+
+    def start(self) -> None:
+        """Gives back what is free and takes the mark from which memory is counted."""
+        gc.collect()
+        if not sys.platform.startswith("linux"):
+            self.before = self.first
+            return
+        trim = c_function("malloc_trim")
+        if trim:
+            trim(0)
+        self.before = _status("VmRSS")
+        with contextlib.suppress(OSError):  # then the warm-up counts too, which needs the same
+            Path("/proc/self/clear_refs").write_text("5")  # VmHWM := VmRSS, see proc(5)
+
+    def mib(self) -> float | None:
+        """The peak since the start, in MiB; None where nobody tells."""
+        peak = _status("VmHWM") if sys.platform.startswith("linux") else _highest_ever()
+        return None if peak is None else max(peak - self.before, 0) / MIB
+
+
+class CudaPeak:
+    """Highest memory that tensors took since :meth:`start`, above what they took then."""
+
+    def start(self) -> None:
+        """Takes the mark from which memory is counted."""
+        from torch import cuda
+
+        gc.collect()
+        cuda.synchronize()
+        cuda.reset_peak_memory_stats()
+        self.before = cuda.memory_allocated()
+
+    def mib(self) -> float:
+        """The peak since the start, in MiB."""
+        from torch import cuda
+
+        return (cuda.max_memory_allocated() - self.before) / MIB
+
+
+def _status(field: str) -> int:
+    """A size in /proc/self/status, in bytes."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise BenchError(f"/proc/self/status has no {field}")
+
+
+def _highest_ever() -> int | None:
+    """Highest resident memory of this process in its life, in bytes; None where nobody tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest if sys.platform == "darwin" else highest * 1024

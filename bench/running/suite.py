@@ -1,0 +1,182 @@
+"""Suites: the grids that people run, as data, and their expansion into experiments."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.base import registry
+from bench.base.errors import BenchError, nearest
+from bench.running.experiment import Experiment
+
+# arguments that have a flag of their own, or follow from the length of the run
+GRID_FLAGS = {
+    "seed": "--seeds",
+    "ways": "--ways",
+    "shots": "--shots",
+    "iterations_per_epoch": "validations",
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One data set with the algorithms to compare on it.
+
+    Attributes:
+        dataset: file name of a data set in ``bench/data``.
+        algorithms: file name in ``bench/algorithms`` to the settings of its own, ``iterations``
+            among them where it needs fewer.
+        iterations: meta-iterations to train for.
+        validations: how often to validate while training.
+        ways: ways to try; empty where the data set has none.
+        shots: shots to try.
+        data: further arguments of the data module.
+        repeats: arguments of the data module for runs that are averaged, such as folds or versions.
+        learner: arguments for every algorithm that takes them.
+        sweep: what ``tune`` tries: argument name to candidates.
+        sweep_iterations: meta-iterations of each trial, the same for every algorithm.
+    """
+
+    dataset: str
+    algorithms: Mapping[str, Mapping[str, Any]]
+    iterations: int
+    validations: int = 5
+    ways: tuple[int, ...] = ()
+    shots: tuple[int, ...] = (1,)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    repeats: tuple[Mapping[str, Any], ...] = ({},)
+    learner: Mapping[str, Any] = field(default_factory=dict)
+    sweep: Mapping[str, tuple] = field(default_factory=dict)
+    sweep_iterations: int = 0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A grid of experiments whose records make one table.
+
+    Attributes:
+        name: as on the command line.
+        description: one line.
+        studies: the data sets, each with its algorithms.
+        seeds: one run of everything for each.
+    """
+
+    name: str
+    description: str
+    studies: tuple[Study, ...]
+    seeds: tuple[int, ...] = (0,)
+
+    def experiments(
+        self,
+        algorithms: Iterable[str] | None = None,
+        datasets: Iterable[str] | None = None,
+        ways: Iterable[int] | None = None,
+        shots: Iterable[int] | None = None,
+        seeds: Iterable[int] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Experiment]:
+        """The grid, narrowed and changed as asked.
+
+        Args:
+            algorithms: only these; one that no study lists runs on all with the common settings.
+            datasets: only these.
+            ways: instead of the suite's.
+            shots: instead of the suite's.
+            seeds: instead of the suite's.
+            settings: ``name`` or ``algorithm.name`` to value: an argument of the data module or of
+                the algorithms, or ``iterations`` or ``validations``.
+
+        Raises:
+            BenchError: for names that nothing in the suite has.
+        """
+        studies = self.studies
+        if datasets is not None:
+            known = [s.dataset for s in studies]
+            datasets = [name.replace("-", "_") for name in datasets]
+            for name in datasets:
+                if name not in known:
+                    raise BenchError(
+                        f"suite {self.name} has no data set {name!r}: {nearest(name, known)}"
+                    )
+            studies = tuple(s for s in studies if s.dataset in set(datasets))
+        settings, used, found = dict(settings or {}), set(), []
+        for name in settings:
+            option = name.rpartition(".")[2]
+            if option in GRID_FLAGS:
+                raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
+        algorithms = [name.replace("-", "_") for name in algorithms or ()]
+        for name in algorithms:
+            registry.load("algorithms", name)  # a misspelt name is said before anything runs
+        listed = {name for study in studies for name in study.algorithms}
+        for study in studies:
+            # a name narrows each study; one that no study lists is added to all of them
+            own = [n for n in algorithms if n in study.algorithms or n not in listed]
+            grid = itertools.product(
+                dict.fromkeys(ways or study.ways) if study.ways else (None,),
+                dict.fromkeys(shots or study.shots),
+                dict.fromkeys(own if algorithms else study.algorithms),
+                study.repeats,
+                dict.fromkeys(seeds or self.seeds),
+            )
+            for way, shot, algorithm, repeat, seed in grid:
+                sizes = {"shots": shot} | ({"ways": way} if way is not None else {}) | repeat
+                remark = ", ".join(f"{n} {v}" for n, v in repeat.items())
+                found.append(
+                    self._experiment(study, algorithm, sizes, seed, settings, used, remark)
+                )
+        if not found:
+            raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
+        if unused := settings.keys() - used:
+            name = sorted(unused)[0]
+            known = {n for e in found for n in (*e.data_arguments, *e.learner_arguments)}
+            raise BenchError(
+                f"--set {name}: nothing in suite {self.name} has this argument: "
+                f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
+            )
+        return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
+
+    def _experiment(self, study, algorithm, sizes, seed, settings, used, remark) -> Experiment:
+        cls = registry.load("algorithms", algorithm)
+        takes = registry.option_names(cls)
+        common = {k: v for k, v in study.learner.items() if k in takes}
+        learner = common | dict(study.algorithms.get(algorithm, {}))
+        data = dict(study.data) | sizes
+        data_takes = registry.option_names(registry.load("data", study.dataset))
+        run = {"iterations": study.iterations, "validations": study.validations}
+        run = {name: learner.pop(name, value) for name, value in run.items()}
+        applied: list[str] = []
+        for name, value in settings.items():
+            owner, _, option = name.rpartition(".")
+            if owner and owner.replace("-", "_") != algorithm:
+                continue
+            for target, names in ((learner, takes), (data, data_takes), (run, run)):
+                if option in names:
+                    target[option] = value
+                    used.add(name)
+                    applied.append(f"{option}={value}")
+        if not cls.trains:
+            run["iterations"] = 0
+        by_user = {text.partition("=")[0] for text in applied}
+        swept = [n for n in study.sweep if n in {*takes, *data_takes} - by_user]
+        candidates = math.prod(len(study.sweep[n]) for n in swept)
+        chosen = "; ".join(
+            [
+                f"{' and '.join(swept)}: best of {candidates} on validation episodes, "
+                f"maml-bench tune {self.name}"
+            ]
+            * bool(swept)
+            + ["others set by hand"]
+            + [f"set by the user: {', '.join(applied)}"] * bool(applied)
+        )
+        return Experiment(
+            suite=self.name,
+            dataset=study.dataset,
+            algorithm=algorithm,
+            seed=seed,
+            data=data,
+            learner=learner,
+            chosen=chosen,
+            remark=remark,
+            **run,
+        )

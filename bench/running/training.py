@@ -1,0 +1,227 @@
+"""Trains one experiment, evaluates it, and returns its record."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+
+from bench.base import registry
+from bench.base.errors import BenchError, Interrupted
+from bench.results import records
+from bench.running import interruption, ranks, resuming
+from bench.running.checkpoint_io import WholeCheckpoints
+from bench.running.experiment import COMPUTED_BY, Experiment
+from bench.running.machine import Machine
+from bench.running.quiet import quiet
+from bench.running.recovery import recovery
+from bench.tasks.objectives import OBJECTIVES
+from bench.tasks.statistics import interval
+
+
+class ValidationHistory(Callback):
+    """Keeps the headline metric of every validation.
+
+    Args:
+        metric: name of the logged metric.
+    """
+
+    def __init__(self, metric: str):
+        self.metric = metric
+        self.values: list[list[float]] = []
+
+    def on_validation_end(self, trainer: Trainer, learner) -> None:
+        """Appends ``[iteration, value]``."""
+        value = trainer.callback_metrics.get(self.metric)
+        if value is not None and trainer.state.fn == "fit":
+            self.values.append([trainer.global_step, float(value)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {"values": self.values}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+        self.values = list(state["values"])
+
+
+def train(
+    experiment: Experiment,
+    out: Path,
+    split: str = "test",
+    machine: Machine | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Trains, picks the weights that validate best, and evaluates them.
+
+    Args:
+        experiment: what to run.
+        out: the results folder; the best weights go to its ``checkpoints``.
+        split: ``"test"``, or ``"val"`` when hyper-parameters are being chosen.
+        machine: where to run; None: this machine's usual device and folder.
+        progress: whether to show a progress bar.
+        say: told where training goes on.
+
+    Returns:
+        The record (see :mod:`bench.results.records`), without its cost.
+
+    Raises:
+        BenchError: what is wrong with the data or the settings.
+        Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
+    """
+    machine = machine or Machine()
+    crew = ranks.join(machine)
+    data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
+    learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    checksum = data.checksum  # says what is missing, before anything is trained
+    objective = OBJECTIVES[data.spec.kind]
+    monitor = f"val/{objective.headline}"
+    history = ValidationHistory(monitor)
+    folder = experiment.files(out).checkpoints
+    best = ModelCheckpoint(
+        folder,
+        filename=Path(resuming.BEST_FILE).stem,
+        monitor=monitor,
+        mode="max" if objective.higher_is_better else "min",
+        enable_version_counter=False,
+    )
+    records.provenance()  # notes which commit runs, before anybody changes it
+    with quiet(), interruption.noted() as signals:
+        identity = experiment.fields | {"checksum of the data": checksum}
+        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, crew)
+        try:
+            trainer = Trainer(
+                max_steps=experiment.iterations,
+                max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
+                accelerator=machine.accelerator,
+                devices=machine.devices,
+                num_nodes=machine.nodes,
+                plugins=[WholeCheckpoints(), *ranks.plugins()],
+                logger=False,
+                callbacks=[
+                    history,
+                    best,
+                    resume,
+                    *([RichProgressBar(leave=False)] if progress else []),
+                ],
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+        except (
+            MisconfigurationException,
+            ImportError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+        ) as error:
+            raise BenchError(
+                f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
+            ) from None
+        if learner.trains:
+            found = resuming.find(folder, identity, say) if crew.first else None
+            if (found := crew.share(found)) is not None:
+                resume.kept = [found]
+                say(f"going on after iteration {int(found.name.split('-')[0]):,}")
+            interruptible(
+                trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True
+            )
+        # loading the best weights would bring back what was known when they were saved
+        seconds, validation = resume.seconds, history.values
+        weights = best.best_model_path
+        chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
+        evaluate = trainer.test if split == "test" else trainer.validate
+        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **chosen)
+    parts = learner.view_scores
+    episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
+    headline = episode_scores[objective.headline][:, -1]
+    best_first = sorted(validation, key=lambda v: v[1], reverse=objective.higher_is_better)
+    return {
+        "schema": records.SCHEMA,
+        "experiment": experiment.fields,
+        "synthetic": data.synthetic,
+        "chosen": experiment.chosen,
+        "metrics": {
+            "headline": objective.headline,
+            "higher_is_better": objective.higher_is_better,
+            **in_figures(episode_scores, parts[0].pooled if len(parts) == 1 else {}),
+        },
+        "evaluation": {
+            "episodes": len(headline),
+            "split": split,
+            "index": np.concatenate([p.index for p in parts]).tolist(),
+            "per_episode": {objective.headline: headline.tolist()},
+            "views": [
+                {
+                    "shots": part.view.shots,
+                    **({"source": part.view.source} if part.view.source else {}),
+                    "episodes": len(part.index),
+                    "metrics": in_figures(part.episode, part.pooled),
+                    "recovery": recovery(learner, data, part.index) if split == "test" else {},
+                }
+                for part in parts
+                if part.view is not None
+            ],
+        },
+        "training": {
+            "iterations": trainer.global_step,
+            "seconds": round(seconds, 1),
+            "best_iteration": best_first[0][0] if best_first else 0,
+            "validation": validation,
+        },
+        "cost": None,
+        "provenance": records.provenance(device_name(trainer), checksum)
+        | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
+        | {"devices": trainer.world_size},
+    }
+
+
+def in_figures(
+    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """Mean, 95 % interval and course over the inner steps of each metric.
+
+    Args:
+        episode: ``[episodes, steps]`` each.
+        pooled: ``[steps]`` each; they have no interval.
+    """
+    figures = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in episode.items()
+    }
+    for name, values in pooled.items():
+        figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
+    return figures
+
+
+def device_name(trainer: Trainer) -> str | None:
+    """The GPU that was trained on and how many of them, or None for a CPU."""
+    device = trainer.strategy.root_device
+    if device.type != "cuda":
+        return None
+    return f"{trainer.world_size} x {torch.cuda.get_device_name(device)}"
+
+
+def interruptible(trainer: Trainer, call, *args, **kwargs) -> None:
+    """Calls a method of the Trainer, which turns Ctrl-C into an exit: a message instead.
+
+    Raises:
+        Interrupted: if the run was interrupted.
+    """
+    try:
+        call(*args, **kwargs)
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):  # not the Trainer's own
+            raise
+    if trainer.interrupted:
+        raise Interrupted(signal.SIGINT)

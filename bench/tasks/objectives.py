@@ -1,0 +1,149 @@
+"""What is minimised and what is reported, for each kind of task.
+
+An objective has ``loss`` (per row, minimised by both loops), ``probabilities`` (what ``predict``
+gives), ``rows`` (what is kept of each test episode), ``metrics`` (one value per episode, made from
+the rows of all of them) and ``pooled`` (what exists for all of them together alone).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.functional.classification import binary_calibration_error
+
+from bench.tasks.statistics import auc_placements
+
+
+def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean over the last axis of ``[..., rows]``, counting rows by their 0/1 weights."""
+    if weights is None:
+        return values.mean(-1)
+    return (values * weights).sum(-1) / weights.sum(-1).clamp_min(1)
+
+
+class Classification:
+    """Which of ``outputs`` classes: cross-entropy; reports accuracy."""
+
+    headline = "accuracy"
+    higher_is_better = True
+    metric_names = ("accuracy", "nll")
+    row_names = ("accuracy", "nll")
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy of ``[..., rows, outputs]`` against ``[..., rows]``, per row."""
+        return F.cross_entropy(outputs.movedim(-1, 1), y, reduction="none")
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """``[..., rows, outputs]`` class probabilities."""
+        return outputs.softmax(-1)
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """``[tasks]`` accuracy and negative log-likelihood of ``[tasks, query, outputs]``."""
+        right = (outputs.argmax(-1) == y).to(outputs.dtype)
+        return {
+            "accuracy": weighted_mean(right, w),
+            "nll": weighted_mean(self.loss(outputs, y), w),
+        }
+
+    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Accuracy and negative log-likelihood of each episode."""
+        return rows
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+
+class ClassificationErrors(Classification):
+    """The same, where people quote the share of wrong answers instead of the right ones."""
+
+    headline = "error_rate"
+    higher_is_better = False
+    metric_names = row_names = ("error_rate", "accuracy", "nll")
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """``[tasks]`` error rate, accuracy and negative log-likelihood."""
+        wrong = (outputs.argmax(-1) != y).to(outputs.dtype)
+        return {"error_rate": weighted_mean(wrong, w), **super().rows(outputs, y, w)}
+
+
+class Answers:
+    """Right or wrong, one logit: binary cross-entropy; reports AUC pooled over all answers."""
+
+    headline = "auc"
+    higher_is_better = True
+    metric_names = ("auc", "accuracy", "nll", "brier")
+    row_names = ("probability", "answer", "weight")
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Binary cross-entropy of logits ``[..., rows, 1]`` against ``[..., rows]``, per row."""
+        return F.binary_cross_entropy_with_logits(
+            outputs.squeeze(-1), y.to(outputs.dtype), reduction="none"
+        )
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """``[..., rows, 1]`` probability of a right answer."""
+        return outputs.sigmoid()
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """``[tasks, query]`` each: what a pooled AUC needs."""
+        probability = outputs.squeeze(-1).sigmoid()
+        weight = torch.ones_like(probability) if w is None else w
+        return {"probability": probability, "answer": y.to(probability.dtype), "weight": weight}
+
+    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Per episode: AUC placement value, accuracy, mean log-loss and Brier score."""
+        p = rows["probability"].astype(float)
+        y, w = rows["answer"] > 0.5, rows["weight"] > 0
+        likelihood = np.where(y, p, 1 - p).clip(1e-12, 1)
+        count = w.sum(1).clip(1)
+        return {
+            "auc": auc_placements(p, y, w),
+            "accuracy": (((p > 0.5) == y) * w).sum(1) / count,
+            "nll": (-np.log(likelihood) * w).sum(1) / count,
+            "brier": ((p - y) ** 2 * w).sum(1) / count,
+        }
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Calibration error: mean distance of probability and frequency, 15 bins of equal width."""
+        used = rows["weight"] > 0
+        p, y = (torch.from_numpy(rows[n][used]) for n in ("probability", "answer"))
+        error = binary_calibration_error(p.float(), y.long(), n_bins=15, norm="l1")
+        return {"calibration_error": float(error)}
+
+
+class Regression:
+    """A real number: squared error; reports its mean."""
+
+    headline = "mse"
+    higher_is_better = False
+    metric_names = ("mse",)
+    row_names = ("mse",)
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Squared error of ``[..., rows, outputs]``, mean over outputs, per row."""
+        return (outputs - y).square().mean(-1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The prediction itself."""
+        return outputs
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """``[tasks]`` mean squared error."""
+        return {"mse": weighted_mean(self.loss(outputs, y), w)}
+
+    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Mean squared error of each episode."""
+        return rows
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+
+OBJECTIVES = {
+    "classification": Classification(),
+    "classification_errors": ClassificationErrors(),
+    "answers": Answers(),
+    "regression": Regression(),
+}

@@ -1,0 +1,203 @@
+"""``maml-bench select``: compares policies on the test students of a trained learner."""
+
+import json
+from collections.abc import Sequence
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.base.errors import BenchError
+from bench.base.paths import write_text
+from bench.data.students.episodes import StudentEpisodes
+from bench.results import plots, records, tables
+from bench.tasks.statistics import Interval
+from bench.tutor import checkpoints, selection
+
+STYLES = {"random": ("#7F7F7F", "v", ":"), "fisher": ("#D55E00", "s", "--")}
+STYLES["bayes"] = ("#0072B2", "o", "-")
+TITLES = {"auc": "AUC", "accuracy": "Accuracy"}
+SCHEMA = 1
+
+
+def select(
+    paths: Sequence[Path],
+    policies: Sequence[str],
+    counts: Sequence[int],
+    students: int | None,
+    seed: int,
+    out: Path,
+    data_root: Path | None,
+    console: Console,
+) -> None:
+    """Runs the policies, prints a table, and writes ``out/selection/<name>.json`` and ``.png``.
+
+    Args:
+        paths: a checkpoint of a suite run, or several that make an ensemble.
+        policies: keys of :data:`bench.tutor.selection.POLICIES`.
+        counts: after how many questions to predict.
+        students: how many test students, at most.
+        seed: of the division of questions and of the random policy.
+        out: the results folder.
+        data_root: folder of prepared data.
+        console: where to print.
+
+    Raises:
+        BenchError: if a checkpoint, or a policy for it, is not to be had.
+    """
+    if min(counts) < 1:
+        raise BenchError(f"--questions {min(counts)}: give at least 1")
+    if students is not None and students < 2:
+        raise BenchError(f"--students {students}: give at least 2")
+    learners, data, experiments = checkpoints.load(paths, data_root)
+    if not isinstance(data, StudentEpisodes):
+        raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
+    selection.check(policies, learners)
+    counts = sorted(set(counts))
+    division = selection.divide(data, counts[-1], students, seed)
+    left_out = f", {division.left_out} with too few left out" if division.left_out else ""
+    console.print(f"{len(division.students)} test students{left_out}")
+    asked = {}
+    for policy in dict.fromkeys(policies):
+        with console.status(f"asking by {policy}"):
+            asked[policy] = selection.ask(learners, data, division, policy, counts, seed)
+    keys = [e["key"] for e in experiments]
+    record = {
+        "schema": SCHEMA,
+        "dataset": experiments[0]["dataset"],
+        "synthetic": data.synthetic,
+        "algorithms": sorted({e["algorithm"] for e in experiments}),
+        "checkpoints": keys,
+        "students": len(division.students),
+        "left_out": division.left_out,
+        "seed": seed,
+        "questions": counts,
+        "policies": _figures(asked, data, division),
+        "provenance": records.provenance(data=data.checksum),
+    }
+    stem = keys[0] + (f"-and-{len(keys) - 1}-more" if keys[1:] else "")
+    path = Path(out) / "selection" / f"{stem}.json"
+    write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    plots.save(draw(record), path.with_suffix(".png"))
+    print_table(record, console)
+    for written in (path, path.with_suffix(".png")):
+        console.print(f"wrote {written}", highlight=False)
+
+
+def _figures(
+    asked: dict[str, selection.Asked], data: StudentEpisodes, division: selection.Division
+) -> dict[str, dict[str, Any]]:
+    item = data.sequences("test", division.students).item[:, : division.meta.shape[1]]
+    items = len(np.unique(item[division.selectable]))
+    random = asked.get("random")
+    return {
+        name: {
+            **_plain(selection.curves(one, random if one is not random else None)),
+            "exposure": selection.exposure(np.take_along_axis(item, one.order, 1), items),
+        }
+        for name, one in asked.items()
+    }
+
+
+def _plain(value):
+    """Intervals in words, as in records of runs: what is not a number is None."""
+    if isinstance(value, Interval):
+        return {n: v if isfinite(v) else None for n, v in zip(("mean", "ci95"), value)}
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value]
+
+
+def _interval(figure: dict[str, float | None]) -> Interval:
+    return Interval(*(nan if v is None else v for v in (figure["mean"], figure["ci95"])))
+
+
+# Table and figure -------------------------------------------------------------------------------
+
+
+def print_table(record: dict[str, Any], console: Console) -> None:
+    """Prints both metrics after each number of questions, and how evenly items are used."""
+    made_up = " (synthetic)" if record["synthetic"] else ""
+    for metric, title in TITLES.items():
+        console.print(Text(f"{record['dataset']}{made_up}, {_who(record)}: {title}", style="bold"))
+        grid = Table(box=None, pad_edge=False)
+        grid.add_column("selection")
+        for n in record["questions"]:
+            grid.add_column(f"{n} question{'s' * (n > 1)}", justify="right")
+        for name, found in record["policies"].items():
+            grid.add_row(
+                name, *(tables.figure(metric, *_interval(p["value"])) for p in found[metric])
+            )
+            ahead = [p.get("ahead") for p in found[metric]]
+            if all(ahead):
+                words = [tables.figure(metric, *_interval(a), sign=True) for a in ahead]
+                grid.add_row("  ahead of random", *words, style="dim")
+        console.print(grid, "")
+    grid = Table(box=None, pad_edge=False)
+    for heading in ("selection", "most used item", "chi-square", "overlap"):
+        grid.add_column(heading, justify="left" if heading == "selection" else "right")
+    for name, found in record["policies"].items():
+        used = found["exposure"]
+        most, overlap = (f"{100 * used[n]:.0f} %" for n in ("max", "overlap"))
+        grid.add_row(name, most, f"{used['chi_square']:.2f}", overlap)
+    console.print(grid)
+    console.print(
+        Text(
+            "On 20 % of each student's questions, which are never asked. ± is a 95 % interval over "
+            "students; ahead of random is paired by student. Most used item: share of students it "
+            "is asked of; chi-square: unevenness of these shares, 0 if even; overlap: share of "
+            "questions that two students have in common.",
+            style="dim",
+        )
+    )
+
+
+def draw(record: dict[str, Any]) -> Figure:
+    """Both metrics against the number of questions asked, one line a policy."""
+    figure = Figure(figsize=(6.8, 3.5), layout="constrained")
+    made_up = " (synthetic)" if record["synthetic"] else ""
+    figure.suptitle(
+        f"Questions asked one after the other\n{record['dataset']}{made_up}, {_who(record)}",
+        fontsize=10,
+    )
+    for axes, (metric, title) in zip(figure.subplots(1, 2), TITLES.items()):
+        for i, (name, found) in enumerate(record["policies"].items()):
+            color, marker, line = STYLES[name]
+            mean, half = np.array([_interval(p["value"]) for p in found[metric]]).T
+            axes.errorbar(
+                np.array(record["questions"]) * 1.03**i,  # side by side, so that all can be seen
+                mean,
+                half,
+                color=color,
+                marker=marker,
+                linestyle=line,
+                label=name,
+                markersize=4.5,
+                capsize=2,
+                elinewidth=0.8,
+            )
+        axes.set_xscale("log")
+        axes.set_xticks(record["questions"], map(str, record["questions"]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("questions asked", fontsize=8)
+        axes.set_ylabel(f"{title}, higher is better", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        if metric == "accuracy":
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def _who(record: dict[str, Any]) -> str:
+    names = ", ".join(record["algorithms"])
+    count = len(record["checkpoints"])
+    return names if count == 1 else f"{count} checkpoints of {names}"

@@ -1,0 +1,99 @@
+import subprocess
+import sys
+
+import pytest
+
+from bench.cli import main as cli
+
+
+def test_help_and_a_mistake_are_answered_without_loading_torch():
+    code = (
+        "import sys; from bench import cli\n"
+        "assert cli.main(['run', 'quikc']) == 2\n"
+        "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "unknown suite 'quikc': did you mean quick?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["run", "nothing-like-it"], "unknown suite"),
+        (["run", "quick", "--algorithms", "mamml"], "did you mean maml"),
+        (["run", "quick", "--datasets", "glyph"], "did you mean glyphs"),
+        (["run", "quick", "--set", "inner_lr"], "write NAME=VALUE"),
+        (["run", "quick", "--set", "inner_lrr=1"], "did you mean inner_lr"),
+        (["prepare", "omniglott"], "did you mean omniglot"),
+        (["table", "--out", "{tmp}/none"], "no records"),
+        (["run", "quick", "--out", "{tmp}/file/x", "--datasets", "sinusoid"], "cannot write to"),
+        (
+            ["run", "quick", "--datasets", "glyphs", "--ways", "5000", "--out", "{tmp}/a"],
+            "ways=5000",
+        ),
+        (
+            ["run", "quick", "--datasets", "glyphs", "--shots", "90", "--out", "{tmp}/a"],
+            "shots=90 + queries=5",
+        ),
+        (["run", "omniglot-small", "--data-root", "{tmp}", "--out", "{tmp}/a"], "prepare omniglot"),
+    ],
+)
+def test_a_mistake_is_one_clear_message_and_exit_code_2(argv, message, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert cli.main([a.replace("{tmp}", str(tmp_path)) for a in argv]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("maml-bench: ")
+    assert "Traceback" not in error
+
+
+def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, monkeypatch):
+    """The folder is a Path on the command line, and a checkpoint must be readable with it."""
+    import numpy as np
+
+    from bench.data.images.episodes import ImageClasses
+    from bench.data.omniglot import OmniglotDataModule
+
+    names = [f"character{i}" for i in range(6)]
+    images = np.random.default_rng(0).integers(0, 255, (6, 8, 28, 28, 1), np.uint8)
+    monkeypatch.setattr(
+        OmniglotDataModule, "load", lambda self, split: ImageClasses.pack(images, names)
+    )
+    monkeypatch.setattr(OmniglotDataModule, "checksum", "of no file")
+    monkeypatch.setattr("bench.running.probe.measure", lambda spec: None)
+    flags = ["--algorithms", "fomaml", "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]
+    few = ["iterations=2", "validations=1", "val_episodes=2", "test_episodes=2"]
+    assert cli.main(["run", "omniglot-small", *flags, "--accelerator", "cpu", "--set", *few]) == 0
+    assert "MAML, first order" in capsys.readouterr().out
+
+
+def test_hardware_that_is_not_there_is_said(tmp_path, capsys):
+    flags = ["--datasets", "sinusoid", "--out", str(tmp_path), "--accelerator", "gppu"]
+    assert cli.main(["run", "quick", *flags]) == 2
+    assert "accelerator='gppu'" in capsys.readouterr().err
+
+
+def test_wrong_flags_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run", "quick", "--seed", "one"])
+    assert stop.value.code == 2
+
+
+def test_list_shows_everything_with_one_line_each(capsys):
+    assert cli.main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("maml", "fomaml", "omniglot", "irt", "conv4", "mlp", "quick"):
+        assert any(line.strip().startswith(name) for line in text.splitlines()), name
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys):
+    assert cli.main(["run", "quick", "--dry-run", "--out", str(tmp_path / "out")]) == 0
+    assert "to do" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_version():
+    done = subprocess.run([sys.executable, "-m", "bench", "--version"], capture_output=True)
+    assert done.returncode == 0

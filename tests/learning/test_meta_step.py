@@ -1,0 +1,291 @@
+"""Every engine gives the meta-gradient of the plain loop, for every model and algorithm."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from bench.algorithms.bilevel_irt import BilevelIRT
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.learning import meta_step
+from bench.learning.meta_step import parts
+from bench.learning.student_learner import StudentLearner
+from bench.tasks.episode import Episode, TaskSpec
+
+TASKS = 5
+SPECS = {
+    "images": TaskSpec("classification", (2, 16, 16), 3),
+    "vectors": TaskSpec("regression", (4,), 2),
+    "items": TaskSpec("answers", (4,), 1, items=7, skills=2),
+}
+MODELS = {
+    "conv4": ("images", "conv4", {"filters": 3}),
+    "conv4-pool": ("images", "conv4", {"filters": 3, "downsample": "max_pool"}),
+    "mlp-images": ("images", "mlp", {"hidden": [6]}),
+    "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
+    "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
+    "irt": ("items", "irt", {"dimensions": 3, "growth": True}),
+    "students": ("items", None, None),  # of methods with a network of their own
+}
+
+
+pytestmark = pytest.mark.usefixtures("double")
+
+
+def draw(kind):
+    spec, made = SPECS[kind], torch.Generator().manual_seed(3)
+
+    def x(rows):
+        if spec.items:
+            item = torch.randint(spec.items, (TASKS, rows), generator=made)
+            position = torch.rand(TASKS, rows, generator=made).argsort(1)
+            skills = torch.randint(2, (TASKS, rows, spec.skills), generator=made)
+            return torch.cat([item[..., None], position[..., None], skills], -1).double()
+        return torch.randn(TASKS, rows, *spec.input_shape, generator=made)
+
+    def y(rows):
+        if spec.kind == "regression":
+            return torch.randn(TASKS, rows, spec.outputs, generator=made)
+        top = spec.outputs if spec.kind == "classification" else 2
+        return torch.randint(top, (TASKS, rows), generator=made)
+
+    return Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+
+
+def learner(name, algorithm="maml", **options):
+    kind, model, model_options = MODELS[name]
+    own = registry.arguments("algorithms", algorithm, {})
+    options = {k: v for k, v in options.items() if k in own}
+    if "inner_steps" in own:
+        options.setdefault("inner_steps", 2)
+    made = registry.create(
+        "algorithms", algorithm, spec=SPECS[kind], model=model, model_options=model_options,
+        **options,
+    )  # fmt: skip
+    made.configure_model()
+    made.double()
+    with torch.no_grad():  # so that batch norm's weight and bias are seen to adapt
+        noise = torch.Generator().manual_seed(1)
+        for p in made.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=noise)
+    return made
+
+
+def gradient(learner, episode):
+    loss = learner.meta_step(episode)
+    loss.backward()
+    flat = [
+        (torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in learner.parameters()
+    ]
+    return torch.cat([loss.detach()[None], *flat])
+
+
+def check(name, algorithm, options, tolerance=1e-10):
+    episode = draw(MODELS[name][0])
+    plain = gradient(learner(name, algorithm, **options, engine="loop"), episode)
+    for engine, recompute, part in (
+        ("batched", False, 2**40),
+        ("batched", True, 2**40),
+        ("batched", False, 1),
+        ("auto", False, 2**40),
+        ("recorded", False, 2**40),
+    ):
+        meta_step.PART_BYTES = part
+        made = learner(name, algorithm, **options, engine=engine, recompute=recompute)
+        found = gradient(made, episode)
+        assert (found - plain).norm() <= tolerance * plain.norm(), (engine, recompute, part)
+
+
+@pytest.fixture(autouse=True)
+def _parts(monkeypatch):
+    monkeypatch.setattr(meta_step, "PART_BYTES", meta_step.PART_BYTES)
+
+
+@pytest.mark.parametrize("batch_norm", ["transductive", "support"])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", [name for name, (_, model, _) in MODELS.items() if model])
+def test_every_model(name, order, batch_norm):
+    check(name, "maml", {"order": order, "batch_norm": batch_norm})
+
+
+@pytest.mark.parametrize("algorithm", sorted(registry.names("algorithms")))
+def test_every_algorithm(algorithm):
+    cls = registry.load("algorithms", algorithm)
+    if issubclass(cls, StudentLearner):
+        check("students", algorithm, {})
+        return
+    for name in ("irt",) if issubclass(cls, BilevelIRT) else ("conv4", "mlp-vectors", "irt"):
+        check(name, algorithm, {})
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_inner_loss_summed(order):
+    for name in ("mlp-vectors", "irt"):
+        check(name, "maml", {"order": order, "inner_loss": "sum"})
+
+
+def test_models_and_algorithms_are_all_covered():
+    assert {m for _, m, _ in MODELS.values() if m} == set(registry.names("models"))
+
+
+compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
+)
+
+
+@compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", ["mlp-items", "mlp-vectors", "irt"])
+def test_compiled(name, order):
+    episode = draw(MODELS[name][0])
+    made = learner(name, order=order, engine="compiled")
+    plain = gradient(learner(name, order=order, engine="loop"), episode)
+    assert (gradient(made, episode) - plain).norm() <= 1e-10 * plain.norm()
+    with torch.no_grad():  # what was compiled sees the parameters as they are now
+        moved = learner(name, order=order, engine="loop")
+        for p, q in zip(made.parameters(), moved.parameters()):
+            p.grad = None
+            p *= 1.5
+            q *= 1.5
+    plain = gradient(moved, episode)
+    assert (gradient(made, episode) - plain).norm() <= 1e-10 * plain.norm()
+
+
+@compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["bkt", "dkt", "skill_running_mean", "two_pl"])
+def test_compiled_students(algorithm):
+    episode = draw("items")
+    made, plain = (learner("students", algorithm, engine=e) for e in ("compiled", "loop"))
+    wanted = gradient(plain, episode)
+    assert (gradient(made, episode) - wanted).norm() <= 1e-10 * wanted.norm()
+
+
+@compiler
+@pytest.mark.slow
+def test_compiled_images():
+    episode = draw("images")
+    net = nn.Sequential(
+        nn.Conv2d(2, 2, 3, stride=4),
+        nn.BatchNorm2d(2, track_running_stats=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, 3),
+    )
+
+    def made(engine):
+        return registry.create("algorithms", "maml", spec=SPECS["images"], model=net, engine=engine)
+
+    found = []
+    for engine in ("loop", "compiled"):
+        one = made(engine)
+        one.configure_model()
+        one.zero_grad()
+        found.append(gradient(one.double(), episode))
+    assert (found[1] - found[0]).norm() <= 1e-10 * found[0].norm()
+
+
+def test_without_a_compiler(monkeypatch):
+    from torch._inductor import cpp_builder
+
+    def none():
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
+    with pytest.raises(BenchError, match="needs a C\\+\\+ compiler"):
+        learner("mlp-vectors", engine="compiled").meta_step(draw("vectors"))
+
+
+def test_a_step_that_cannot_be_recorded():
+    class Deciding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(x) * float(x.sum())
+
+    made = registry.create(
+        "algorithms", "maml", spec=SPECS["vectors"], model=Deciding(), engine="compiled"
+    )
+    made.configure_model()
+    with pytest.raises(BenchError, match="cannot be recorded"):
+        made.double().meta_step(draw("vectors"))
+
+
+def test_parts_are_even_and_keep_their_numbers():
+    episode = draw("vectors")
+    found = parts(episode, 2)
+    assert [len(p.query_y) for p in found] == [2, 2, 1]
+    assert torch.cat([p.index for p in found]).tolist() == list(range(TASKS))
+    assert found[0].support_w is None
+
+
+def test_unknown_engine():
+    with pytest.raises(BenchError, match="batched"):
+        registry.create("algorithms", "maml", engine="bached")
+
+
+def test_auto_chooses_by_network_and_length():
+    for name, iterations, chosen in (
+        ("mlp-vectors", 100, "batched"),
+        ("mlp-vectors", 5_000, "recorded"),
+        ("mlp-vectors", 10**6, "compiled"),
+        ("conv4", 10**6, "recorded"),
+    ):
+        made = learner(name)
+        made.meta_step.iterations = iterations
+        assert made.meta_step.engine_for(draw(MODELS[name][0])) == chosen, (name, iterations)
+    meta_step.PART_BYTES = 1
+    assert made.meta_step.engine_for(draw("images")) == "batched"
+
+
+def test_auto_records_nothing_foreign():
+    class Own(nn.Linear):
+        """May count its calls, which a recording would not."""
+
+    made = registry.create("algorithms", "maml", spec=SPECS["vectors"], model=Own(4, 2))
+    made.configure_model()
+    made.meta_step.iterations = 10**6
+    assert made.meta_step.engine_for(draw("vectors")) == "batched"
+
+
+@pytest.mark.parametrize(("part", "recompute"), [(2**40, False), (2**40, True), (1, False)])
+def test_a_recording_follows_the_parameters_and_the_shape(part, recompute):
+    meta_step.PART_BYTES = part
+    episode = draw("vectors")
+    made = learner("mlp-vectors", engine="recorded", recompute=recompute)
+    plain = learner("mlp-vectors", engine="loop")
+    for batch in (episode, Episode(*(v if v is None else v[:3] for v in episode)), episode):
+        expected = gradient(plain, batch)
+        assert (gradient(made, batch) - expected).norm() <= 1e-10 * expected.norm()
+        for one in (made, plain):
+            one.zero_grad()
+            with torch.no_grad():
+                for p in one.parameters():
+                    p *= 1.5
+
+
+def test_auto_records_few_shapes(monkeypatch):
+    monkeypatch.setattr(meta_step, "SHAPES", 0)
+    monkeypatch.setattr(meta_step, "recorded", None)
+    made = learner("mlp-vectors")
+    made.meta_step.iterations = 5_000
+    plain = gradient(learner("mlp-vectors", engine="loop"), draw("vectors"))
+    assert (gradient(made, draw("vectors")) - plain).norm() <= 1e-10 * plain.norm()
+
+
+def test_auto_goes_on_where_compiling_fails(monkeypatch):
+    def fails(*arguments):
+        raise BenchError("no compiler today")
+
+    monkeypatch.setattr(meta_step, "recorded", fails)
+    made = learner("mlp-vectors")
+    made.meta_step.iterations = 10**6
+    with pytest.warns(UserWarning, match="no compiler today"):
+        found = gradient(made, draw("vectors"))
+    plain = gradient(learner("mlp-vectors", engine="loop"), draw("vectors"))
+    assert (found - plain).norm() <= 1e-10 * plain.norm()

@@ -1,0 +1,295 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bench.base.errors import BenchError
+from bench.results import tables
+from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
+
+
+def run(algorithm, values, seed=0, metric="accuracy", dataset="glyphs", index=None, **learner):
+    """The record of a run with these per-episode values."""
+    ways = 5 if metric == "accuracy" else None
+    mean = float(np.mean(np.array(values, float)))
+    steps = [mean] if algorithm == "item_mean" else [0.2, mean]
+    return {
+        "schema": 1,
+        "experiment": {
+            "suite": "quick",
+            "dataset": dataset,
+            "algorithm": algorithm,
+            "ways": ways,
+            "shots": 1 if ways else 10,
+            "queries": 15,
+            "seed": seed,
+            "iterations": 1000,
+            "data": {"seed": seed},
+            "learner": {"batch_norm": "support", "seed": seed, **learner},
+            "key": f"{dataset}-{algorithm}-s{seed}-{len(str(learner))}",
+        },
+        "synthetic": dataset != "omniglot",
+        "chosen": "by hand",
+        "metrics": {
+            "headline": metric,
+            "higher_is_better": metric != "mse",
+            metric: {"mean": mean, "ci95": 0.1, "per_step": steps},
+        },
+        "evaluation": {
+            "episodes": len(values),
+            "split": "test",
+            "index": list(range(len(values))) if index is None else index,
+            "per_episode": {metric: list(values)},
+        },
+        "training": {
+            "iterations": 1000,
+            "seconds": 1.0,
+            "best_iteration": 900,
+            "validation": [[500, 0.4], [1000, 0.5]],
+        },
+        "cost": {
+            "ms_per_iteration": 10.0,
+            "ms_low": 9.0,
+            "ms_high": 12.0,
+            "peak_memory_mib": 5.5,
+            "parameters": 100,
+        },
+        "provenance": {"bench": "0.1.0"},
+    }
+
+
+SECOND, FIRST = [0.9, 0.7, 0.8, 0.6], [0.8, 0.6, 0.7, 0.6]
+
+
+def test_the_two_orders_are_paired_by_episode_number():
+    turned = run("fomaml", FIRST[::-1], index=[3, 2, 1, 0])
+    table = tables.summary([turned, run("maml", SECOND)])
+    row = table.iloc[0]
+    assert row["label"] == "MAML, second order"
+    assert row["mean"] == pytest.approx(0.75)
+    assert row["half_width"] == pytest.approx(1.96 * np.std(SECOND, ddof=1) / 2)
+    assert row["difference"] == pytest.approx(0.075)  # .1 .1 .1 0
+    assert row["difference_half_width"] == pytest.approx(1.96 * 0.05 / 2)
+    assert row["verdict"] == SECOND_AHEAD
+    assert row["batch_norm"] == "support"
+    assert table["verdict"][1] == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "second", "first", "verdict"),
+    [
+        ("accuracy", FIRST, SECOND, FIRST_AHEAD),
+        ("mse", FIRST, SECOND, SECOND_AHEAD),
+        ("mse", SECOND, FIRST, FIRST_AHEAD),
+        ("auc", SECOND, SECOND[::-1], NO_DIFFERENCE),
+        ("auc", SECOND, SECOND, NO_DIFFERENCE),
+    ],
+)
+def test_the_verdict_follows_the_interval_and_what_is_better(metric, second, first, verdict):
+    table = tables.summary([run("maml", second, 0, metric), run("fomaml", first, 0, metric)])
+    assert table["verdict"][0] == verdict
+
+
+def test_different_episodes_are_never_paired():
+    other = run("fomaml", FIRST, index=[0, 1, 2, 9])
+    with pytest.raises(BenchError, match=r"glyphs-maml.*glyphs-fomaml.*different episodes"):
+        tables.summary([run("maml", SECOND), other])
+
+
+def test_two_seeds_are_averaged_by_episode():
+    table = tables.summary([run("maml", SECOND, 0), run("maml", FIRST, 1)])
+    average = np.mean([SECOND, FIRST], 0)
+    assert len(table) == 1
+    assert table["interval_over"][0] == "episodes"
+    assert table["mean"][0] == pytest.approx(average.mean())
+    assert table["half_width"][0] == pytest.approx(1.96 * average.std(ddof=1) / 2)
+
+
+def test_three_seeds_give_an_interval_over_seeds():
+    shifts = (0, 0.1, 0.3)
+    second = [run("maml", [v + s for v in SECOND], i) for i, s in enumerate(shifts)]
+    first = [run("fomaml", FIRST, i) for i in range(3)]
+    table = tables.summary(second + first)
+    half = 4.30265273 * np.std(shifts, ddof=1) / 3**0.5
+    assert table["interval_over"].tolist() == ["runs", "runs"]
+    assert table["half_width"][0] == pytest.approx(half)
+    assert table["difference"][0] == pytest.approx(0.075 + np.mean(shifts))
+    assert table["difference_half_width"][0] == pytest.approx(half)
+    assert table["verdict"][0] == NO_DIFFERENCE
+    assert "over runs: seeds, folds or versions (Student t)" in tables.to_markdown(second + first)
+    # a seed that only one of them has is no pair
+    table = tables.summary(second + first[:1])
+    assert table["difference_runs"][0] == 1
+    assert table["difference"][0] == pytest.approx(0.075)
+
+
+def test_orders_of_another_length_are_not_paired():
+    """Where the run of first order that belongs to one of second order has failed."""
+    runs = [run("maml", SECOND), run("maml", SECOND), run("fomaml", FIRST)]
+    for record, iterations in zip(runs, (30, 40, 40)):
+        record["experiment"] |= {"iterations": iterations, "key": f"{iterations}"}
+    short, long, _ = tables.summary(runs).itertuples()
+    assert (short.variant, long.variant) == ("iterations=30", "iterations=40")
+    assert np.isnan(short.difference)
+    assert long.difference == pytest.approx(0.075)
+
+
+def test_variants_of_an_algorithm_are_rows_of_their_own():
+    records = [run(a, SECOND, inner_steps=s) for a in ("maml", "fomaml") for s in (10, 5)]
+    table = tables.summary(records)
+    assert table["variant"].tolist() == ["inner_steps=5", "inner_steps=10"] * 2
+    assert table["label"][0] == "MAML, second order (inner_steps=5)"
+    assert table["difference_runs"].tolist() == [1, 1, 0, 0]
+    # two settings that were tuned apart are no variants: one each
+    records = [run("maml", SECOND, inner_lr=1.0), run("fomaml", FIRST, inner_lr=0.5)]
+    assert tables.summary(records)["difference_runs"].tolist() == [1, 0]
+
+
+def test_one_experiment_twice_is_refused():
+    twice = [run("maml", SECOND), run("maml", SECOND)]
+    twice[1]["experiment"]["key"] += "-again"
+    with pytest.raises(BenchError, match=r"s0-2.json and .*-again.json are two runs"):
+        tables.summary(twice)
+    with pytest.raises(BenchError, match="no finished runs"):
+        tables.summary([])
+
+
+def test_rows_are_in_order_and_floors_come_last():
+    algorithms = ["random_init", "item_mean", "no_adaptation", "anil", "fomaml", "maml"]
+    records = [run(a, SECOND, 0, "auc", "student") for a in algorithms]
+    records += [run("maml", SECOND)]
+    assert [key[1::3] for key in cells(records)] == [("glyphs", "maml")] + [
+        ("student", a)
+        for a in ("maml", "fomaml", "anil", "no_adaptation", "item_mean", "random_init")
+    ]
+
+
+def test_a_diverged_run_and_a_missing_probe_are_said():
+    bad = run("maml", [None, 0.5, 0.5, 0.5])
+    bad["cost"] = None
+    text = tables.to_markdown([bad, run("fomaml", FIRST)])
+    assert "diverged" in text
+    assert NO_DIFFERENCE in text
+    assert tables.summary([bad])["ms_per_iteration"].isna().all()
+
+
+def test_markdown():
+    records = [
+        run("maml", SECOND),
+        run("fomaml", FIRST),
+        run("item_mean", FIRST, 0, "auc", "student"),
+    ]
+    lines = tables.to_markdown(records).splitlines()
+    cell = [[c.strip() for c in line.split("|")[1:-1]] for line in lines[:5]]
+    assert cell[2] == [
+        "glyphs (synthetic)",
+        "5-way 1-shot",
+        "MAML, second order",
+        "support",
+        "accuracy",
+        "75.0 ± 12.7 %",
+        "20.0 → 75.0 %",
+        "+7.5 ± 4.9 %",
+        "second order ahead",
+        "10.0",
+        "5.5",
+        "1",
+    ]
+    assert cell[4][1:8] == ["10-shot", "item mean", "-", "auc", ".675 ± .094", "-", "-"]
+    assert "Synthetic data" in lines[-1]
+    assert "synthetic" not in tables.to_markdown([run("maml", SECOND, dataset="omniglot")]).lower()
+
+
+def test_csv_is_numbers():
+    text = tables.to_csv([run("maml", SECOND), run("fomaml", FIRST)])
+    table = pd.read_csv(io.StringIO(text))
+    assert table["difference"][0] == pytest.approx(0.075)
+    assert table["peak_memory_mib"].dtype == float
+    assert "±" not in text
+
+
+def test_latex_is_ascii_and_escaped():
+    records = [run("maml", SECOND), run("fomaml", FIRST)]
+    records[0]["chosen"] = r"inner_lr: 100% \input{x} & ~ ^ # $"
+    text = tables.to_latex(records)
+    assert r"\toprule" in text
+    assert r"75.0 $\pm$ 12.7 \%" in text
+    assert r"inner\_lr: 100\% \textbackslash{}input\{x\} \& " in text
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_terminal_table_fits(width):
+    file = io.StringIO()
+    console = Console(file=file, width=width)
+    records = [run("maml", SECOND), run("fomaml", FIRST), run("no_adaptation", FIRST)]
+    tables.print_rich(records, console, out="results")
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for word in ("synthetic", "second order ahead", "75.0 ± 12.7 %", "Bold", "results/tables"):
+        assert word in text
+
+
+def test_markup_in_a_record_is_printed_as_it_is():
+    file = io.StringIO()
+    records = [run("maml", SECOND, model=m) for m in ("[red]a[/red]", "b")]
+    tables.print_rich(records, Console(file=file, width=200))
+    assert "[red]a[/red]" in " ".join(file.getvalue().split())
+
+
+def test_files(tmp_path):
+    paths = tables.write_all(tmp_path, [run("maml", SECOND)])
+    assert [p.name for p in paths] == ["quick.csv", "quick.md", "quick.tex"]
+    assert sorted((tmp_path / "tables").iterdir()) == sorted(paths)
+
+
+def test_the_readme_block_is_replaced(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- table: quick -->\nold\n<!-- /table -->\nb <!-- /table -->\n")
+    tables.refresh_readme(readme, "quick", "new\n")
+    tables.refresh_readme(readme, "quick", "new\n")
+    text = "a\n<!-- table: quick -->\nnew\n<!-- /table -->\nb <!-- /table -->\n"
+    assert readme.read_text() == text
+    with pytest.raises(BenchError, match=r"must hold the lines <!-- table: other -->"):
+        tables.refresh_readme(readme, "other", "new")
+
+
+def test_frame_is_one_row_a_record():
+    frame = tables.frame([run("maml", SECOND, inner_lr=0.3), run("fomaml", FIRST)])
+    assert frame["learner.inner_lr"][0] == 0.3
+    assert frame["accuracy"].tolist() == pytest.approx([0.75, 0.675])
+
+
+def student_run(algorithm, values, **options):
+    """A record tested at 1 and 5 answers shown, two students each."""
+    record = run(algorithm, [*values[0], *values[1]], 0, "auc", "irt", **options)
+    views, each = [], {"accuracy": 0.7, "nll": 0.5, "brier": 0.2, "calibration_error": 0.01}
+    for shots, part in zip((1, 5), values):
+        means = {"auc": float(np.mean(part))} | each
+        metrics = {n: {"mean": v, "ci95": None, "per_step": [v]} for n, v in means.items()}
+        views.append({"shots": shots, "episodes": 2, "metrics": metrics, "recovery": {}})
+    record["evaluation"]["views"] = views
+    return record
+
+
+def test_one_training_tested_at_several_numbers_of_answers_is_a_row_each():
+    records = [
+        student_run("bilevel_irt", ([0.7, 0.8], [0.8, 0.9])),
+        student_run("first_order_bilevel_irt", ([0.7, 0.8], [0.7, 0.81])),
+        student_run("bayes", ([0.8, 0.9], [0.9, 1.0])),
+        student_run("item_mean", ([0.6, 0.69], [0.6, 0.69])),
+    ]
+    table = tables.summary(records)
+    assert table["shots"].tolist() == [1, 1, 1, 1, 5, 5, 5, 5]
+    second = table[table["algorithm"] == "bilevel_irt"].set_index("shots")
+    assert second["mean"].tolist() == pytest.approx([0.75, 0.85])
+    assert second["difference"].tolist() == pytest.approx([0, 0.095])
+    assert second["share"].tolist() == pytest.approx([0.105 / 0.205, 0.205 / 0.305])
+    assert table[table["algorithm"].isin(["bayes", "item_mean"])]["share"].isna().all()
+    text = tables.to_markdown(records)
+    assert "n = 1" in text
+    assert "second − first: bilevel IRT" in text
+    assert "Calibration error" in text
+    assert "Calibration error" not in tables.to_markdown(records, brief=True)

@@ -1,0 +1,128 @@
+import dataclasses
+
+import pytest
+
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.results.summary import PAIRS
+from bench.running.suite import Study, Suite
+
+SUITE = Suite(
+    name="tiny",
+    description="for tests",
+    studies=(
+        Study(
+            dataset="sinusoid",
+            shots=(5, 10),
+            iterations=20,
+            learner={"outer_lr": 0.01, "inner_steps": 2},
+            algorithms={"maml": {"inner_lr": 0.1}, "no_adaptation": {"iterations": 5}},
+        ),
+    ),
+    seeds=(0, 1),
+)
+
+
+def test_the_grid_is_the_product_of_shots_algorithms_and_seeds():
+    experiments = SUITE.experiments()
+    assert len(experiments) == 2 * 2 * 2
+    assert len({e.key for e in experiments}) == 8
+
+
+def test_an_algorithm_gets_the_common_settings_that_it_takes_and_its_own():
+    maml, floor = SUITE.experiments(shots=[5], seeds=[0])
+    assert maml.learner == {"outer_lr": 0.01, "inner_steps": 2, "inner_lr": 0.1}
+    assert floor.learner == {"outer_lr": 0.01}
+    assert (maml.iterations, floor.iterations) == (20, 5)
+
+
+def test_nothing_is_trained_for_an_algorithm_that_does_not_train():
+    (experiment,) = SUITE.experiments(["random_init"], shots=[5], seeds=[0])
+    assert experiment.iterations == 0
+
+
+def test_set_changes_all_or_one_algorithm():
+    settings = {"maml.inner_lr": 0.7, "queries": 3, "iterations": 9}
+    maml, fomaml = SUITE.experiments(["maml", "fomaml"], shots=[5], seeds=[0], settings=settings)
+    assert maml.learner["inner_lr"] == 0.7
+    assert "inner_lr" not in fomaml.learner
+    assert maml.data["queries"] == fomaml.data["queries"] == 3
+    assert maml.iterations == fomaml.iterations == 9
+    assert "set by the user" in maml.chosen
+
+
+def test_set_of_an_argument_that_nothing_has_is_an_error():
+    with pytest.raises(BenchError, match="--set inner_lrr.*did you mean inner_lr"):
+        SUITE.experiments(settings={"inner_lrr": 1})
+
+
+def test_what_has_a_flag_of_its_own_is_not_set():
+    with pytest.raises(BenchError, match="--set seed: use --seeds"):
+        SUITE.experiments(settings={"seed": 1})
+
+
+@pytest.mark.parametrize("setting", [{"iterations": "abc"}, {"validations": 0}])
+def test_a_length_that_makes_no_sense_is_an_error(setting):
+    with pytest.raises(BenchError, match="give a whole number of at least"):
+        SUITE.experiments(settings=setting)
+
+
+def test_algorithms_narrow_each_study_to_those_it_lists():
+    suite = registry.load("suites", "quick")
+    pairs = {(e.dataset, e.algorithm) for e in suite.experiments(["maml", "item-mean"])}
+    assert ("irt", "item_mean") in pairs
+    assert ("glyphs", "item_mean") not in pairs
+    assert ("glyphs", "maml") in pairs
+
+
+def test_a_name_with_a_hyphen_keeps_the_settings_of_the_suite():
+    (experiment,) = SUITE.experiments(["no-adaptation"], shots=[5], seeds=[0, 0])
+    assert experiment.algorithm == "no_adaptation"
+    assert experiment.iterations == 5
+
+
+def test_records_say_how_settings_were_chosen():
+    quick = registry.load("suites", "quick")
+    (swept,) = quick.experiments(["maml"], ["glyphs"])
+    assert "inner_lr: best of 4 on validation episodes" in swept.chosen
+    (by_hand,) = quick.experiments(["maml"], ["glyphs"], settings={"inner_lr": 1.0})
+    assert "best of" not in by_hand.chosen
+    assert "set by the user: inner_lr=1.0" in by_hand.chosen
+
+
+def test_unknown_data_set_and_algorithm_are_errors():
+    with pytest.raises(BenchError, match="did you mean sinusoid"):
+        SUITE.experiments(datasets=["sinusoids"])
+    with pytest.raises(BenchError, match="did you mean maml"):
+        SUITE.experiments(["mamml"])
+
+
+def test_the_key_depends_on_what_the_result_depends_on_and_on_nothing_else():
+    base = SUITE.experiments(["maml"], shots=[5], seeds=[0])[0]
+    keys = {base.key}
+    for change in (
+        {"iterations": 21},
+        {"seed": 1},
+        {"learner": {**base.learner, "order": 1}},
+        {"data": {**base.data, "queries": 7}},
+    ):
+        keys.add(dataclasses.replace(base, **change).key)
+    assert len(keys) == 5
+    same = dataclasses.replace(base, chosen="otherwise", data={**base.data, "num_workers": 2})
+    assert same.key == base.key
+    default = dataclasses.replace(base, learner={**base.learner, "order": 2})
+    assert default.key == base.key
+
+
+@pytest.mark.parametrize("name", registry.names("suites"))
+def test_every_suite_expands_and_compares_both_orders_with_a_rate_of_their_own(name):
+    suite = registry.load("suites", name)
+    experiments = suite.experiments()
+    assert suite.name == name
+    assert all(e.fields["key"] for e in experiments)
+    for study in suite.studies:
+        assert any({second, first} <= study.algorithms.keys() for second, first in PAIRS.items())
+        assert {"random_init", "item_mean"} & study.algorithms.keys()  # a floor
+        for name in {*PAIRS, *PAIRS.values()} & study.algorithms.keys():
+            rate = study.algorithms[name]["inner_lr"]
+            assert not study.sweep or rate in study.sweep["inner_lr"]  # else set by hand

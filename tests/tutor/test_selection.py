@@ -1,0 +1,266 @@
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from bench.algorithms.bilevel_irt import BilevelIRT
+from bench.algorithms.maml import MAML
+from bench.algorithms.rasch import Rasch
+from bench.base.errors import BenchError
+from bench.cli import main as cli
+from bench.data.irt import IRTDataModule
+from bench.results import records
+from bench.running.experiment import Experiment
+from bench.running.training import train
+from bench.tasks.episode import Episode
+from bench.tasks.statistics import Interval
+from bench.tutor import posterior, selection
+
+
+@pytest.fixture
+def data():
+    return IRTDataModule(items=80, shots=10, queries=50, test_episodes=300)
+
+
+@pytest.fixture
+def rasch(data):
+    return with_items(Rasch(spec=data.spec), data)
+
+
+def with_items(learner, data):
+    """The learner with the items' true parameters."""
+    learner.configure_model()
+    a, b, _ = (torch.from_numpy(v) for v in data.item_parameters)
+    with torch.no_grad():
+        own = learner.net.items.own.weight
+        own[:, -1] = -a * b
+        if isinstance(learner, BilevelIRT):
+            own[:, :-1] = a[:, None]
+    return learner
+
+
+def test_fisher_asks_the_question_whose_difficulty_is_nearest_to_the_ability():
+    data = IRTDataModule(model="1pl", items=80, shots=10, queries=50)
+    learner, b = with_items(Rasch(spec=data.spec), data), torch.from_numpy(data.difficulty)
+    x, y, _ = data.questions("test", np.arange(20))
+    episode = Episode(x[:, :8], y[:, :8], x[:, 8:], y[:, 8:])
+    chosen = selection.fisher([learner], episode).argmax(1)
+    difficulty = b[x[:, 8:, 0].long()]
+    nearest = (difficulty - learner.ability(episode)).abs().argmin(1)
+    assert torch.equal(chosen, nearest)
+    assert len(set(chosen.tolist())) > 1
+
+
+def test_fisher_in_several_dimensions_is_the_gain_in_log_determinant(data, double):
+    learner = BilevelIRT(model_options={"dimensions": 3}, spec=data.spec)
+    x, y, _ = data.questions("test", np.arange(2))
+    episode = Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:])
+    found = selection.fisher([learner], episode)
+    logits, slopes, covariance = posterior.gaussian(learner, episode)
+    p, a, precision = logits[0, 7].sigmoid(), slopes[0, 7], torch.linalg.inv(covariance[0])
+    more = precision + p * (1 - p) * torch.outer(a, a)
+    gain = (torch.logdet(more) - torch.logdet(precision)).exp() - 1
+    torch.testing.assert_close(found[0, 7], gain)
+
+
+def test_bayes_is_what_enumerating_states_and_answers_gives(monkeypatch, double):
+    # a student in one of three equally likely states; four questions, the last of them asked
+    state = torch.tensor([[0.1, 0.5, 0.9, 0.2], [0.6, 0.5, 0.3, 0.9], [0.8, 0.5, 0.2, 0.4]])
+    monkeypatch.setattr(posterior, "draws", lambda *_, **__: state[None])
+    may = torch.tensor([[1.0, 1, 1, 0]])
+    episode = Episode(*[torch.zeros(1, 4)] * 4, query_w=may)
+    found = selection.bayes([None], episode)[0]
+    for asked in range(3):
+        fall = 0.0
+        for other, answer in product(set(range(3)) - {asked}, (0, 1)):
+            likelihood = state[:, asked] if answer else 1 - state[:, asked]
+            weight = likelihood / likelihood.sum()
+            mean = (weight * state[:, other]).sum()
+            after = (weight * (state[:, other] - mean) ** 2).sum()
+            fall += likelihood.mean() * (state[:, other].var(correction=0) - after)
+        torch.testing.assert_close(found[asked], torch.as_tensor(fall))
+    assert found[1] == 0  # what every state answers alike tells nothing
+
+
+@pytest.mark.parametrize("policy", selection.POLICIES)
+def test_no_question_is_asked_twice_and_no_meta_question_ever(data, rasch, policy):
+    division = selection.divide(data, 48, most=30)
+    asked = selection.ask([rasch], data, division, policy, [48])
+    assert asked.order.shape == (30, 48)
+    assert np.take_along_axis(division.selectable, asked.order, 1).all()
+    assert all(len(set(row)) == 48 for row in asked.order.tolist())
+    assert (division.meta.sum(1) == 12).all()
+    assert not (division.meta & division.selectable).any()
+
+
+def test_asking_is_reproducible_and_does_not_depend_on_the_batch(double, data, rasch, monkeypatch):
+    division = selection.divide(data, 5, most=40)
+    for policy in selection.POLICIES:
+        first = selection.ask([rasch], data, division, policy, [1, 5])
+        monkeypatch.setattr(selection, "BATCH", 7)
+        again = selection.ask([rasch], data, division, policy, [1, 5])
+        np.testing.assert_array_equal(first.order, again.order)
+        np.testing.assert_allclose(first.values["auc"], again.values["auc"])
+        monkeypatch.setattr(selection, "BATCH", 256)
+    other = selection.divide(data, 5, most=40, seed=1)
+    assert (other.meta != division.meta).any()
+    moved = selection.ask([rasch], data, division, "random", [5], seed=1)
+    assert (moved.order != selection.ask([rasch], data, division, "random", [5]).order).any()
+
+
+def test_questions_that_score_alike_are_not_asked_in_the_order_of_time(data):
+    learner = Rasch(spec=data.spec)  # untrained: all items are the same
+    division = selection.divide(data, 3, most=30)
+    order = selection.ask([learner], data, division, "fisher", [3]).order
+    first = division.selectable.argmax(1)
+    assert (order[:, 0] == first).mean() < 0.2
+
+
+@pytest.mark.parametrize("policy", selection.POLICIES)
+def test_answers_that_are_not_revealed_change_nothing(data, rasch, policy, monkeypatch):
+    division = selection.divide(data, 3, most=20)
+    order = selection.ask([rasch], data, division, policy, [3]).order
+    questions = data.questions
+
+    def others(split, students):
+        x, y, there = questions(split, students)
+        revealed = torch.zeros(y.shape, dtype=torch.bool).scatter(1, torch.from_numpy(order), True)
+        return x, torch.where(revealed, y, 1 - y), there
+
+    monkeypatch.setattr(data, "questions", others)
+    again = selection.ask([rasch], data, division, policy, [3])
+    np.testing.assert_array_equal(order, again.order)
+
+
+@pytest.mark.parametrize("policy", ["fisher", "bayes"])
+def test_a_policy_beats_random_selection_after_5_questions(policy):
+    data = IRTDataModule(items=80, shots=10, queries=70, test_episodes=800)
+    options = {"inner_lr": 0.2, "inner_steps": 5, "model_options": {"dimensions": 1}}
+    learner = with_items(BilevelIRT(spec=data.spec, **options), data)
+    division = selection.divide(data, 5)
+    random = selection.ask([learner], data, division, "random", [5])
+    asked = selection.ask([learner], data, division, policy, [5])
+    ahead = selection.curves(asked, random)["auc"][0]["ahead"]
+    assert ahead.mean > 0
+    assert ahead.excludes_zero
+
+
+def test_an_ensemble_chooses_by_bayes_and_averages(data):
+    learners = [MAML(seed=s, spec=data.spec) for s in range(3)]
+    selection.check(["random", "bayes"], learners)
+    asked = selection.ask(learners, data, selection.divide(data, 2, most=9), "bayes", [2])
+    assert np.isfinite(asked.values["auc"]).all()
+    for wrong, message in (("fisher", "fisher needs"), ("beyes", "did you mean bayes")):
+        with pytest.raises(BenchError, match=message):
+            selection.check([wrong], learners)
+    with pytest.raises(BenchError, match="give several checkpoints"):
+        selection.check(["bayes"], learners[:1])
+
+
+def test_metrics_are_pooled_over_all_meta_questions():
+    generator = np.random.default_rng(0)
+    p, answers = generator.random((6, 9)), generator.random((6, 9)) > 0.5
+    meta = generator.random((6, 9)) > 0.4
+    values = selection._values(p, answers, meta)
+    assert values["accuracy"].mean() == pytest.approx(((p > 0.5) == answers)[meta].mean())
+
+
+def test_exposure_and_overlap_by_counting():
+    item = np.array([[0, 1], [0, 2], [0, 1], [3, 1]])
+    found = selection.exposure(item, items=6)
+    shares, mean = np.array([3, 3, 1, 1, 0, 0]) / 4, 1 / 3
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    common = [len(set(item[i]) & set(item[j])) / 2 for i, j in pairs]
+    assert found["max"] == 0.75
+    assert found["chi_square"] == pytest.approx(((shares - mean) ** 2 / mean).sum())
+    assert found["overlap"] == pytest.approx(np.mean(common))
+
+
+# The command ------------------------------------------------------------------------------------
+
+DATA = {"items": 30, "shots": 5, "queries": 20, "val_episodes": 10, "test_episodes": 40}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """A results folder with two runs on students and one on something else."""
+    out = tmp_path_factory.mktemp("results")
+    runs = [
+        Experiment("s", "irt", "bilevel_irt", 2, 1, data=DATA),
+        Experiment("s", "irt", "maml", 2, 1, data=DATA),
+        Experiment("s", "irt", "maml", 2, 1, seed=1, data=DATA),
+        Experiment("s", "irt", "maml", 2, 1, data=DATA | {"items": 31}),
+        Experiment("s", "sinusoid", "maml", 2, 1, data={"val_episodes": 2, "test_episodes": 2}),
+    ]
+    for name, run in zip(("bilevel", "maml", "maml1", "other", "sinusoid"), runs):
+        records.write(run.files(out).record, train(run, out, progress=False))
+        (out / name).symlink_to(out / "checkpoints" / run.key, target_is_directory=True)
+    return out
+
+
+def select(out, *names, more=()):
+    found = [str((out / name).resolve() / "best.ckpt") for name in names]
+    return cli.main(["select", "--checkpoint", *found, "--out", str(out / "new"), *more])
+
+
+def test_the_command_writes_record_and_figure_and_prints_a_table(out, capsys):
+    assert select(out, "bilevel", more=["--questions", "5", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "irt (synthetic), bilevel_irt: AUC" in text
+    assert "ahead of random" in text
+    (path,) = (out / "new" / "selection").glob("*bilevel*.json")
+    found = json.loads(path.read_text())
+    assert found["questions"] == [1, 5]
+    assert found["students"] == 40
+    assert list(found["policies"]) == ["random", "fisher", "bayes"]
+    assert len(found["policies"]["bayes"]["auc"]) == 2
+    assert found["policies"]["bayes"]["auc"][0]["ahead"].keys() == {"mean", "ci95"}
+    assert found["provenance"]["torch"]
+    assert path.with_suffix(".png").stat().st_size > 1000
+
+
+def test_an_auc_that_does_not_exist_is_null(monkeypatch, out):
+    nothing = Interval(float("nan"), float("nan"))
+    monkeypatch.setattr(selection, "interval", lambda values: nothing)
+    assert select(out, "bilevel", more=["--selection", "random", "--questions", "2"]) == 0
+    (path,) = (out / "new" / "selection").glob("*bilevel*.json")
+    figures = json.loads(path.read_text())["policies"]["random"]
+    assert figures["auc"] == [{"value": {"mean": None, "ci95": None}}]
+
+
+def test_the_command_takes_an_ensemble(out, capsys):
+    options = ["--selection", "bayes", "--questions", "2"]
+    assert select(out, "maml", "maml1", more=options) == 0
+    assert "2 checkpoints of maml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "message"),
+    [
+        (["maml"], [], "fisher needs the item parameters"),
+        (["maml"], ["--selection", "bayes"], "one MAML has no posterior: give several"),
+        (["bilevel"], ["--selection", "baies"], "did you mean bayes"),
+        (["bilevel"], ["--questions", "0"], "--questions 0: give at least 1"),
+        (["bilevel"], ["--questions", "21"], "no test student has 21 questions to ask"),
+        (["bilevel"], ["--students", "1"], "--students 1: give at least 2"),
+        (["maml", "other"], [], "were trained on different data"),
+        (["sinusoid"], [], "sinusoid has no questions to ask students"),
+        (["nowhere"], [], "nowhere/best.ckpt"),
+    ],
+)
+def test_a_mistake_is_one_message(out, names, more, message, capsys):
+    assert select(out, *names, more=more) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("maml-bench: ")
+    assert "Traceback" not in error
+
+
+def test_a_checkpoint_without_its_record_is_refused(out, tmp_path, capsys):
+    lonely = tmp_path / "checkpoints" / "x" / "best.ckpt"
+    lonely.parent.mkdir(parents=True)
+    lonely.write_bytes((out / "bilevel" / "best.ckpt").read_bytes())
+    assert cli.main(["select", "--checkpoint", str(lonely), "--out", str(tmp_path)]) == 2
+    assert "no record" in capsys.readouterr().err
