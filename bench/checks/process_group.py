@@ -102,4 +102,4 @@ def free_port() -> int:
 def _reason(error: Exception) -> str:
     """The last line of a traceback, or how the process ended."""
     said = str(error).strip().splitlines()[-1]
-    return re.sub(r"^bench\.\w+\.\w+: ", "", said)
+    return re.sub(r"^bench(\.\w+)+: ", "", said)

@@ -4,11 +4,7 @@ from bench.data.students.recorded import RecordedStudents
 
 
 class StudentDataModule(RecordedStudents):
-    """Students whose answers lie in a file, or in several: ``--set source=answers.csv``.
+    """Students whose answers lie in a file of yours, or in several: ``--set source=answers.csv``.
 
-    Args:
-        **kwargs: see :class:`bench.data.students.recorded.RecordedStudents`.
+    All arguments are those of :class:`bench.data.students.recorded.RecordedStudents`.
     """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)

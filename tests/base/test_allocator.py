@@ -9,7 +9,8 @@ from bench.base import allocator
 from bench.results import records
 
 SCRIPT = """
-from bench import allocator, records
+from bench.base import allocator
+from bench.results import records
 before = records.provenance()["allocator"]
 said = allocator.keep_memory()
 assert said == records.provenance()["allocator"] == allocator.in_use()

@@ -24,7 +24,7 @@ SIZES = {"tasks_per_batch": 8, "iterations_per_epoch": 6, "val_episodes": 4, "te
 @pytest.fixture
 def importable(monkeypatch):
     """Other processes can import this file."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def check(learner=MAML, data=SinusoidDataModule, devices=2, **options):

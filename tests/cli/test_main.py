@@ -8,7 +8,7 @@ from bench.cli import main as cli
 
 def test_help_and_a_mistake_are_answered_without_loading_torch():
     code = (
-        "import sys; from bench import cli\n"
+        "import sys; from bench.cli import main as cli\n"
         "assert cli.main(['run', 'quikc']) == 2\n"
         "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     )

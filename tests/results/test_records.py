@@ -8,6 +8,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.results import records
+from bench.results.run_files import RunFiles
 
 
 def record(**experiment):
@@ -67,7 +68,7 @@ def changed(field, value):
 
 
 def test_written_and_read_back(tmp_path):
-    path = records.path_of(tmp_path, record()["experiment"])
+    path = RunFiles.of(tmp_path, record()["experiment"]).record
     assert path == tmp_path / "runs/quick/glyphs-5way-1shot-maml-s0-1a2b3c4d.json"
     records.write(path, record())
     text = path.read_text()
@@ -146,7 +147,7 @@ def test_an_unwritable_folder_is_said(tmp_path):
     with pytest.raises(BenchError, match=r"cannot write .*choose another folder"):
         records.write(tmp_path / "file" / "a.json", record())
     with pytest.raises(BenchError, match="cannot be a file name"):
-        records.path_of(tmp_path, {"suite": "..", "key": "a"})
+        RunFiles.of(tmp_path, {"suite": "..", "key": "a"})
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

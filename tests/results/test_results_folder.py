@@ -8,7 +8,7 @@ import pytest
 from bench.base import registry
 from bench.results import records, tables
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 SUITES = sorted(p.stem for p in (RESULTS / "tables").glob("*.md") if p.stem != "speed")
 SWEEPS = sorted(p.stem for p in (RESULTS / "tuning").glob("*.csv"))

@@ -138,7 +138,7 @@ def test_what_has_filled_the_memory_is_freed_before_the_note_is_written(tmp_path
         freed.append(alive[0]() is None)
         write_text(*arguments)
 
-    monkeypatch.setattr(records, "write_text", note)
+    monkeypatch.setattr(paths, "write_text", note)
     try:
         fill()
     except RuntimeError as error:
@@ -193,7 +193,7 @@ def test_a_strange_note_is_named(tmp_path, change):
 HOLD = """
 import sys
 from pathlib import Path
-from bench import locks
+from bench.base import locks
 with locks.held(Path(sys.argv[1])) as owner:
     print(owner, flush=True)
     sys.stdin.read()

@@ -109,7 +109,7 @@ def test_a_process_that_may_not_have_more(tmp_path):
 import resource, sys
 import torch
 from lightning import Trainer
-from bench import cli
+from bench.cli import main as cli
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 180 * 2**20,) * 2)
 sys.exit(cli.main(sys.argv[1:]))

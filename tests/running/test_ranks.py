@@ -39,7 +39,7 @@ TASK = 8 * 10 + 6  # of the second device, in the middle of an epoch of 8 meta-b
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     """Other processes can import this file."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def work(rank, out, happens=None, devices=2):
@@ -84,7 +84,7 @@ def undisturbed(tmp_path_factory):
     """The folder of a grid done by two devices, and what each said."""
     out = tmp_path_factory.mktemp("two")
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1])
+        patch.syspath_prepend(Path(__file__).parents[2])
         return out, process_group.run(work, 2, 100, out)
 
 
@@ -337,10 +337,12 @@ if __name__ == "__main__":
     out = Path(sys.argv[1])
     out.mkdir(exist_ok=True)
     (out / os.environ.get("LOCAL_RANK", "0")).write_text(str(os.getpid()))
-    from bench import cli, probe, records, runner
-    from bench.commands import run
-    from bench.experiment import Experiment
-    from bench.machine import Machine
+    from bench.cli import main as cli
+    from bench.running import probe, grid as runner
+    from bench.results import records
+    from bench.cli.commands import run
+    from bench.running.experiment import Experiment
+    from bench.running.machine import Machine
     probe.measure = lambda build: dict.fromkeys(records.COST_FIELDS, 1.0)
     grid = [Experiment("tiny", "sinusoid", "maml", 3000, 4, data={"val_episodes": 21, "shots": 5})]
     machine = Machine("cpu", 2, checkpoint_every=0.05)

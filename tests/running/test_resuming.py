@@ -25,10 +25,12 @@ OFTEN = Machine(accelerator="cpu", checkpoint_every=0)
 GRIDS = """
 import os, sys
 from pathlib import Path
-from bench import cli, probe, records, resuming, runner, training
-from bench.commands import run
-from bench.experiment import Experiment
-from bench.machine import Machine
+from bench.cli import main as cli
+from bench.running import probe, resuming, grid as runner, training
+from bench.results import records
+from bench.cli.commands import run
+from bench.running.experiment import Experiment
+from bench.running.machine import Machine
 
 cost = dict.fromkeys(records.COST_FIELDS, 1.0)
 probe.measure = lambda build: cost

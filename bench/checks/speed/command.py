@@ -9,8 +9,9 @@ from statistics import median
 import numpy as np
 from rich.console import Console
 
-from bench.base import allocator, paths
+from bench.base import allocator
 from bench.base.errors import BenchError, nearest
+from bench.base.paths import write_text
 from bench.checks.speed import measure, report, scaling
 from bench.checks.speed.workloads import WORKLOADS, Workload
 from bench.results import records, tables
@@ -120,7 +121,7 @@ def finish(out: Path, readme: Path | None, console: Console) -> None:
     text = report.markdown(found)
     paths = [Path(out) / "figures" / "speed.png", Path(out) / "tables" / "speed.md"]
     report.plot(found, paths[0])
-    paths.write_text(paths[1], text + "\n")
+    write_text(paths[1], text + "\n")
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
     if readme:
@@ -141,7 +142,7 @@ def grow(one: Workload, what: str, rounds: int, out: Path, console: Console) -> 
         "provenance": records.provenance(),
     }
     paths = [Path(out) / "speed" / f"{name}.json", Path(out) / "figures" / f"speed-{name}.png"]
-    paths.write_text(paths[0], json.dumps(record, indent=1) + "\n")
+    write_text(paths[0], json.dumps(record, indent=1) + "\n")
     scaling.plot(one, what, rows, paths[1])
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
@@ -162,7 +163,7 @@ def overhead(rounds: int, out: Path, console: Console) -> None:
     )
     path = Path(out) / "speed" / "overhead.json"
     record = found | {"provenance": records.provenance()}
-    paths.write_text(path, json.dumps(record, indent=1) + "\n")
+    write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)
 
 
@@ -181,5 +182,5 @@ def episodes(rounds: int, out: Path, console: Console) -> None:
         )
     path = Path(out) / "speed" / "episodes.json"
     record = {"rows": rows, "threads": 1, "allocator": kept, "provenance": records.provenance()}
-    paths.write_text(path, json.dumps(record, indent=1) + "\n")
+    write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)

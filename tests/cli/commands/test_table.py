@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.cli import main as cli
 from bench.results import records
 
-RUNS = Path(__file__).resolve().parents[2] / "results" / "runs" / "quick"
+RUNS = Path(__file__).resolve().parents[3] / "results" / "runs" / "quick"
 
 
 def test_a_thousand_records_are_tabulated_in_seconds(tmp_path, capsys):

@@ -99,7 +99,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from conftest import PLAIN, collected
-from bench.meta_dataset import writing
+from bench.data.sources import writing
 found = collected(PLAIN)
 def slowly():
     for n, image in found.stream():

@@ -29,9 +29,10 @@ SUITE = Suite(
 # the command line on this suite, without what other tests are for
 SCRIPT = f"""
 import sys
-from bench import cli, runner
-from bench.suite import Study, Suite
-from bench.suites import quick
+from bench.cli import main as cli
+from bench.running import grid as runner
+from bench.running.suite import Study, Suite
+from bench.running.suites import quick
 quick.SUITE = {SUITE!r}
 once = runner._measured_once
 runner._measured_once = lambda grid: [job._replace(measure=False) for job in once(grid)]
