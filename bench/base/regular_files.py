@@ -58,10 +58,15 @@ def read_bytes(path: str | os.PathLike, most: int = MOST_BYTES) -> bytes:
         OSError: if it cannot be read, is something else than a file, or too large.
     """
     with open_to_read(path) as file:
-        content = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
-    if content is None or len(content) > most:  # some files of the system say that they are empty
+        size = os.fstat(file.fileno()).st_size  # some files of the system say that they are empty
+        parts, read = [], 0
+        while size <= most and (part := file.read(max(size + 1, 2**16))):
+            parts.append(part)
+            read += len(part)
+            size = max(size, read)
+    if size > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
-    return content
+    return b"".join(parts)
 
 
 def read_text(path: str | os.PathLike, most: int = MOST_BYTES) -> str:
