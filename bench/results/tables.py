@@ -20,7 +20,6 @@ from bench.results.failed import Failure
 from bench.results.summary import (
     FIRST_AHEAD,
     NO_DIFFERENCE,
-    PAIRS,
     SECOND_AHEAD,
     Results,
     frame,
@@ -234,7 +233,7 @@ def print_rich(
         for heading, columns in WIDTHS.items():
             grid.add_column(heading, width=columns, justify="right")
         best = {
-            (PAIRS[row.algorithm] if row.verdict == FIRST_AHEAD else row.algorithm, row.variant)
+            row.partner if row.verdict == FIRST_AHEAD else row.label
             for row in rows.itertuples()
             if row.verdict in (FIRST_AHEAD, SECOND_AHEAD)
         }
@@ -243,7 +242,7 @@ def print_rich(
             verdict = f"\n{row['verdict']}" if row["verdict"] else ""
             grid.add_row(
                 Text(row["label"]),
-                Text(text["Test"], "bold" if (row["algorithm"], row["variant"]) in best else ""),
+                Text(text["Test"], "bold" if row["label"] in best else ""),
                 text["Before → after"],
                 text["Second − first order"] + verdict,
                 *text[["ms", "MiB", "Runs"]],
