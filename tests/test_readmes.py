@@ -98,7 +98,7 @@ def commands(page: Path) -> list[list[str]]:
     blocks = [block for kind, block in FENCED.findall(text) if kind == "bash"]
     lines = [line for block in blocks for line in block.splitlines()]
     lines += [" ".join(span.split()) for span in re.findall("`([^`]+)`", FENCED.sub("", text))]
-    lines = [line.rpartition("&& .venv/bin/")[2] for line in lines]
+    lines = [line.rpartition(".venv/bin/")[2] for line in lines]
     return [
         shlex.split(line, comments=True)[1:] for line in lines if re.match("maml-bench [a-z]", line)
     ]
