@@ -136,7 +136,8 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
 
     Args:
         records: of one suite, or several.
-        brief: without the table of all metrics of right and wrong answers.
+        brief: for a README: without the table of all metrics of right and wrong answers, and
+            without the blanks that line up the columns.
         failed: the runs that have no record.
     """
     table, parts = summary(records), []
@@ -152,7 +153,10 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
     below = [failure_tables.markdown(failed, len(records))] if failed else []
-    return "\n\n".join([*map(_markdown, parts), text, *below]) + "\n"
+    tables = map(_markdown, parts)
+    if brief:  # the blanks that line up the columns are a third of it
+        tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
+    return "\n\n".join([*tables, text, *below]) + "\n"
 
 
 def _markdown(part: pd.DataFrame | str) -> str:

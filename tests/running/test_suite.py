@@ -48,7 +48,7 @@ def test_set_changes_all_or_one_algorithm():
     assert "inner_lr" not in fomaml.learner
     assert maml.data["queries"] == fomaml.data["queries"] == 3
     assert maml.iterations == fomaml.iterations == 9
-    assert "set by the user" in maml.chosen
+    assert maml.set_by_user == ("inner_lr=0.7", "queries=3", "iterations=9")
 
 
 def test_set_of_an_argument_that_nothing_has_is_an_error():
