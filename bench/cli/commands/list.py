@@ -52,7 +52,7 @@ def facts(dataset: str) -> list[tuple[str, str]]:
 
 def ready(dataset: str, data_root: Path | None) -> str:
     """Whether a data set can be used on this machine, and if not, what to do."""
-    from bench.data.sources import spec as specs  # slow to import
+    from bench.data.images import meta_dataset_spec as specs  # slow to import
 
     module = sys.modules[registry.load("data", dataset).__module__]
     if not hasattr(module, "prepare"):
