@@ -118,6 +118,12 @@ def docstring(module: str) -> str:
     return ast.get_docstring(_source(module).tree) or ""
 
 
+def constant(module: str, name: str, otherwise: Any = None) -> Any:
+    """The plain value of a name in a module of the package, or ``otherwise``."""
+    source = _source(module)
+    return _value(source, ast.Name(name)) if name in source.constants else otherwise
+
+
 def defines(module: str, name: str) -> bool:
     """Whether a module of the package defines a function of that name."""
     return any(isinstance(n, ast.FunctionDef) and n.name == name for n in _source(module).tree.body)
