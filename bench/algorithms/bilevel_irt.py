@@ -33,6 +33,8 @@ class BilevelIRT(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    recordable = True
+
     def __init__(
         self,
         model: str | nn.Module | None = "irt",

@@ -30,6 +30,8 @@ class BKT(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
+
     def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
@@ -95,6 +97,8 @@ class Chains(nn.Module):
     Args:
         skills: how many chains.
     """
+
+    recordable = True
 
     def __init__(self, skills: int):
         super().__init__()

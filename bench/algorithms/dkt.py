@@ -27,6 +27,8 @@ class DKT(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
+
     def __init__(
         self,
         hidden: int = 64,
@@ -76,6 +78,8 @@ class Recurrent(nn.Module):
         spec: tasks whose inputs are questions to students.
         hidden: size of the state, and of what is read.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, hidden: int):
         super().__init__()

@@ -16,6 +16,8 @@ class FirstOrderBilevelIRT(BilevelIRT):
         **kwargs: see :class:`bench.algorithms.bilevel_irt.BilevelIRT`.
     """
 
+    recordable = True
+
     def __init__(self, order: Literal[1] = 1, inner_lr: float = 0.2, **kwargs):
         if order != 1:
             raise BenchError(

@@ -14,6 +14,8 @@ class FOMAML(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    recordable = True
+
     def __init__(self, order: Literal[1] = 1, **kwargs):
         if order != 1:
             raise BenchError(f"order={order!r}: fomaml is first order; use maml")

@@ -20,6 +20,8 @@ class ItemMean(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
+
     def __init__(self, outer_lr: float = 0.1, outer_schedule: str = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
@@ -43,6 +45,8 @@ class Table(nn.Module):
     Args:
         items: how many items there are.
     """
+
+    recordable = True
 
     def __init__(self, items: int):
         super().__init__()

@@ -44,6 +44,8 @@ class MAML(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
+
     def __init__(
         self,
         order: Literal[1, 2] = 2,

@@ -14,4 +14,5 @@ class Rasch(TwoPL):
         **kwargs: see :class:`bench.algorithms.two_pl.TwoPL`.
     """
 
+    recordable = True
     discriminates = False

@@ -23,6 +23,8 @@ class SkillRunningMean(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
+
     def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
@@ -60,6 +62,8 @@ class Means(nn.Module):
     Args:
         spec: tasks whose inputs are questions to students.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec):
         super().__init__()

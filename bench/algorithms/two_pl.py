@@ -28,6 +28,7 @@ class TwoPL(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    recordable = True
     discriminates = True  # whether items differ in a
 
     def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
@@ -71,6 +72,8 @@ class Items(nn.Module):
         spec: tasks whose inputs are questions to students.
         discriminates: whether items differ in a.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, discriminates: bool):
         super().__init__()
