@@ -63,6 +63,19 @@ class Resume(Callback):
         """Time spent, also by the processes that were stopped."""
         return self.seconds_before + time.monotonic() - self.started
 
+    def newest(self, say: Callable[[str], None]) -> Path | None:
+        """The checkpoint that the run goes on from, on all devices the same; None: from the start.
+
+        Args:
+            say: told which it is, and why others are not taken.
+        """
+        path = find(self.folder, self.fields, say) if self.crew.first else None
+        path = self.crew.share(path)
+        if path is not None:
+            self.kept = [path]
+            say(f"going on after iteration {int(path.name.split('-')[0]):,}")
+        return path
+
     def state_dict(self) -> dict[str, Any]:
         """What Lightning's checkpoint does not hold."""
         return {"seconds": self.seconds, "random": torch.get_rng_state()}
