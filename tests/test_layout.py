@@ -13,6 +13,12 @@ def test_no_python_under_datasets():
     assert not list((ROOT / "datasets").rglob("*.py"))
 
 
+def test_the_top_of_the_package_can_be_taken_in_at_a_glance():
+    """A folder for each concept, and what Python needs there."""
+    entries = [path.name for path in (ROOT / "bench").iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 14, sorted(entries)
+
+
 def test_every_data_set_has_a_card():
     for path in (ROOT / "bench" / "data").glob("[!_]*.py"):
         card = (ROOT / "datasets" / path.stem / "README.md").read_text().lower()

@@ -16,6 +16,8 @@ class NoAdaptation(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "no adaptation (joint training)"
+    role = "baseline"
     recordable = True
 
     def loss(self, episode: Episode) -> Tensor:

@@ -12,4 +12,7 @@ class RandomInit(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "fine-tune from random init"
+    role = "baseline"
+
     trains = False

@@ -1,12 +1,14 @@
 """Which rows batch norm takes its mean and variance from."""
 
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 
+BatchNorm = Literal["transductive", "support"]
 BATCH_NORMS = (  # a lazy layer becomes one of the others
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -16,7 +18,6 @@ BATCH_NORMS = (  # a lazy layer becomes one of the others
     nn.LazyBatchNorm3d,
     nn.SyncBatchNorm,
 )
-MODES = ("transductive", "support")
 
 
 class SupportBatchNorm(nn.Module):

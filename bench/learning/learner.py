@@ -6,23 +6,28 @@ how its loss is computed for a meta-batch (``meta_step.py``) and its network for
 holds of it (``checkpoint_fields.py``).
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from bench.base.errors import BenchError, nearest
+from bench.base import arguments
+from bench.base.errors import BenchError
 from bench.learning import batch_norm as batch_norms
 from bench.learning import checkpoint_fields, divergence, heads, outer_optimizer
+from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
 from bench.learning.inner_loop import Fast
-from bench.learning.meta_step import MetaStep
+from bench.learning.meta_step import Engine, MetaStep
 from bench.learning.networks import build_model, initial_weights
 from bench.learning.task_forward import TaskForward, check_adaptable
+from bench.tasks import kinds
 from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
 
-ENGINES = ("auto", "loop", "batched", "recorded", "compiled")
+# Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
+Role = Literal["floor", "ceiling", "baseline"] | None
+OuterSchedule = Literal["constant", "cosine"]
 
 
 class MetaLearner(Evaluated):
@@ -60,6 +65,9 @@ class MetaLearner(Evaluated):
             annealed. It holds for the class in whose body it stands, and not for those made of it.
     """
 
+    label: ClassVar[str]  # what tables call it, without its order; by default, its file's name
+    role: ClassVar[Role] = None  # beside the methods that are compared
+    kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True
     recordable = False
 
@@ -68,24 +76,16 @@ class MetaLearner(Evaluated):
         model: str | nn.Module | None = None,
         model_options: dict[str, Any] | None = None,
         outer_lr: float = 1e-3,
-        outer_schedule: Literal["constant", "cosine"] = "constant",
-        batch_norm: Literal["transductive", "support"] = "transductive",
+        outer_schedule: OuterSchedule = "constant",
+        batch_norm: BatchNorm = "transductive",
         seed: int = 0,
-        engine: Literal["auto", "loop", "batched", "recorded", "compiled"] = "auto",
+        engine: Engine = "auto",
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
         self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
-        if batch_norm not in batch_norms.MODES:
-            raise BenchError(f"batch_norm={batch_norm!r}: {nearest(batch_norm, batch_norms.MODES)}")
-        if outer_schedule not in ("constant", "cosine"):
-            raise BenchError(
-                f"outer_schedule={outer_schedule!r}: "
-                f"{nearest(outer_schedule, ['constant', 'cosine'])}"
-            )
-        if engine not in ENGINES:
-            raise BenchError(f"engine={engine!r}: {nearest(engine, ENGINES)}")
-        if type(outer_lr) not in (int, float) or not outer_lr > 0:
+        arguments.check_all(type(self), self.hparams)
+        if not outer_lr > 0:
             raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
         if isinstance(spec, TaskSpec):
             self.hparams["spec"] = _plain(spec)
@@ -208,6 +208,16 @@ class MetaLearner(Evaluated):
             )
         return weighted_mean(self.objective.loss(outputs, y), w)
 
+    def check_data(self, data: object) -> None:
+        """Refuses data that the algorithm is not for, before any of it is read.
+
+        Raises:
+            BenchError: names the algorithms that are for it.
+        """
+        kind = getattr(data, "kind", None)
+        if kind is not None:
+            kinds.check(type(self).__name__, self.kinds, kind, type(data).__name__)
+
     # Lightning ------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
@@ -217,7 +227,9 @@ class MetaLearner(Evaluated):
                 f"precision={self.trainer.precision!r}: meta-gradients are checked in 32-true and "
                 "64-true only; use one of these"
             )
-        given = getattr(getattr(self.trainer, "datamodule", None), "spec", None)
+        data = getattr(self.trainer, "datamodule", None)
+        self.check_data(data)
+        given = getattr(data, "spec", None)
         if given is not None and given != self.spec:
             raise BenchError(
                 f"the model was built for tasks of {self.spec}, and these are of {given}: use the "

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from bench.base.errors import BenchError
 from bench.learning import torch_private
 from bench.learning.recording import is_recordable, recorded, with_gradient
 from bench.tasks.episode import Episode, MetaBatch, alike
+
+Engine = Literal["auto", "loop", "batched", "recorded", "compiled"]
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
 # Recording takes seconds, compiling about a minute, for each shape of meta-batch. Compiling pays

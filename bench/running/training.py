@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
 from bench.learning.learner import MetaLearner
-from bench.results import records
-from bench.running import interruption, ranks, resuming
+from bench.results import labels, records
+from bench.running import choices, interruption, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
@@ -81,6 +81,7 @@ def train(
     crew = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     records.provenance()  # notes which commit runs, before anybody changes it
     objective, folder = OBJECTIVES[data.spec.kind], experiment.files(out).checkpoints
@@ -102,7 +103,8 @@ def train(
         "schema": records.SCHEMA,
         "experiment": experiment.fields,
         "synthetic": data.synthetic,
-        "chosen": experiment.chosen,
+        "chosen": chosen,
+        "algorithm": labels.label(experiment.algorithm, experiment.learner_arguments).fields,
         "metrics": {
             "headline": objective.headline,
             "higher_is_better": objective.higher_is_better,
