@@ -1,4 +1,4 @@
-"""Trains one experiment, evaluates it, and returns its record."""
+"""The training inside a job (``jobs.py``): one experiment is fitted, evaluated, made a record."""
 
 import signal
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def train(
         Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
     """
     machine = machine or Machine()
-    crew = ranks.join(machine)
+    world = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     chosen = choices.describe(experiment, out)
@@ -87,8 +87,8 @@ def train(
     objective, folder = OBJECTIVES[data.spec.kind], experiment.files(out).checkpoints
     identity = experiment.fields | {"checksum of the data": checksum}
     history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
-    with quiet(), interruption.noted() as signals:
-        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, crew)
+    with quiet(), interruption.note_signals() as signals:
+        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
         trainer = make_trainer(experiment, machine, [history, best, resume], progress)
         if learner.trains:
             fit(trainer, learner, data, resume.newest(say))
