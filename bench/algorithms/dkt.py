@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
-from bench.learning.learner import OuterSchedule
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec
@@ -30,6 +30,7 @@ class DKT(StudentLearner):
     """
 
     label = "DKT (LSTM)"
+    recordable = True
 
     def __init__(
         self,
@@ -82,6 +83,8 @@ class Recurrent(nn.Module):
         spec: tasks whose inputs are questions to students.
         hidden: size of the state, and of what is read.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, hidden: int):
         super().__init__()

@@ -10,8 +10,11 @@ class FOMAML(MAML):
 
     Args:
         order: 1.
-        **kwargs: see :class:`bench.algorithms.maml.MAML`.
+        **kwargs: see :class:`bench.learning.gradient_based.GradientBased`.
     """
+
+    label = "MAML"
+    recordable = True
 
     def __init__(self, order: Literal[1] = 1, **kwargs):
         super().__init__(order=order, **kwargs)

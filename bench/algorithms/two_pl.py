@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.learning.learner import OuterSchedule
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import StudentLearner, rows_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec
@@ -30,6 +30,7 @@ class TwoPL(StudentLearner):
     """
 
     label = "2PL, posterior mean"
+    recordable = True
 
     discriminates = True  # whether items differ in a
 
@@ -74,6 +75,8 @@ class Items(nn.Module):
         spec: tasks whose inputs are questions to students.
         discriminates: whether items differ in a.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, discriminates: bool):
         super().__init__()
