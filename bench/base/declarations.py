@@ -130,8 +130,10 @@ def constant(module: str, name: str, otherwise: Any = None) -> Any:
 
 
 def defines(module: str, name: str) -> bool:
-    """Whether a module of the package defines a function of that name."""
-    return any(isinstance(n, ast.FunctionDef) and n.name == name for n in _source(module).tree.body)
+    """Whether a module of the package defines a function of that name, or gives one that name."""
+    source = _source(module)
+    functions = {node.name for node in source.tree.body if isinstance(node, ast.FunctionDef)}
+    return name in functions or name in source.constants
 
 
 class _Source(NamedTuple):
