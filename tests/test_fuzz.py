@@ -30,6 +30,7 @@ from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.data.students import prepared, responses
 from bench.learning import learner_file
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import resuming
 from bench.running.experiment import Experiment
 
@@ -507,7 +508,7 @@ RECORD = {
         ],
     },
     "training": {"iterations": 3, "seconds": 1.0, "best_iteration": None, "validation": [[1, 2]]},
-    "cost": dict.fromkeys(records.COST_FIELDS, 1.0),
+    "cost": dict.fromkeys(COST_FIELDS, 1.0),
     "provenance": {"torch": "2"},
 }
 

@@ -23,7 +23,7 @@ class RunFiles(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, out: Path, experiment: Mapping[str, Any]) -> "RunFiles":
+    def locate(cls, out: Path, experiment: Mapping[str, Any]) -> "RunFiles":
         """The files of an experiment, given by its fields as they stand in a record.
 
         Raises:

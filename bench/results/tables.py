@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.base.errors import BenchError
+from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
-from bench.results import records as record_files
 from bench.results.answer_tables import curve, details, is_curve, shares
 from bench.results.failed import Failure
 from bench.results.summary import (
@@ -318,7 +318,7 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
         failed = failed_runs.read_all(out, suite)
         for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
-            record_files.write_text(paths[-1], form(own, failed=failed))
+            write_text(paths[-1], form(own, failed=failed))
     return paths
 
 
@@ -339,4 +339,4 @@ def refresh_readme(path: Path, suite: str, markdown: str) -> None:
             f"{path} must hold the lines {start} and {end} once for the table to go in"
         )
     rest = after[0].split(end, 1)[1]
-    record_files.write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")
+    write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")

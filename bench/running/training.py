@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -13,7 +12,8 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
-from bench.results import records
+from bench.results.assemble import assemble
+from bench.results.provenance import provenance
 from bench.running import interruption, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
 from bench.running.experiment import COMPUTED_BY, Experiment
@@ -21,7 +21,6 @@ from bench.running.machine import Machine
 from bench.running.quiet import quiet
 from bench.running.recovery import recovery
 from bench.tasks.objectives import OBJECTIVES
-from bench.tasks.statistics import interval
 
 
 class ValidationHistory(Callback):
@@ -69,7 +68,7 @@ def train(
         say: told where training goes on.
 
     Returns:
-        The record (see :mod:`bench.results.records`), without its cost.
+        The record (see :class:`bench.results.schema.Record`), without its cost.
 
     Raises:
         BenchError: what is wrong with the data or the settings.
@@ -91,7 +90,7 @@ def train(
         mode="max" if objective.higher_is_better else "min",
         enable_version_counter=False,
     )
-    records.provenance()  # notes which commit runs, before anybody changes it
+    provenance()  # notes which commit runs, before anybody changes it
     with quiet(), interruption.noted() as signals:
         identity = experiment.fields | {"checksum of the data": checksum}
         resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, crew)
@@ -138,70 +137,28 @@ def train(
         chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
         interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **chosen)
-    parts = learner.view_scores
-    episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
-    headline = episode_scores[objective.headline][:, -1]
-    best_first = sorted(validation, key=lambda v: v[1], reverse=objective.higher_is_better)
-    return {
-        "schema": records.SCHEMA,
-        "experiment": experiment.fields,
-        "synthetic": data.synthetic,
-        "chosen": experiment.chosen,
-        "metrics": {
-            "headline": objective.headline,
-            "higher_is_better": objective.higher_is_better,
-            **in_figures(episode_scores, parts[0].pooled if len(parts) == 1 else {}),
-        },
-        "evaluation": {
-            "episodes": len(headline),
-            "split": split,
-            "index": np.concatenate([p.index for p in parts]).tolist(),
-            "per_episode": {objective.headline: headline.tolist()},
-            "views": [
-                {
-                    "shots": part.view.shots,
-                    **({"source": part.view.source} if part.view.source else {}),
-                    "episodes": len(part.index),
-                    "metrics": in_figures(part.episode, part.pooled),
-                    "recovery": recovery(learner, data, part.index) if split == "test" else {},
-                }
-                for part in parts
-                if part.view is not None
-            ],
-        },
-        "training": {
+    scores = learner.view_scores
+    recovered = [
+        recovery(learner, data, part.index) if split == "test" and part.view is not None else {}
+        for part in scores
+    ]
+    return assemble(
+        data.spec.kind,
+        scores,
+        recovered,
+        split,
+        {
             "iterations": trainer.global_step,
             "seconds": round(seconds, 1),
-            "best_iteration": best_first[0][0] if best_first else 0,
             "validation": validation,
         },
-        "cost": None,
-        "provenance": records.provenance(device_name(trainer), checksum)
+        experiment=experiment.fields,
+        synthetic=data.synthetic,
+        chosen=experiment.chosen,
+        provenance=provenance(device_name(trainer), checksum)
         | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
         | {"devices": trainer.world_size},
-    }
-
-
-def in_figures(
-    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
-) -> dict[str, dict[str, Any]]:
-    """Mean, 95 % interval and course over the inner steps of each metric.
-
-    Args:
-        episode: ``[episodes, steps]`` each.
-        pooled: ``[steps]`` each; they have no interval.
-    """
-    figures = {
-        name: {
-            "mean": interval(values[:, -1]).mean,
-            "ci95": interval(values[:, -1]).half_width,
-            "per_step": values.mean(0).tolist(),
-        }
-        for name, values in episode.items()
-    }
-    for name, values in pooled.items():
-        figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
-    return figures
+    )
 
 
 def device_name(trainer: Trainer) -> str | None:

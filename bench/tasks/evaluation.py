@@ -1,7 +1,7 @@
 """Scores of test episodes, gathered by episode number whatever the devices and their order."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from bench.tasks.episode import View
 from bench.tasks.objectives import OBJECTIVES
+from bench.tasks.statistics import interval
 
 MOST_PARTS = 100  # tensors that a state is kept in
 
@@ -130,3 +131,25 @@ def _gathered(rows: dict[str, np.ndarray], unit: np.ndarray):
         whole[number[order], :, place] = values[order]
         gathered[name] = whole.reshape(len(units), values.shape[1], -1)
     return units, gathered
+
+
+def report(
+    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """Mean, 95 % interval and course over the inner steps of each metric.
+
+    Args:
+        episode: ``[episodes, steps]`` each.
+        pooled: ``[steps]`` each; they have no interval.
+    """
+    figures = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in episode.items()
+    }
+    for name, values in pooled.items():
+        figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
+    return figures

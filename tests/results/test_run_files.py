@@ -1,6 +1,7 @@
 import pytest
 
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import failures, jobs, probe
 from bench.running import grid as runner
 from bench.running.experiment import Experiment
@@ -10,7 +11,7 @@ CPU = Machine(accelerator="cpu")
 RUN = Experiment(
     "tiny", "sinusoid", "maml", 4, 2, data={"val_episodes": 4, "test_episodes": 6, "shots": 5}
 )
-COST = dict.fromkeys(records.COST_FIELDS, 1.0)
+COST = dict.fromkeys(COST_FIELDS, 1.0)
 
 
 class PowerCut(BaseException):

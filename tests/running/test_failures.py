@@ -13,6 +13,7 @@ from bench.base import locks, paths
 from bench.base.errors import BenchError
 from bench.cli import main as cli
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import failures, jobs, training, tuning
 from bench.running import grid as runner
 from bench.running.machine import Machine
@@ -46,7 +47,7 @@ GRID = DIVERGES.experiments()
 @pytest.fixture(autouse=True)
 def no_probe(monkeypatch):
     """The cost of a meta-iteration is measured in tests/test_probe.py."""
-    cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+    cost = dict.fromkeys(COST_FIELDS, 1.0)
     monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
 
 
