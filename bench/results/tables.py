@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base import spreadsheets
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.results import failed as failed_runs
@@ -129,7 +130,7 @@ def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:
         kinds = {np.dtype(int): "Int64", np.dtype(bool): "boolean"}  # which may be missing
         table = table.astype({n: kinds[d] for n, d in table.dtypes.items() if d in kinds})
         table = pd.concat([table, failure_tables.rows(failed)])
-    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+    return spreadsheets.to_csv(table, float_format="%.7g")
 
 
 def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failure] = ()) -> str:
@@ -325,18 +326,25 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
 def refresh_readme(path: Path, suite: str, markdown: str) -> None:
     """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
 
+    All else stays as it is: line ends, permissions, and where ``path`` is a link, the link.
+
     Raises:
-        BenchError: unless the file has that pair of marks once.
+        BenchError: unless the file is UTF-8 and has that pair of marks once.
     """
     start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes().decode()
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: is not in UTF-8 ({error}): save it as UTF-8") from None
     before, *after = text.split(start)
     if len(after) != 1 or end not in after[0]:
         raise BenchError(
             f"{path} must hold the lines {start} and {end} once for the table to go in"
         )
     rest = after[0].split(end, 1)[1]
-    write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")
+    block = f"{start}\n{markdown.strip()}\n{end}"
+    if after[0].startswith("\r\n"):
+        block = block.replace("\n", "\r\n")
+    write_text(Path(path).resolve(), f"{before}{block}{rest}")

@@ -80,11 +80,13 @@ def finish(
     crew = ranks.join(machine)
     console.quiet = console.quiet or not crew.first
     with crew.ending():
-        began = time.time()
+        failed_before = {e.key: e.files(out).last_failed for e in experiments}
         # the others do what the first one finds
         to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
         grid = [
-            jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
+            jobs.Job(
+                e, out, machine, split, split == "test" and e.iterations > 0, failed_before[e.key]
+            )
             for e in to_do
         ]
         if launcher is None:

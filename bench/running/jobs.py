@@ -28,7 +28,7 @@ class Job(NamedTuple):
         machine: devices and folders.
         split: which episodes the record is of: ``"test"`` or ``"val"``.
         measure: whether what a meta-iteration costs is measured too.
-        began: when the grid's command began, in seconds since the epoch.
+        failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
     """
 
@@ -37,7 +37,7 @@ class Job(NamedTuple):
     machine: Machine
     split: str
     measure: bool
-    began: float
+    failed_before: int | None = None
     patience: float = 0.0
 
     @property
@@ -78,7 +78,8 @@ def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
         if owner := crew.share(owner):
             return Outcome("left", f"is run by {owner}")
         files = job.files
-        if crew.share(files.is_finished or files.failed_since(job.began)):
+        failed_meanwhile = files.last_failed not in (None, job.failed_before)
+        if crew.share(files.is_finished or failed_meanwhile):
             return Outcome("left", "was done by another process meanwhile")
         if crew.first:
             failed.forget(files)

@@ -37,7 +37,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
     runner.finish([RUN], tmp_path, console, CPU)
     assert records.read(path) == first | {"cost": COST}
     assert RUN.files(tmp_path).is_finished
-    assert jobs.do(jobs.Job(RUN, tmp_path, CPU, "test", True, 0.0), console).state == "left"
+    assert jobs.do(jobs.Job(RUN, tmp_path, CPU, "test", True), console).state == "left"
 
 
 def test_what_goes_wrong_while_measuring_is_said_and_does_not_fail_the_run(

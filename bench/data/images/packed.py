@@ -23,7 +23,7 @@ from PIL import Image
 
 from bench.base import checksums
 from bench.base.errors import BenchError
-from bench.base.paths import existing, replacing
+from bench.base.paths import existing, explain_refusal, replacing
 from bench.data.images.episodes import ImageClasses
 
 try:
@@ -36,6 +36,7 @@ BLOCK = 8 * 2**20  # bytes under one checksum
 SAMPLED = 8  # blocks that are looked at when a cache is opened
 _YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
 _MOST_HEADER = 2**26
+ANOTHER_FOLDER = "choose another with --data-root"
 # what sets of images come in; to read others, Pillow may start programs, such as Ghostscript
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
@@ -90,7 +91,8 @@ def writing(
 
     check_writable(path)
     _remove_abandoned(path)
-    with _no_empty_folder(path.parent), _refusal_named(path.parent), replacing(path) as file:
+    refused = explain_refusal(path.parent, ANOTHER_FOLDER)
+    with _no_empty_folder(path.parent), refused, replacing(path) as file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dead
         yield put
@@ -142,22 +144,12 @@ def check_writable(path: Path) -> None:
     Raises:
         BenchError: if its folder cannot be written to.
     """
-    with _refusal_named(path.parent):
+    with explain_refusal(path.parent, ANOTHER_FOLDER):
         folder = existing(path.parent)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-@contextmanager
-def _refusal_named(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BenchError(
-            f"{folder}: cannot be written ({error.strerror}): choose another with --data-root"
-        ) from error
 
 
 # Reading ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.base import archives, locks, registry, tfrecords
 from bench.base.errors import BenchError
+from bench.base.paths import explain_refusal
 from bench.data.images import collection, layouts, preparing
 from bench.data.images.collection import Collection
 from bench.data.sources import spec as specs
@@ -187,7 +188,7 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
         BenchError: if it cannot be written, or another process is writing it.
     """
     unfinished, old = (root / f".{name}.{state}" for state in ("unfinished", "old"))
-    try:
+    with explain_refusal(root / name, "choose another --data-root"):
         root.mkdir(parents=True, exist_ok=True)
         with locks.held(root / f".{name}.lock") as owner:
             if owner:
@@ -203,7 +204,3 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
             finally:
                 for leftover in (unfinished, old):
                     shutil.rmtree(leftover, ignore_errors=True)
-    except OSError as error:
-        raise BenchError(
-            f"{root / name}: cannot be written ({error.strerror}): choose another --data-root"
-        ) from error
