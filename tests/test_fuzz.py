@@ -521,6 +521,7 @@ def test_records(file, content):
         from bench.results import summary, tables
 
         refused(tables.to_markdown, [record])
+        refused(tables.to_csv, [record])
         refused(summary.summary, [record])
 
 

@@ -62,11 +62,15 @@ def _problem_of_record(record: Any) -> str | None:
             return f"{field} has {len(values)} entries for {episodes} episodes"
         if name not in metrics:
             return f"metrics.{name} is missing, and {field} is not"
-    return _problem_of_views(evaluation, headline, record["experiment"]["data"])
+    data = record["experiment"]["data"]
+    for name in ("fold", "version"):  # which tell repetitions apart
+        if type(data.get(name)) not in (int, type(None)):
+            return f"experiment.data.{name} must be a whole number or null"
+    return _problem_of_views(evaluation, headline, data.get("train_datasets"))
 
 
-def _problem_of_views(evaluation: dict, headline: str, data: dict) -> str | None:
-    views, trained_on = evaluation.get("views", ()), data.get("train_datasets")
+def _problem_of_views(evaluation: dict, headline: str, trained_on: Any) -> str | None:
+    views = evaluation.get("views", ())
     named = isinstance(trained_on, list) and all(map(is_file_name, trained_on))
     for number, view in enumerate(views):
         field = f"evaluation.views[{number}]"

@@ -15,10 +15,11 @@ from bench.base import paths
 
 VERSION = 1
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(?!\n)$"  # as paths.is_file_name; JSON schema knows no \Z
+LARGEST = 2**53 - 1  # whole number that every reader of JSON holds
 MOST = 1e100  # squares, and sums of them, are finite too
 
 Name = Annotated[str, Meta(pattern=NAME)]  # becomes a path or a label
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 Number = Annotated[float, Meta(gt=-MOST, lt=MOST)]
 MaybeNumber = Number | None  # None: what was not finite, or not measured
 
@@ -72,7 +73,7 @@ class View(Struct, forbid_unknown_fields=True):
     """The results on a stretch of the episodes: those with so many shots, or of one source."""
 
     shots: Count | None
-    episodes: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    episodes: Annotated[int, Meta(ge=1, le=LARGEST)]
     metrics: dict[Name, Metric]
     recovery: dict[str, MaybeNumber]
     source: Name | UnsetType = UNSET

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import msgspec
-import pytest
 
 from bench.results import schema
 
@@ -21,7 +21,6 @@ def test_what_is_published_is_up_to_date(tmp_path):
 
 
 def test_it_takes_what_reading_takes(changed):
-    jsonschema = pytest.importorskip("jsonschema")
     published = jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text()))
     committed = [path for path in sorted((RESULTS / "runs").rglob("*.json"))[::40]]
     for record in (changed("chosen", "by hand"), *map(json_of, committed)):

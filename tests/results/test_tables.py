@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from bench.base.errors import BenchError
-from bench.results import tables
+from bench.results import schema, tables
+from bench.results.checking import check
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
 
 
@@ -283,6 +284,18 @@ def test_what_is_no_readme_is_named(tmp_path, make, says):
     make(tmp_path / "README.md")
     with pytest.raises(BenchError, match=rf"README\.md: .*{says}"):
         tables.refresh_readme(tmp_path / "README.md", "quick", "new")
+
+
+@pytest.mark.parametrize("values", [[1, 1, 1, 1], [1, -1, 1, -1], [1, 0, 0, 0]])
+def test_the_largest_numbers_of_a_record_can_be_tabulated(values, tmp_path):
+    largest = [0.999 * schema.MOST * v for v in values]
+    records = [run("maml", largest, 0, "mse"), run("fomaml", SECOND, 0, "mse")]
+    for record in records:
+        record["cost"] = dict.fromkeys(record["cost"], 0.999 * schema.MOST)
+        check(record, tmp_path / "a.json")
+    assert np.isfinite(tables.summary(records)["half_width"]).all()
+    for form in (tables.to_csv, tables.to_markdown, tables.to_latex):
+        assert form(records)
 
 
 def test_a_spreadsheet_runs_nothing_of_a_record(tmp_path):
