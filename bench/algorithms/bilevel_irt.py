@@ -1,18 +1,19 @@
 """Meta-learned item response theory: the ability adapts, the items learn how best it does."""
 
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
-from bench.algorithms.maml import MAML
+from bench.learning.gradient_based import GradientBased, InnerLoss
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import rows_of
 from bench.models.irt import GROWTH_TIME
 from bench.tasks.episode import Episode
 from bench.tasks.questions import POSITION
 
 
-class BilevelIRT(MAML):
+class BilevelIRT(GradientBased):
     """MAML on an IRT model of which the ability alone adapts.
 
     The inner level fits a student's ability to the answers shown, the outer level fits what items
@@ -27,20 +28,24 @@ class BilevelIRT(MAML):
         model: ``"irt"``, or another model that says what ``adapts``.
         inner_lr: inner learning rate of the ability, for one answer if ``inner_loss="sum"``.
         inner_steps: gradient steps on the answers shown.
-        inner_loss: see :class:`bench.algorithms.maml.MAML`.
+        inner_loss: see :class:`bench.learning.gradient_based.GradientBased`.
         outer_lr: Adam's learning rate for the items.
         outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
-        **kwargs: see :class:`bench.algorithms.maml.MAML`.
+        **kwargs: see :class:`bench.learning.gradient_based.GradientBased`.
     """
+
+    label = "bilevel IRT"
+    kinds = ("answers",)
+    recordable = True
 
     def __init__(
         self,
         model: str | nn.Module | None = "irt",
         inner_lr: float = 0.05,
         inner_steps: int = 5,
-        inner_loss: Literal["mean", "sum"] = "sum",
+        inner_loss: InnerLoss = "sum",
         outer_lr: float = 0.03,
-        outer_schedule: Literal["constant", "cosine"] = "cosine",
+        outer_schedule: OuterSchedule = "cosine",
         **kwargs: Any,
     ):
         super().__init__(

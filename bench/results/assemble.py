@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from bench.results import schema
-from bench.tasks.evaluation import Scores, report
+from bench.tasks.evaluation import Scores, joined, report
 from bench.tasks.objectives import OBJECTIVES
 
 
@@ -26,10 +24,12 @@ def assemble(
         recovered: how much each view tells of what lies behind synthetic answers.
         split: which episodes were scored, ``"test"`` or ``"val"``.
         training: ``iterations``, ``seconds``, and ``validation``: ``[iteration, value]`` each.
-        fields: what goes in as it is: ``experiment``, ``synthetic``, ``chosen`` and ``provenance``.
+        fields: what goes in as it is: ``experiment``, ``algorithm``, ``synthetic``, ``chosen``
+            and ``provenance``.
     """
     objective = OBJECTIVES[kind]
-    episode = {n: np.concatenate([s.episode[n] for s in scores]) for n in scores[0].episode}
+    episode = joined(scores)
+    index = episode.pop("index")
     headline = episode[objective.headline][:, -1]
     best_first = sorted(
         training["validation"], key=lambda point: point[1], reverse=objective.higher_is_better
@@ -45,7 +45,7 @@ def assemble(
         "evaluation": {
             "episodes": len(headline),
             "split": split,
-            "index": np.concatenate([s.index for s in scores]).tolist(),
+            "index": index.tolist(),
             "per_episode": {objective.headline: headline.tolist()},
             "views": [_view(s, r) for s, r in zip(scores, recovered) if s.view is not None],
         },

@@ -46,7 +46,7 @@ class Algorithm(Struct):
 
     label: str
     order: Literal[1, 2] | None
-    role: Literal["floor", "ceiling"] | None
+    role: Literal["ceiling", "floor", "baseline"] | None
 
 
 class Metric(Struct):

@@ -61,7 +61,7 @@ ACCURACY = "evaluation.per_episode.accuracy"
         (
             "algorithm",
             {"label": "a", "order": None, "role": "top"},
-            "algorithm.role must be ceiling, floor or null",
+            "algorithm.role must be baseline, ceiling, floor or null",
         ),
     ],
 )
