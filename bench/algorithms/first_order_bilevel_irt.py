@@ -15,6 +15,7 @@ class FirstOrderBilevelIRT(BilevelIRT):
         **kwargs: see :class:`bench.algorithms.bilevel_irt.BilevelIRT`.
     """
 
+    label = "bilevel IRT"
     recordable = True
 
     def __init__(self, order: Literal[1] = 1, inner_lr: float = 0.2, **kwargs):

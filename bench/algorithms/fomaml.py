@@ -13,6 +13,7 @@ class FOMAML(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "MAML"
     recordable = True
 
     def __init__(self, order: Literal[1] = 1, **kwargs):

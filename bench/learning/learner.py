@@ -65,7 +65,7 @@ class MetaLearner(Evaluated):
             annealed. It holds for the class in whose body it stands, and not for those made of it.
     """
 
-    label: ClassVar[str]  # what tables call it, without its order; by default, its file's name
+    label: ClassVar[str]  # what tables call it, without its order; not inherited: else its file's
     role: ClassVar[Role] = None  # beside the methods that are compared
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True

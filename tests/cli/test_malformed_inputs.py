@@ -85,7 +85,7 @@ FLAGS = [
     (f"{ONE} --dry-run --out {300 * 'x'}", "File name too long: 'xxx"),
     (f"{ONE} --devices \u00b2", "devices='\u00b2'"),
     (f"{ONE} --set spec=3", "spec=3: give"),
-    ("run omniglot-small --set augmentation=3", "augmentation=3: give a list of words"),
+    ("run omniglot-small --set augmentation=3", "augmentation=3: give a word or a list of words"),
     ("run omniglot-small --set augmentation=spin", "augmentation 'spin': Known: color"),
     ("run omniglot-small --set rotations=some", "rotations='some': choose none, train or all"),
     ("run omniglot-small --set split=mine", "split='mine': choose lake or vinyals"),
