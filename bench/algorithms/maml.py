@@ -71,7 +71,7 @@ class MAML(MetaLearner):
         """Builds the network; a head that starts anew in each task is no parameter to learn."""
         super().configure_model()
         if self.hparams["head"] != "learned":
-            heads.of(self.net, self.spec).requires_grad_(False)
+            heads.find(self.net, self.spec).requires_grad_(False)
             self.forward_features = TaskForward(self.net.features, self.forward_tasks.vectorised)
 
     @property
@@ -96,7 +96,7 @@ class MAML(MetaLearner):
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
         return {
-            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in named},
+            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in named},
             **self._head(episode),
         }
 
@@ -105,7 +105,7 @@ class MAML(MetaLearner):
         if self.hparams["head"] == "learned":
             return {}
         if self.hparams["head"] == "zero":
-            return heads.zero(self.net, len(episode.support_x))
+            return heads.zeros(self.net, len(episode.support_x))
         features = {
             n: p.expand(len(episode.support_x), *p.shape)
             for n, p in self.net.features.named_parameters()
@@ -207,6 +207,6 @@ class MAML(MetaLearner):
             raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 
 
-def _laid_out(p: Tensor) -> Tensor:
+def _channels_last(p: Tensor) -> Tensor:
     """Convolution weights channels last, as the layers for many tasks want them at every step."""
     return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p
