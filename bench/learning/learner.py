@@ -2,7 +2,7 @@
 
 What is more than a few lines has a file of its own: how a learner is evaluated (``evaluated.py``),
 how its loss is computed for a meta-batch (``meta_step.py``) and its network for many tasks
-(``task_forward.py``), what moves its parameters (``outer_optimizer.py``), and what a checkpoint
+(``task_forward.py``), how its outer rate falls (``outer_schedule.py``), and what a checkpoint
 holds of it (``checkpoint_fields.py``).
 """
 
@@ -10,16 +10,19 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning import batch_norm as batch_norms
-from bench.learning import checkpoint_fields, divergence, heads, outer_optimizer
+from bench.learning import checkpoint_fields, divergence, heads, outer_schedule
 from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import Engine, MetaStep
 from bench.learning.networks import build_model, initial_weights
+from bench.learning.outer_schedule import OuterSchedule
+from bench.learning.recording import with_gradient
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks import kinds
 from bench.tasks.episode import Episode, MetaBatch, TaskSpec, split_by_shape
@@ -27,7 +30,6 @@ from bench.tasks.objectives import OBJECTIVES, weighted_mean
 
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
 Role = Literal["floor", "ceiling", "baseline"] | None
-OuterSchedule = Literal["constant", "cosine"]
 
 
 class MetaLearner(Evaluated):
@@ -91,6 +93,7 @@ class MetaLearner(Evaluated):
             self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
+        self.forward_features: TaskForward | None = None  # of the network's features alone
         self.vocabulary: dict[str, Any] | None = None  # what questions to students are called
 
     # What an algorithm is -------------------------------------------------------------------
@@ -105,6 +108,36 @@ class MetaLearner(Evaluated):
         An algorithm that does not adapt in steps returns one.
         """
         raise NotImplementedError
+
+    def meta_gradient(self, episode: Episode, parameters: dict[str, Tensor]) -> list[Tensor | None]:
+        """The summed meta-objective of some tasks, and what the outer optimiser gets for them.
+
+        An algorithm whose outer update is no gradient of its loss overrides it.
+
+        Args:
+            episode: the tasks.
+            parameters: those to learn, by name.
+
+        Returns:
+            The sum of the losses, then the summed gradient for each parameter, in their order;
+            None for one that it does not depend on.
+        """
+        return with_gradient(self.loss(episode).sum(), parameters)
+
+    @property
+    def follows_loss(self) -> bool:
+        """Whether the outer update is made of the gradient of :meth:`loss`, and nothing else."""
+        return type(self).meta_gradient is MetaLearner.meta_gradient
+
+    def optimizer(self, parameters: list[Tensor]) -> Optimizer:
+        """What moves the meta-learned parameters: Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
+        return torch.optim.Adam(parameters, lr=self.hparams["outer_lr"])
+
+    @property
+    def progress(self) -> float:
+        """The share of the training that is done, from 0 to 1."""
+        steps = self.trainer.estimated_stepping_batches
+        return self.trainer.global_step / steps if 0 < steps < float("inf") else 0.0
 
     def forward(self, episode: Episode) -> Tensor:
         """Same as :meth:`loss`."""
@@ -172,6 +205,25 @@ class MetaLearner(Evaluated):
                 "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
             )
         return self.forward_tasks(fast, x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the shared network's ``features`` make of each row, ``[tasks, rows, width]``.
+
+        Batch norm takes its statistics from the rows of each task.
+
+        Raises:
+            BenchError: if the network has no such part.
+        """
+        features = getattr(self.net, "features", None)
+        if not isinstance(features, nn.Module):
+            raise BenchError(
+                f"{type(self).__name__} needs a network with .features, whose outputs are embedded "
+                f"rows; {type(self.net).__name__} has none"
+            )
+        if self.forward_features is None:
+            self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
+        shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
+        return self.forward_features(shared, x)
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""
@@ -263,10 +315,9 @@ class MetaLearner(Evaluated):
         return loss
 
     def configure_optimizers(self):
-        """Adam on every parameter that requires a gradient."""
-        return outer_optimizer.adam(
-            [p for p in self.parameters() if p.requires_grad],
-            self.hparams["outer_lr"],
+        """The outer optimiser on every parameter that requires a gradient, with its schedule."""
+        return outer_schedule.scheduled(
+            self.optimizer([p for p in self.parameters() if p.requires_grad]),
             self.hparams["outer_schedule"],
             steps=lambda: self.trainer.estimated_stepping_batches,
         )

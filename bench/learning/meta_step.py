@@ -10,7 +10,7 @@ from torch.autograd import Function
 
 from bench.base.errors import BenchError
 from bench.learning import torch_private
-from bench.learning.recording import is_recordable, record, with_gradient
+from bench.learning.recording import is_recordable, record
 from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 
 Engine = Literal["auto", "loop", "batched", "recorded", "compiled"]
@@ -67,7 +67,7 @@ class MetaStep:
         for group in groups:
             at_once = tasks if engine == "compiled" else self.tasks_at_once(group)
             pieces += split(group, at_once)
-        if len(pieces) == 1 and not records:
+        if len(pieces) == 1 and not records and self.learner.follows_loss:
             return self.learner.loss(pieces[0]).mean()
         parameters = self._parameters()
         total, gradients = 0.0, [None] * len(parameters)
@@ -75,7 +75,7 @@ class MetaStep:
             for part in pieces:
                 step = self._recorded_for(parameters, part, engine) if records else None
                 if step is None:
-                    loss, *gradient = with_gradient(self.learner.loss(part).sum(), parameters)
+                    loss, *gradient = self.learner.meta_gradient(part, parameters)
                 else:
                     loss, *gradient = step(parameters, part)
                 total = total + loss
@@ -118,8 +118,15 @@ class MetaStep:
 
         Unasked, only what says so is recorded: the rest may do something else at a later iteration.
         """
+        if self.engine in RECORDS and not self.learner.follows_loss:
+            raise BenchError(
+                f"engine={self.engine!r}: {type(self.learner).__name__} makes its outer update "
+                "itself, which cannot be recorded; use engine='batched'"
+            )
         if self.engine != "auto":
             return self.engine
+        if not self.learner.follows_loss:
+            return "batched"
         modules = list(self.learner.modules())  # the algorithm's own class among them
         wide = self._widest(episode) > PART_BYTES  # kernels so long that what calls them is nothing
         few = self.iterations < RECORDED_ITERATIONS
