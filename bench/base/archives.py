@@ -22,7 +22,7 @@ SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
 MOST_FILES = 2_000_000  # ILSVRC-2012 has 1,281,167 images for training
 MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
 MOST_BYTES_OF_A_FILE = 2 * 2**30  # of one that is read into memory whole
-MOST_BYTES_OF_A_NAME = 2**20  # in a tar, with whatever else is said of a file before it
+MOST_BYTES_OF_A_NAME = 2**20  # in a tar, with whatever else stands before a file
 MOST_BYTES_OF_LONG_NAMES = 2**26  # in a tar, together
 _USUAL_HEADERS = 2048  # bytes before a file's content: up to three blocks, and a name of one
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
@@ -88,8 +88,8 @@ def _damage_named(source: Path) -> Iterator[None]:
     except PermissionError as error:
         raise BenchError(f"{source}: may not be read: {error.strerror}") from error
     except _DAMAGE as error:
-        said = " ".join(str(error).split())  # tarfile's has a line for each kind of compression
-        raise BenchError(f"{source}: damaged ({said}): get it again") from error
+        reason = " ".join(str(error).split())  # tarfile's has a line for each kind of compression
+        raise BenchError(f"{source}: damaged ({reason}): get it again") from error
     except _UNREADABLE as error:
         raise BenchError(f"{source}: cannot be read ({error}): unpack it first") from error
 

@@ -3,7 +3,7 @@
 import torch
 
 from bench.base.errors import Diverged, DivergedElsewhere
-from bench.tasks.episode import MetaBatch, alike
+from bench.tasks.episode import MetaBatch, split_by_shape
 
 
 def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
@@ -35,7 +35,7 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
             "outer_lr or inner_lr"
         )
     tasks = 0
-    for episode in alike(batch):
+    for episode in split_by_shape(batch):
         outputs = learner.evaluate(episode)
         for step in range(outputs.shape[1]):
             each = learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)

@@ -67,7 +67,7 @@ class GradientBased(MetaLearner):
         """Builds the network; a head that starts anew in each task is no parameter to learn."""
         super().configure_model()
         if self.hparams["head"] != "learned":
-            heads.of(self.net, self.spec).requires_grad_(False)
+            heads.find(self.net, self.spec).requires_grad_(False)
 
     @property
     def test_steps(self) -> int:
@@ -91,7 +91,7 @@ class GradientBased(MetaLearner):
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
         return {
-            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in named},
+            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in named},
             **self.start_head(episode),
         }
 
@@ -100,7 +100,7 @@ class GradientBased(MetaLearner):
         if self.hparams["head"] == "learned":
             return {}
         if self.hparams["head"] == "zero":
-            return heads.zero(self.net, len(episode.support_x))
+            return heads.zeros(self.net, len(episode.support_x))
         rows = self.embed(episode.support_x)
         return heads.prototypes(rows, episode.support_y, episode.support_w, self.spec.outputs)
 
@@ -208,6 +208,6 @@ class GradientBased(MetaLearner):
             raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 
 
-def _laid_out(p: Tensor) -> Tensor:
+def _channels_last(p: Tensor) -> Tensor:
     """Convolution weights channels last, as the layers for many tasks want them at every step."""
     return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p

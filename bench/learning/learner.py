@@ -25,7 +25,7 @@ from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.recording import with_gradient
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks import kinds
-from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
+from bench.tasks.episode import Episode, MetaBatch, TaskSpec, split_by_shape
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
 
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
@@ -240,7 +240,7 @@ class MetaLearner(Evaluated):
         """Makes classes that are not in an episode impossible, ``[tasks, rows, outputs]``."""
         if not self.spec.varying_ways:
             return outputs
-        return heads.masked(outputs, episode.support_y, episode.support_w)
+        return heads.mask_absent(outputs, episode.support_y, episode.support_w)
 
     def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
         """Mean loss over the rows of each task, ``[tasks]``.
@@ -310,7 +310,7 @@ class MetaLearner(Evaluated):
         # at once, although a GPU is waited for: one step later the weights no longer tell the task
         divergence.check(self, loss.detach(), batch, self.global_step + 1)
         if logs:
-            tasks = sum(len(episode.query_y) for episode in alike(batch))
+            tasks = sum(len(episode.query_y) for episode in split_by_shape(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
 

@@ -222,7 +222,7 @@ def checksum(path: Path, remedy: str) -> str:
     Raises:
         BenchError: if it is not there.
     """
-    return checksums.of([_first_line(path, remedy)[0]])
+    return checksums.digest([_first_line(path, remedy)[0]])
 
 
 def _fits(header: dict, blocks: int) -> bool:
