@@ -62,6 +62,8 @@ class GradientBased(MetaLearner):
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
             if steps < 0:
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
+        if not inner_lr >= 0:
+            raise BenchError(f"inner_lr={inner_lr!r}: give a number of at least 0")
 
     def configure_model(self) -> None:
         """Builds the network; a head that starts anew in each task is no parameter to learn."""
