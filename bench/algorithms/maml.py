@@ -91,7 +91,9 @@ class MAML(MetaLearner):
         named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
-            named = [(n, p) for n, p in named if n in adapts or n.split(".")[0] in adapts]
+            every_name = self.net.named_parameters(remove_duplicate=False)
+            chosen = {id(p) for n, p in every_name if n in adapts or n.split(".")[0] in adapts}
+            named = [(n, p) for n, p in named if id(p) in chosen]
             if not named:
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from bench.base.errors import BenchError, out_of_memory
+from bench.learning.parameters import call_with
 from bench.tasks.episode import Episode, MetaBatch, alike
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
@@ -123,6 +123,7 @@ class MetaStep:
         if shapes not in self._recorded:
             if self.engine == "auto" and len(self._recorded) >= SHAPES:
                 return None
+            self.learner.loss(episode)  # what cannot be adapted is refused here, under its own name
             made = recorded(self.learner, parameters, episode, engine == "compiled")
             self._recorded[shapes] = made
         return self._recorded[shapes]
@@ -162,7 +163,7 @@ def recorded(
         fields: list[Tensor | None] = [None] * len(episode)
         for i, v in zip(given, batch):
             fields[i] = v
-        loss = functional_call(learner, named, (Episode(*fields),)).sum()
+        loss = call_with(learner, named, Episode(*fields)).sum()
         return [v if v is None else v.detach() for v in _with_gradient(loss, named)]
 
     def arguments(parameters, episode):

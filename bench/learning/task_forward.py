@@ -1,15 +1,16 @@
 """How a network is evaluated for many tasks at once, each with parameters of its own."""
 
 import warnings
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.nn.modules.dropout import _DropoutNd
 
 from bench.base.errors import BenchError, out_of_memory
+from bench.learning.fixed_function import draws_random_numbers, probe, unchanged
 from bench.learning.inner_loop import Fast
+from bench.learning.parameters import call_with
 from bench.learning.task_layers import TaskLayers
 
 
@@ -31,8 +32,7 @@ class TaskForward:
     def __init__(self, net: nn.Module, vectorised: bool = True):
         self.net = net
         self.vectorised = vectorised
-        self._layers = list(net.modules())
-        self._probed = False
+        self._probed: set[bool] = set()  # while training, and while not: layers differ
         self._widest_row: int | None = None
 
     def __call__(self, fast: Fast, x: Tensor) -> Tensor:
@@ -49,9 +49,8 @@ class TaskForward:
         Raises:
             BenchError: if the network is not a fixed function of its parameters and inputs.
         """
-        with self._unchanged_buffers():
-            if not self._probed:
-                self._probe(x[0])
+        self._probe(x[0])
+        with unchanged(self.net, fast.values()):
             if not self.vectorised:
                 return self._loop(fast, x)
             try:
@@ -62,7 +61,7 @@ class TaskForward:
                     raise
                 reason = str(error).strip().split("\n")[0]
             if "randomness error mode" in reason:
-                raise self._random()
+                raise draws_random_numbers(self.net)
             outputs = self._loop(fast, x)  # the module's own mistakes surface here, unchanged
         self.vectorised = False
         warnings.warn(
@@ -79,6 +78,7 @@ class TaskForward:
             x: ``[tasks, rows, *input_shape]``.
         """
         if self._widest_row is None:
+            self._probe(x[0])
             sizes = [x[0, 0].nbytes]
 
             def note(layer, inputs, output):
@@ -96,57 +96,20 @@ class TaskForward:
         return self._widest_row
 
     def _one(self, parameters: Fast, x: Tensor) -> Tensor:
-        return functional_call(self.net, parameters, (x,))
+        return call_with(self.net, parameters, x)
 
     def _loop(self, fast: Fast, x: Tensor) -> Tensor:
         tasks = range(len(x))
         before = _random_state(x.device)
         outputs = [self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks]
         if not torch.equal(before, _random_state(x.device)):
-            raise self._random()
+            raise draws_random_numbers(self.net)
         return torch.stack(outputs)
 
     def _probe(self, x: Tensor) -> None:
-        """Evaluates one task with constant parameters, which must leave no way to the real ones."""
-        constant = {n: p.detach() for n, p in self.net.named_parameters()}
-        with torch.enable_grad():
-            outputs = self._one(constant, x)
-        name = type(self.net).__name__
-        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(x):
-            shape = tuple(getattr(outputs, "shape", ())) or type(outputs).__name__
-            raise BenchError(
-                f"{name} maps inputs {tuple(x.shape)} to {shape}; it must return a tensor "
-                "[rows, outputs]"
-            )
-        if outputs.requires_grad:
-            raise BenchError(
-                f"{name} reads some of its parameters from elsewhere than the attributes they are "
-                "registered as (a list, a closure), where adapted ones cannot be put; use "
-                "nn.ParameterList or self.<name>"
-            )
-        self._probed = True
-
-    def _buffers(self) -> list[Tensor]:  # net.buffers() walks the whole tree, at every forward
-        return [b for m in self._layers for b in m._buffers.values() if b is not None]
-
-    @contextmanager
-    def _unchanged_buffers(self):
-        before = [(b, b._version) for b in self._buffers()]
-        yield
-        after = self._buffers()
-        if len(before) != len(after) or any(
-            a is not b or a._version != version for a, (b, version) in zip(after, before)
-        ):
-            raise BenchError(
-                f"{type(self.net).__name__} changes its buffers in its forward pass, so that one "
-                "task's data would leak into the next; use layers without running statistics"
-            )
-
-    def _random(self) -> BenchError:
-        return BenchError(
-            f"{type(self.net).__name__} draws random numbers in its forward pass; an adapted "
-            "network must be a fixed function of its parameters: remove the dropout"
-        )
+        if self.net.training not in self._probed:
+            probe(self.net, x)
+            self._probed.add(self.net.training)
 
 
 def _random_state(device: torch.device) -> Tensor:
