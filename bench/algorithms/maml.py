@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from bench.base.errors import BenchError, nearest
-from bench.learning import heads
+from bench.learning import heads, second_derivatives
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.learning.task_forward import TaskForward
@@ -125,7 +126,8 @@ class MAML(MetaLearner):
 
         def support_loss(fast: Fast) -> Tensor:
             x, y, w = episode.support_x, episode.support_y, episode.support_w
-            outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
+            with second_derivatives.chosen(self.net) if order == 2 else nullcontext():
+                outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
             loss = self.mean_loss(outputs, y, w)
             if self.hparams["inner_loss"] == "mean":
                 return loss

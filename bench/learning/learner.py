@@ -15,6 +15,7 @@ from bench.learning import divergence, heads
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import MetaStep
 from bench.learning.networks import build_model
+from bench.learning.second_derivatives import missing_are_named
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
@@ -256,6 +257,15 @@ class MetaLearner(LightningModule):
             tasks = sum(len(episode.query_y) for episode in alike(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Lightning's backward pass.
+
+        Raises:
+            BenchError: names what of the network has no second derivative.
+        """
+        with missing_are_named():
+            super().backward(loss, *args, **kwargs)
 
     def validation_step(self, batch: MetaBatch, batch_idx: int) -> None:
         """Adapts and scores a batch of validation episodes."""

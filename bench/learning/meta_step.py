@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning.parameters import call_with
+from bench.learning.second_derivatives import missing_are_named
 from bench.tasks.episode import Episode, MetaBatch, alike
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
@@ -218,7 +219,8 @@ def require_compiler(device: str) -> None:
 
 
 def _with_gradient(loss: Tensor, parameters: dict[str, Tensor]) -> list[Tensor | None]:
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    with missing_are_named():
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return [loss.detach(), *gradients]
 
 

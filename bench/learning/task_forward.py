@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning.fixed_function import draws_random_numbers, probe, unchanged
 from bench.learning.inner_loop import Fast
 from bench.learning.parameters import call_with
-from bench.learning.task_layers import TaskLayers
+from bench.learning.task_layers import TaskLayers, no_advice
 
 
 class TaskForward:
@@ -54,7 +55,7 @@ class TaskForward:
             if not self.vectorised:
                 return self._loop(fast, x)
             try:
-                with TaskLayers():
+                with TaskLayers(), no_advice():
                     return vmap(self._one, randomness="error")(fast, x)
             except Exception as error:
                 if isinstance(error, BenchError) or out_of_memory(error):
@@ -120,11 +121,24 @@ def check_adaptable(net: nn.Module) -> None:
     """Refuses a network that cannot be adapted exactly.
 
     Raises:
-        BenchError: names the first layer with running statistics or active dropout, and what to
-            use instead; or says that nothing can be learned.
+        BenchError: names the first layer with running statistics, active dropout, sparse gradients
+            or no weights yet, and what to use instead; or says that nothing can be learned.
     """
     for name, layer in net.named_modules():
         kind = f"layer {name!r} ({type(layer).__name__})"
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise BenchError(f"{kind} is TorchScript: give the module that it was made of")
+        if isinstance(layer, nn.DataParallel):
+            raise BenchError(f"{kind} copies its layers to devices: give its .module")
+        if any(map(is_lazy, layer.parameters(recurse=False))):
+            raise BenchError(
+                f"{kind} has no weights before it has seen an example: call the network once, such "
+                "as net(torch.zeros(2, *input_shape)), before it is given"
+            )
+        if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.sparse:
+            raise BenchError(
+                f"{kind} has sparse gradients, which cannot be adapted: build it with sparse=False"
+            )
         if getattr(layer, "track_running_stats", False):
             raise BenchError(
                 f"{kind} keeps running statistics, which mix the tasks of a batch and make the "

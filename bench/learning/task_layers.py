@@ -16,7 +16,8 @@ would be cut off from the graph.
 module does not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -48,7 +49,19 @@ class TaskLayers(TorchFunctionMode):
             return _linear(*args, **kwargs)
         if function is F.batch_norm:
             return _batch_norm(*args, **kwargs)
+        if function is F.embedding:
+            return _embedding(*args, **kwargs)
         return function(*args, **kwargs)
+
+
+@contextmanager
+def no_advice() -> Iterator[None]:
+    """Within this context torch does not warn of layers that ``vmap`` takes one by one: exactly."""
+    functorch._set_vmap_fallback_warning_enabled(False)
+    try:
+        yield
+    finally:
+        functorch._set_vmap_fallback_warning_enabled(True)  # as it is by default: none can ask
 
 
 def _conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -72,6 +85,14 @@ def _linear(x, weight, bias=None):
             lambda x, w, b: torch.baddbmm(b[:, None], x, w.transpose(1, 2)), x, weight, bias
         )
     return F.linear(x, weight, bias)
+
+
+def _embedding(x, weight, padding_idx=None, *args, **kwargs):
+    """``vmap`` forgets that the row of the padding has no gradient."""
+    if padding_idx is not None and _differs(weight):
+        learned = torch.arange(len(weight), device=weight.device) != padding_idx % len(weight)
+        weight, padding_idx = torch.where(learned[:, None], weight, weight.detach()), None
+    return F.embedding(x, weight, padding_idx, *args, **kwargs)
 
 
 def _covered(x: Tensor) -> bool:
