@@ -80,11 +80,11 @@ class TaskForward:
         """
         if self._widest_row is None:
             self._probe(x[0])
-            sizes = [x[0, 0].nbytes]
+            sizes, rows = [x[0, 0].nbytes], x.shape[1]
 
             def note(layer, inputs, output):
                 if isinstance(output, Tensor):
-                    sizes.append(output.nbytes // x.shape[1])
+                    sizes.append(output.numel() * output.element_size() // rows)
 
             hooks = [layer.register_forward_hook(note) for layer in self.net.modules()]
             try:
