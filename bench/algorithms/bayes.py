@@ -19,15 +19,27 @@ class Bayes(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "Bayes ceiling"
+    role = "ceiling"
+
     trains = False
+
+    def check_data(self, data: object) -> None:
+        """Refuses data of which the best prediction is not known.
+
+        Raises:
+            BenchError: names what to do.
+        """
+        super().check_data(data)
+        if not hasattr(data, "ceiling_of"):
+            raise BenchError(
+                f"the best possible prediction is not known for {type(data).__name__}: leave "
+                "bayes out, or use a data set of synthetic students"
+            )
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """Numbers that are not used, as a Trainer wants something to train."""
         return Table(spec.items)
-
-    def loss(self, episode: Episode) -> Tensor:
-        """Zero for every task."""
-        return 0 * self.net.log_odds.sum() + torch.zeros_like(episode.query_y[:, 0])
 
     def predict(self, episode: Episode) -> Tensor:
         """Log-odds of each query in float64, ``[tasks, 1, query, 1]``.
@@ -36,14 +48,6 @@ class Bayes(StudentLearner):
             BenchError: where the best prediction is not known.
         """
         data = getattr(self._trainer, "datamodule", None)
-        if not hasattr(data, "ceiling_of"):
-            raise BenchError(
-                f"the best possible prediction is not known for {type(data).__name__}: leave "
-                "bayes out, or use a data set of synthetic students"
-            )
+        self.check_data(data)
         p = torch.as_tensor(data.ceiling_of(episode), dtype=torch.float64)
         return torch.logit(p, eps=1e-15).to(self.device)[:, None, :, None]
-
-    def on_train_start(self) -> None:
-        """Ends training before it begins."""
-        self.trainer.should_stop = True

@@ -3,7 +3,6 @@
 from typing import Literal
 
 from bench.algorithms.maml import MAML
-from bench.base.errors import BenchError
 
 
 class FOMAML(MAML):
@@ -14,7 +13,8 @@ class FOMAML(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "MAML"
+    recordable = True
+
     def __init__(self, order: Literal[1] = 1, **kwargs):
-        if order != 1:
-            raise BenchError(f"order={order!r}: fomaml is first order; use maml")
         super().__init__(order=order, **kwargs)

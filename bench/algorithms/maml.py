@@ -8,13 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
 from bench.learning import heads, second_derivatives
+from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.learning.task_forward import TaskForward
 from bench.tasks.episode import Episode
 from bench.tasks.questions import ITEM
+
+Order = Literal[1, 2]
+InnerLoss = Literal["mean", "sum"]
 
 
 class MAML(MetaLearner):
@@ -45,29 +49,25 @@ class MAML(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "MAML"
+    recordable = True
+
     def __init__(
         self,
-        order: Literal[1, 2] = 2,
+        order: Order = 2,
         inner_lr: float = 0.1,
         inner_steps: int = 1,
         test_steps: int | None = None,
-        inner_loss: Literal["mean", "sum"] = "mean",
-        head: Literal["learned", "zero", "prototypes"] = "learned",
+        inner_loss: InnerLoss = "mean",
+        head: Head = "learned",
         recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if order not in (1, 2):
-            raise BenchError(f"order={order!r}: choose 1 (first-order MAML) or 2")
+        self._frozen: set[str] = set()  # by freeze(): names of the parameters that were learned
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
-            if type(steps) is not int or steps < 0:
+            if steps < 0:
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
-        if type(inner_lr) not in (int, float):
-            raise BenchError(f"inner_lr={inner_lr!r}: give a number")
-        if inner_loss not in ("mean", "sum"):
-            raise BenchError(f"inner_loss={inner_loss!r}: {nearest(inner_loss, ['mean', 'sum'])}")
-        if head not in heads.STARTS:
-            raise BenchError(f"head={head!r}: {nearest(head, heads.STARTS)}")
 
     def configure_model(self) -> None:
         """Builds the network; a head that starts anew in each task is no parameter to learn."""
@@ -82,6 +82,24 @@ class MAML(MetaLearner):
         steps = self.hparams["test_steps"]
         return self.hparams["inner_steps"] if steps is None else steps
 
+    def freeze(self) -> "MAML":
+        """Lightning's step before inference: nothing is learned, and what adapts still does."""
+        self._frozen = self._frozen or self._learned()
+        return super().freeze()
+
+    def unfreeze(self) -> None:
+        """Undoes :meth:`freeze`: what was not learned before is not learned after."""
+        frozen, self._frozen = self._frozen, set()
+        super().unfreeze()
+        for name, p in self.net.named_parameters() if frozen else ():
+            p.requires_grad_(name in frozen)
+
+    def _learned(self) -> set[str]:
+        """Names of the parameters that require a gradient."""
+        if self.net is None:
+            return set()
+        return {n for n, p in self.net.named_parameters() if p.requires_grad}
+
     def fast(self, episode: Episode) -> Fast:
         """The parameters that adapt, as they start: name to ``[tasks, ...]``.
 
@@ -89,7 +107,8 @@ class MAML(MetaLearner):
         layers with all they hold), only those. The others are shared by all tasks.
         """
         tasks = len(episode.support_x)
-        named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
+        learned = self._learned() | self._frozen
+        named = [(n, p) for n, p in self.net.named_parameters() if n in learned]
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
             every_name = self.net.named_parameters(remove_duplicate=False)
@@ -99,10 +118,16 @@ class MAML(MetaLearner):
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
-        return {
+        fast = {
             **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in named},
             **self._head(episode),
         }
+        if not fast:
+            raise BenchError(
+                f"no parameter of {type(self.net).__name__} requires a gradient, so that nothing "
+                "can adapt: set requires_grad of those that are to"
+            )
+        return fast
 
     def _head(self, episode: Episode) -> Fast:
         """The last layer of each task, if it starts anew."""

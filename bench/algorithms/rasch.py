@@ -14,4 +14,7 @@ class Rasch(TwoPL):
         **kwargs: see :class:`bench.algorithms.two_pl.TwoPL`.
     """
 
+    label = "Rasch, posterior mean"
+    recordable = True
+
     discriminates = False

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 from bench.learning.parameters import call_with
+from bench.learning.torch_private import buffers, parameters, version
 
 SAME = 1e-2  # of the largest output: what rounding in another order does not reach
 
@@ -75,21 +76,16 @@ def unchanged(net: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
     """
     layers, tensors, name = list(net.modules()), list(tensors), type(net).__name__
 
-    def buffers() -> list[Tensor | None]:  # net.buffers() takes ten times as long
-        return [b for layer in layers for b in layer._buffers.values()]
-
-    def parameters() -> list[Tensor | None]:
-        return [p for layer in layers for p in layer._parameters.values()] + tensors
-
-    buffers_before, parameters_before = _versions(buffers()), _versions(parameters())
+    buffers_before = _versions(buffers(layers))
+    parameters_before = _versions(parameters(layers) + tensors)
     with _no_checkpointing(name):
         yield
-    if not _same(buffers_before, _versions(buffers())):
+    if not _same(buffers_before, _versions(buffers(layers))):
         raise BenchError(
             f"{name} changes its buffers in its forward pass, so that one task's data would leak "
             "into the next; use layers without running statistics"
         )
-    if not _same(parameters_before, _versions(parameters())):
+    if not _same(parameters_before, _versions(parameters(layers) + tensors)):
         raise BenchError(
             f"{name} changes its parameters in its forward pass, as nn.Embedding(max_norm=...) "
             "does; an adapted network must be a fixed function of its parameters"
@@ -132,11 +128,14 @@ def draws_random_numbers(net: nn.Module) -> BenchError:
     )
 
 
-def _versions(tensors: Iterable[Tensor | None]) -> list[tuple[Tensor, int]]:
-    return [(v, v._version) for v in tensors if v is not None]
+Versions = list[tuple[Tensor, int | bytes]]
 
 
-def _same(before: list[tuple[Tensor, int]], after: list[tuple[Tensor, int]]) -> bool:
+def _versions(tensors: Iterable[Tensor]) -> Versions:
+    return [(v, version(v)) for v in tensors]
+
+
+def _same(before: Versions, after: Versions) -> bool:
     return len(before) == len(after) and all(
         a is b and i == j for (a, i), (b, j) in zip(before, after)
     )

@@ -5,14 +5,23 @@ import warnings
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning.fixed_function import draws_random_numbers, probe, unchanged
 from bench.learning.inner_loop import Fast
 from bench.learning.parameters import call_with
-from bench.learning.task_layers import TaskLayers, no_advice
+from bench.learning.task_layers import TaskLayers
+from bench.learning.torch_private import no_advice
+
+DROPOUTS = (  # and their like, which have .p
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 class TaskForward:
@@ -126,7 +135,7 @@ def check_adaptable(net: nn.Module) -> None:
     """
     for name, layer in net.named_modules():
         kind = f"layer {name!r} ({type(layer).__name__})"
-        if isinstance(layer, torch.jit.ScriptModule):
+        if type(layer).__module__.startswith("torch.jit"):
             raise BenchError(f"{kind} is TorchScript: give the module that it was made of")
         if isinstance(layer, nn.DataParallel):
             raise BenchError(f"{kind} copies its layers to devices: give its .module")
@@ -148,7 +157,7 @@ def check_adaptable(net: nn.Module) -> None:
         if isinstance(layer, nn.SyncBatchNorm):
             raise BenchError(f"{kind} mixes the tasks of several devices; use nn.BatchNorm2d(...)")
         # nn.Dropout and its kin have p; attention and recurrent layers have a number, dropout
-        rate = getattr(layer, "p" if isinstance(layer, _DropoutNd) else "dropout", 0)
+        rate = getattr(layer, "p" if isinstance(layer, DROPOUTS) else "dropout", 0)
         if isinstance(rate, int | float) and rate > 0:
             raise BenchError(
                 f"{kind} is active dropout: its inner gradients would be random; set it to 0 or "
