@@ -30,6 +30,7 @@ from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.data.students import prepared, responses
 from bench.learning import learner_file
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import resuming
 from bench.running.experiment import Experiment
 
@@ -514,7 +515,7 @@ RECORD = {
         ],
     },
     "training": {"iterations": 3, "seconds": 1.0, "best_iteration": None, "validation": [[1, 2]]},
-    "cost": dict.fromkeys(records.COST_FIELDS, 1.0),
+    "cost": dict.fromkeys(COST_FIELDS, 1.0),
     "provenance": {"torch": "2"},
 }
 
@@ -527,6 +528,7 @@ def test_records(file, content):
         from bench.results import summary, tables
 
         refused(tables.to_markdown, [record])
+        refused(tables.to_csv, [record])
         refused(summary.summary, [record])
 
 
@@ -586,6 +588,6 @@ def test_checkpoints(checkpoint, file, data):
         content = data.draw(damaged(content))
     path = file(content, "x.ckpt")
     refused(learner_file.load, path)
-    name = resuming._name(7, content)
+    name = resuming._file_name(7, content)
     assert resuming.find(file(content, name).parent, {}, lambda text: None) is None
     path.with_name(name).unlink()

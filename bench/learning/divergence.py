@@ -3,7 +3,7 @@
 import torch
 
 from bench.base.errors import Diverged, DivergedElsewhere
-from bench.tasks.episode import MetaBatch, alike
+from bench.tasks.episode import MetaBatch, split_by_shape
 
 # A loss before any inner step, in nats or squares of targets, beyond which the weights have
 # diverged from iteration to iteration, though they and the loss are still finite.
@@ -40,7 +40,7 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
             f"{where}, as {weights[0]} was not finite after the iteration before: {either}"
         )
     tasks = 0
-    for episode in alike(batch):
+    for episode in split_by_shape(batch):
         outputs = learner.evaluate(episode)
         losses = [
             learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise BenchError(f"--devices {devices}: give 1 or more")
     allocator.keep_memory()
     machine = Machine(options.accelerator, devices, options.data_root, nodes=nodes)
-    found = reproducing.again(options.record, machine, console)
+    found = reproducing.run_again(options.record, machine, console)
     if found is None:  # one of several devices, of which the first reports
         return 0
     first, second = found

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.base import checksums, regular_files
 from bench.base.errors import BenchError
-from bench.base.paths import existing, replacing
+from bench.base.paths import existing, explain_refusal, replacing
 from bench.data.images.episodes import ImageClasses
 
 try:
@@ -33,6 +33,7 @@ BLOCK = 8 * 2**20  # bytes under one checksum
 SAMPLED = 8  # blocks that are looked at when a cache is opened
 _YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
 _MOST_HEADER = 2**26
+ANOTHER_FOLDER = "choose another with --data-root"
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -85,7 +86,8 @@ def writing(
 
     check_writable(path)
     _remove_abandoned(path)
-    with _no_empty_folder(path.parent), _refusal_with_advice(path.parent), replacing(path) as file:
+    refused = explain_refusal(path.parent, ANOTHER_FOLDER)
+    with _no_empty_folder(path.parent), refused, replacing(path) as file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dead
         yield put
@@ -137,22 +139,12 @@ def check_writable(path: Path) -> None:
     Raises:
         BenchError: if its folder cannot be written to.
     """
-    with _refusal_with_advice(path.parent):
+    with explain_refusal(path.parent, ANOTHER_FOLDER):
         folder = existing(path.parent)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-@contextmanager
-def _refusal_with_advice(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BenchError(
-            f"{folder}: cannot be written ({error.strerror}): choose another with --data-root"
-        ) from error
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -225,7 +217,7 @@ def checksum(path: Path, remedy: str) -> str:
     Raises:
         BenchError: if it is not there.
     """
-    return checksums.of([_first_line(path, remedy)[0]])
+    return checksums.digest([_first_line(path, remedy)[0]])
 
 
 def _fits(header: dict, blocks: int) -> bool:

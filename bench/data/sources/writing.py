@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.base import archives, locks, registry, tfrecords
 from bench.base.errors import BenchError
+from bench.base.paths import explain_refusal
 from bench.data.images import collection, decoding, duplicates, layouts, preparing
 from bench.data.images import meta_dataset_spec as specs
 from bench.data.images.collection import Collection
@@ -204,7 +205,7 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
         BenchError: if it cannot be written, or another process is writing it.
     """
     unfinished, old = (root / f".{name}.{state}" for state in ("unfinished", "old"))
-    try:
+    with explain_refusal(root / name, "choose another --data-root"):
         root.mkdir(parents=True, exist_ok=True)
         with locks.held(root / f".{name}.lock") as owner:
             if owner:
@@ -220,7 +221,3 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
             finally:
                 for leftover in (unfinished, old):
                     shutil.rmtree(leftover, ignore_errors=True)
-    except OSError as error:
-        raise BenchError(
-            f"{root / name}: cannot be written ({error.strerror}): choose another --data-root"
-        ) from error
