@@ -581,6 +581,6 @@ def test_checkpoints(checkpoint, file, data):
         content = data.draw(damaged(content))
     path = file(content, "x.ckpt")
     refused(learner_file.load, path)
-    name = resuming._name(7, content)
+    name = resuming._file_name(7, content)
     assert resuming.find(file(content, name).parent, {}, lambda text: None) is None
     path.with_name(name).unlink()
