@@ -34,7 +34,7 @@ class Compared(NamedTuple):
     largest: float | None
 
 
-def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
+def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
     """The experiment that a record is of.
 
     Raises:
@@ -67,7 +67,7 @@ def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
     return found
 
 
-def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
+def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
     """The record, and the record of running its experiment again, which leaves no files.
 
     It is run on as many devices and by the same engine as the record's.
@@ -79,7 +79,7 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] |
         BenchError: if the record or its data is not as it should be.
     """
     first = records.read(path)
-    experiment, by = experiment_of(first, path), first["provenance"]
+    experiment, by = read_experiment(first, path), first["provenance"]
     if isinstance(by.get("devices"), int):  # older records do not say
         machine = dataclasses.replace(machine, devices=by["devices"])
     computed_by = {n: by[n] for n in COMPUTED_BY if by.get(n) is not None}
@@ -89,10 +89,10 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] |
     world = ranks.join(machine)
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
-        return _again(first, experiment, machine, console, world)
+        return _run_again(first, experiment, machine, console, world)
 
 
-def _again(
+def _run_again(
     first: dict, experiment: Experiment, machine: Machine, console: Console, world: World
 ) -> tuple[dict, dict] | None:
     from bench.running.training import train  # which takes seconds to load

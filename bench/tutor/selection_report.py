@@ -130,7 +130,7 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         grid = Table(box=None, pad_edge=False)
         grid.add_column("selection")
         for n in record["questions"]:
-            grid.add_column(f"{n} question{'s' * (n > 1)}", justify="right")
+            grid.add_column("1 question" if n == 1 else f"{n} questions", justify="right")
         for name, found in record["policies"].items():
             grid.add_row(
                 name, *(tables.figure(metric, *_interval(p["value"])) for p in found[metric])
