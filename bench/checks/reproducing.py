@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.results import records
+from bench.results.checking import without_headline
 from bench.running import ranks
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
@@ -119,14 +120,23 @@ def compare(first: dict, second: dict) -> list[Compared]:
     values = [r["evaluation"]["per_episode"].get(headline, []) for r in (first, second)]
     means = [[r["metrics"].get(headline, {}).get("mean")] for r in (first, second)]
     data = [r["provenance"].get("data") for r in (first, second)]
+    metrics = [_without_intervals(r["metrics"]) for r in (first, second)]
     return [
         *([Compared("data", data[0] == data[1], None)] if data[0] is not None else []),
         _compared("which episodes", *(r["evaluation"]["index"] for r in (first, second))),
         _compared(f"{headline} of each episode", *values),
         _compared(f"mean {headline}", *means),
         _compared("validations while training", *validations),
-        Compared("every metric", first["metrics"] == second["metrics"], None),
+        Compared("every metric", metrics[0] == metrics[1], None),
     ]
+
+
+def _without_intervals(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Intervals follow from the episodes, and how has changed: older records have 1.96 for t."""
+    return {
+        name: {k: v for k, v in metric.items() if k != "ci95"}
+        for name, metric in without_headline(metrics).items()
+    }
 
 
 def show(first: dict, second: dict, compared: list[Compared], console: Console) -> None:

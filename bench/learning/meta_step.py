@@ -159,6 +159,7 @@ class MetaStep:
         if key not in self._recorded:
             if self.engine == "auto" and len(self._recorded) >= SHAPES:
                 return None
+            self.learner.loss(episode)  # what cannot be adapted is refused here, under its own name
             compiles = engine == "compiled"
             self._recorded[key] = record(self.learner, parameters, episode, compiles)
         return self._recorded[key]

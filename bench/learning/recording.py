@@ -6,12 +6,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning import torch_private
+from bench.learning.parameters import call_with
+from bench.learning.second_derivatives import missing_are_named
 from bench.tasks.episode import Episode
 
 TORCH_LAYERS = {c for c in vars(nn).values() if isinstance(c, type) and issubclass(c, nn.Module)}
@@ -53,7 +54,7 @@ def record(
         fields: list[Tensor | None] = [None] * len(episode)
         for i, v in zip(given, batch):
             fields[i] = v
-        loss = functional_call(learner, named, (Episode(*fields),)).sum()
+        loss = call_with(learner, named, Episode(*fields)).sum()
         return [v if v is None else v.detach() for v in with_gradient(loss, named)]
 
     def arguments(parameters, episode):
@@ -108,7 +109,8 @@ def require_compiler(device: str) -> None:
 
 def with_gradient(loss: Tensor, parameters: dict[str, Tensor]) -> list[Tensor | None]:
     """A loss, and its gradient for each parameter; None for one that it does not depend on."""
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    with missing_are_named():
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return [loss.detach(), *gradients]
 
 

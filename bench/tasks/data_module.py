@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.tasks.episode import Episode, TaskSpec, View
 
 SPLITS = ("train", "val", "test")
+MOST_WORKERS = 128  # processes, for each of training, validation and test
 FALSE_ADVICE = (  # Lightning cannot know that no workers are fastest, and that we do resume
     ".*does not have many workers",
     ".*your dataloader is not resumable",
@@ -60,6 +61,10 @@ class EpisodeDataModule(LightningDataModule):
         for name in ("tasks_per_batch", "iterations_per_epoch", "val_episodes", "test_episodes"):
             self.require_at_least(name, 1)
         self.require_at_least("num_workers", 0)
+        if num_workers > MOST_WORKERS:
+            raise BenchError(
+                f"num_workers={num_workers}: each is a process: give {MOST_WORKERS} or fewer"
+            )
 
     def require_at_least(self, name: str, least: int) -> None:
         """Refuses an argument below its least value.

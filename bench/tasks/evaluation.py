@@ -166,6 +166,28 @@ def figures(split: str, episodes: dict[str, np.ndarray]) -> dict[str, float]:
     return found
 
 
+def report(
+    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """What a record holds of each metric: mean, 95 % interval and course over the inner steps.
+
+    Args:
+        episode: ``[episodes, steps]`` each.
+        pooled: ``[steps]`` each; they have no interval.
+    """
+    found = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in episode.items()
+    }
+    for name, values in pooled.items():
+        found[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
+    return found
+
+
 def _gather_units(rows: dict[str, np.ndarray], unit: np.ndarray):
     """The rows ``[episodes, steps, query]`` of each unit in turn; 0 pads, weights too."""
     units, number = np.unique(unit, return_inverse=True)

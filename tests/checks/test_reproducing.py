@@ -52,6 +52,14 @@ def test_a_record_that_does_not_is_told(path, tmp_path, capsys):
     assert "torch: 1.0 then" in said
 
 
+def test_a_record_with_intervals_of_before_comes_out_again(path):
+    first, second = records.read(path), records.read(path)
+    first["metrics"]["mse"]["ci95"] *= 1.96 / 2.093  # of 20 episodes
+    assert all(part.equal for part in reproducing.compare(first, second))
+    second["metrics"]["mse"]["per_step"][0] += 1e-6
+    assert not all(part.equal for part in reproducing.compare(first, second))
+
+
 def test_the_engine_and_the_devices_are_those_of_the_record(path, tmp_path, monkeypatch, console):
     assert json.loads(path.read_text())["provenance"]["engine"] == "auto"
     by, train = [], training.train

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from bench.base.errors import BenchError
-from bench.results.records import COST_FIELDS
+from bench.results.schema import COST_FIELDS
 from bench.running.probe import ResidentPeak, _memory, _run_in_process, measure
 
 
