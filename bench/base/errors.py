@@ -19,6 +19,12 @@ class DivergedElsewhere(Diverged):
     """The same, on another device, which says more."""
 
 
+class RunsLeft(BenchError):
+    """Runs of a grid are done by another process, which has not finished them."""
+
+    code = 3
+
+
 class Interrupted(BenchError):
     """The run was asked to stop, and can go on.
 

@@ -70,7 +70,13 @@ def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
 def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
     """The record, and the record of running its experiment again, which leaves no files.
 
-    It is run on as many devices and by the same engine as the record's.
+    It is run by the same engine as the record's.
+
+    Args:
+        path: of the record.
+        machine: where to run. On how many devices is for the user to say, and not for a record,
+            which may name any number of processes.
+        console: where progress is printed.
 
     Returns:
         Both; None in all but the first process of several devices.
@@ -80,8 +86,6 @@ def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dic
     """
     first = records.read(path)
     experiment, by = read_experiment(first, path), first["provenance"]
-    if isinstance(by.get("devices"), int):  # older records do not say
-        machine = dataclasses.replace(machine, devices=by["devices"])
     computed_by = {n: by[n] for n in COMPUTED_BY if by.get(n) is not None}
     if computed_by:
         experiment = dataclasses.replace(experiment, learner=experiment.learner | computed_by)
@@ -90,6 +94,20 @@ def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dic
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
         return _run_again(first, experiment, machine, console, world)
+
+
+def check_devices(path: Path) -> None:
+    """Refuses the record of a run on several devices, unless the user says on how many to run it.
+
+    Raises:
+        BenchError: says how many the record's were.
+    """
+    devices = records.read(path)["provenance"].get("devices", 1)  # older records do not say
+    if type(devices) is int and devices > 1:
+        raise BenchError(
+            f"{path}: was run on {devices} devices: add --devices {devices}, which starts as many "
+            "processes, or --devices 1, on which last digits may differ"
+        )
 
 
 def _run_again(

@@ -114,11 +114,11 @@ def tune(
     # of all trials that there are, not only of those asked for now
     done = [t for t in trials(suite) if t.experiment.files(out).is_recorded]
     if not done:
-        runner.raise_failures(experiments, out)
+        runner.raise_unfinished(experiments, out)
     frame = pd.DataFrame([row(trial, out) for trial in done])
     show(frame, suite, console)
     paths.write_text(out / "tuning" / f"{suite.name}.csv", spreadsheets.to_csv(frame))
-    runner.raise_failures(experiments, out)
+    runner.raise_unfinished(experiments, out)
     return frame
 
 

@@ -80,6 +80,34 @@ def test_the_engine_and_the_devices_are_those_of_the_record(path, tmp_path, monk
         reproducing.run_again(strange, Machine("cpu"), console)
 
 
+def test_a_record_does_not_say_how_many_processes_start(path, tmp_path, monkeypatch, capsys):
+    file = changed(path, tmp_path, lambda r: r["provenance"].update(devices=5))
+    joined = []
+    monkeypatch.setattr(reproducing.ranks, "join", joined.append)
+    assert cli.main(["reproduce", file, "--accelerator", "cpu"]) == 2
+    assert "was run on 5 devices: add --devices 5, which starts as many" in capsys.readouterr().err
+    assert joined == []
+    assert cli.main(["reproduce", file, "--devices", "0"]) == 2
+    assert "--devices 0: give 1 or more" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.main(["reproduce", file, "--accelerator", "cpu", "--devices", "1"]) == 0
+    assert "devices: 5 then, 1 now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("devices", [True, "2", None, -1, 0, 10**9])
+def test_strange_numbers_of_devices_start_nothing(devices, path, tmp_path, monkeypatch, capsys):
+    file = changed(path, tmp_path, lambda r: r["provenance"].update(devices=devices))
+    machines = []
+
+    def join(machine):
+        machines.append(machine.devices)
+        raise BenchError("stop here")
+
+    monkeypatch.setattr(reproducing.ranks, "join", join)
+    assert cli.main(["reproduce", file, "--accelerator", "cpu"]) == 2
+    assert set(machines) <= {1}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -155,7 +155,7 @@ CONFIGURATIONS = [
     ("{", "Problems parsing config"),
     ("model: [MAML", "Problems parsing config"),
     ("\x00", "Problems parsing config"),
-    ("&a [*a, *a]", "config"),
+    ("&a [*a, *a]", "run.yaml: &a refers to itself"),
     ("- 1", "config"),
     ("just words", "config"),
     ("nonsense: 1", "nonsense"),

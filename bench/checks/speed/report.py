@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.base import paths
+from bench.base import paths, regular_files
 from bench.base.errors import BenchError
 from bench.results.plots import save
 
@@ -213,7 +213,7 @@ def read_all(out: Path) -> list[dict]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # numpy, of the median of nothing
-                record = json.loads(path.read_text(encoding="utf-8"))
+                record = json.loads(regular_files.read_text(path))
                 markdown([record]), brief([record])  # which read every field there is
         except Exception as error:  # whatever strange contents lead to
             reason = f"{type(error).__name__}: {error}"
