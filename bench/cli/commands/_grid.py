@@ -4,7 +4,7 @@ import argparse
 import ast
 from pathlib import Path
 
-from bench.base import registry
+from bench.base import outside, registry
 from bench.base.errors import BenchError
 from bench.running.machine import Machine
 from bench.running.workers import Launcher
@@ -17,9 +17,16 @@ EXAMPLES = {
 
 def grid_flags(command: argparse.ArgumentParser) -> None:
     """Declares which part of a suite runs, where, and where its records go."""
-    command.add_argument("suite", metavar="SUITE", help="see maml-bench list suites")
-    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="only these")
-    command.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    command.add_argument(
+        "suite", metavar="SUITE", help="see maml-bench list suites; or a file that defines SUITE"
+    )
+    for kind in ("algorithms", "datasets"):
+        command.add_argument(
+            f"--{kind}",
+            nargs="+",
+            metavar="NAME",
+            help="only these; also your own: path/to/file.py or package.module:Class",
+        )
     command.add_argument(
         "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
     )
@@ -111,6 +118,8 @@ def setting(text: str, flag: str = "--set") -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BenchError(f"{flag} {text}: write NAME=VALUE, such as {EXAMPLES[flag]}")
+    if name.rpartition(".")[2] == "model" and outside.is_place(value):
+        return name, registry.add("models", value)
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
