@@ -28,6 +28,7 @@ KINDS = {  # to the package in which the plug-ins lie
     "launchers": "bench.running.launchers",
 }
 
+BY_USERS = ("algorithms", "data", "models")  # kinds that a record or a checkpoint depends on
 
 _outside: dict[tuple[str, str], Outside] = {}  # those that the user has named
 

@@ -67,6 +67,29 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
+def outside_flags(command: argparse.ArgumentParser) -> None:
+    """Declares where the code lies that a record or a checkpoint needs and never loads itself."""
+    for kind in registry.BY_USERS:
+        command.add_argument(
+            f"--{kind}",
+            nargs="+",
+            default=[],
+            metavar="PLACE",
+            help="code of your own that it was made with: path/to/file.py or package.module:Class",
+        )
+
+
+def add_outside(options: argparse.Namespace) -> None:
+    """Makes the code known that :func:`outside_flags` let the user name.
+
+    Raises:
+        BenchError: if there is no such file or class.
+    """
+    for kind in registry.BY_USERS:
+        for place in getattr(options, kind):
+            registry.add(kind, place)
+
+
 def machine_of(options: argparse.Namespace) -> Machine:
     """The devices and folders that the flags name.
 

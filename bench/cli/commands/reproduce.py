@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.cli.commands._grid import add_outside, outside_flags
 from bench.running.machine import Machine
 
 HELP = "run a record again and compare; exit code 1 if something else comes out"
@@ -13,6 +14,7 @@ HELP = "run a record again and compare; exit code 1 if something else comes out"
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
     command.add_argument("record", type=Path, metavar="RECORD.json")
+    outside_flags(command)
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
 
@@ -26,6 +28,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from bench.base import allocator
     from bench.checks import reproducing
 
+    add_outside(options)
     allocator.keep_memory()
     machine = Machine(options.accelerator, 1, options.data_root)
     found = reproducing.run_again(options.record, machine, console)
