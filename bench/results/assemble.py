@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.results import schema
-from bench.tasks.evaluation import Scores, joined, report
+from bench.tasks.evaluation import Scores, concatenate, report
 from bench.tasks.objectives import OBJECTIVES
 
 
@@ -28,7 +28,7 @@ def assemble(
             and ``provenance``.
     """
     objective = OBJECTIVES[kind]
-    episode = joined(scores)
+    episode = concatenate(scores)
     index = episode.pop("index")
     headline = episode[objective.headline][:, -1]
     best_first = sorted(
