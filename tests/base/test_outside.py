@@ -51,13 +51,6 @@ SMALL = [
     "test_episodes=3",
     "tasks_per_batch=2",
 ]
-    "--set",
-    "iterations=2",
-    "validations=1",
-    "val_episodes=2",
-    "test_episodes=3",
-    "tasks_per_batch=2",
-]
 
 
 @pytest.fixture(autouse=True)
