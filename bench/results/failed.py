@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench.base import paths
+from bench.base import paths, regular_files
 from bench.base.errors import BenchError
 from bench.results import schema
 from bench.results.checking import problem
@@ -85,7 +85,7 @@ def forget(files: RunFiles) -> None:
 
 def _read(path: Path) -> Failure:
     try:
-        note = msgspec.json.decode(path.read_bytes())
+        note = msgspec.json.decode(regular_files.read_bytes(path))
         if wrong := _problem_of_note(note, path):
             raise ValueError(wrong)
     except (OSError, ValueError, RecursionError) as error:

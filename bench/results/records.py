@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.base import regular_files
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.results import schema
@@ -38,7 +39,7 @@ def read(path: Path) -> dict[str, Any]:
         BenchError: names the file and the field that is wrong.
     """
     try:
-        record = msgspec.json.decode(Path(path).read_bytes())
+        record = msgspec.json.decode(regular_files.read_bytes(path))
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.base import spreadsheets
+from bench.base import regular_files, spreadsheets
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.results import failed as failed_runs
@@ -336,7 +336,7 @@ def refresh_readme(path: Path, suite: str, markdown: str) -> None:
     """
     start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
     try:
-        text = Path(path).read_bytes().decode()
+        text = regular_files.read_text(path)
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench.base import locks
+from bench.base import locks, registry
 from bench.base.errors import BenchError, RunsLeft
 from bench.results import failed, records, tables
 from bench.results.summary import Results
@@ -130,6 +130,7 @@ def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
         job._replace(
             out=job.out.resolve(),
             machine=job.machine.resolved(),
+            plug_ins=tuple(registry.added()),
             measure=job.measure and first[_repetition(job.experiment)] == job.experiment.key,
         )
         for job in grid

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from bench.base import locks
+from bench.base import locks, registry
 from bench.base.errors import BenchError, Interrupted
+from bench.base.outside import Outside
 from bench.results import failed, records
 from bench.results.run_files import RunFiles
 from bench.running import failures
@@ -33,6 +34,7 @@ class Job(NamedTuple):
         measure: whether what a meta-iteration costs is measured too.
         failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
+        plug_ins: those outside the package that the grid's command has named.
     """
 
     experiment: Experiment
@@ -42,6 +44,7 @@ class Job(NamedTuple):
     measure: bool
     failed_before: int | None = None
     patience: float = 0.0
+    plug_ins: tuple[Outside, ...] = ()
 
     @property
     def files(self) -> RunFiles:
@@ -115,6 +118,7 @@ def do_unwatched(job: Job) -> Outcome:
     from bench.base import allocator
 
     allocator.keep_memory()
+    registry.add_all(job.plug_ins)
     text = io.StringIO()
     outcome = do(job, Console(file=text, width=120))
     return outcome._replace(printed=tuple(text.getvalue().splitlines()))

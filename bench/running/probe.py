@@ -167,6 +167,7 @@ def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], N
     device = build.get("accelerator", "cpu")
     if device in ("gpu", "auto"):
         device = "cuda" if device == "gpu" or torch.cuda.is_available() else "cpu"
+    registry.add_all(build.get("plug_ins", ()))
     data = registry.create("data", build["dataset"], **build["data"])
     spec = data.spec._asdict() | {"input_shape": list(data.spec.input_shape)}
     options = build["learner"] | {"spec": spec}

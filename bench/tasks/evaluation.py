@@ -153,16 +153,14 @@ def figures(split: str, episodes: dict[str, np.ndarray]) -> dict[str, float]:
         episodes: from :func:`concatenate`.
     """
     found = {}
-    for name, values in episodes.items():
-        if name == "index":
-            continue
-        mean, half_width = interval(values[:, -1])
-        found[f"{split}/{name}"] = mean
+    metrics = {name: values for name, values in episodes.items() if name != "index"}
+    for name, metric in report(metrics, {}).items():
+        found[f"{split}/{name}"] = metric["mean"]
         if split == "test":
-            found[f"{split}/{name}_ci95"] = half_width
-            if values.shape[1] > 1:
-                steps = enumerate(values.mean(0))
-                found |= {f"{split}/{name}_step{k}": float(mean) for k, mean in steps}
+            found[f"{split}/{name}_ci95"] = metric["ci95"]
+            if len(metric["per_step"]) > 1:
+                steps = enumerate(metric["per_step"])
+                found |= {f"{split}/{name}_step{k}": mean for k, mean in steps}
     return found
 
 

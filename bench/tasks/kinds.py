@@ -34,7 +34,10 @@ def kind_of(dataset: str) -> str:
     Raises:
         BenchError: for an unknown name.
     """
-    return registry.declaration("data", dataset).attributes["kind"]
+    kind = registry.declaration("data", dataset).attributes.get("kind")
+    if kind is None:
+        raise BenchError(f"{dataset} does not say of which kind its tasks are: give its class kind")
+    return kind
 
 
 def check(name: str, kinds: Sequence[str] | None, kind: str, of_what: str) -> None:

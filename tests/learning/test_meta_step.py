@@ -201,6 +201,7 @@ def test_without_a_compiler(monkeypatch):
         learner("mlp-vectors", engine="compiled").meta_step(draw("vectors"))
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot be vectorised")
 def test_a_step_that_cannot_be_recorded():
     class Deciding(nn.Module):
         def __init__(self):

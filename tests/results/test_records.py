@@ -62,6 +62,18 @@ def test_a_broken_file_is_named(tmp_path, text):
         records.read(path)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_named_at_once(tmp_path, kind):
+    path = tmp_path / "runs" / "quick" / "a.json"
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(BenchError, match=r"a\.json: it is a .*, not a regular file"):
+        records.read_all(tmp_path)
+
+
 def test_what_is_not_whole_is_not_written(tmp_path, changed):
     with pytest.raises(BenchError, match="accuracy has 1 entries for 3 episodes"):
         records.write(tmp_path / "a.json", changed("evaluation.per_episode.accuracy", [0.1]))

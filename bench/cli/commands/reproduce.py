@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.base.errors import BenchError
+from bench.cli.commands._grid import add_outside, outside_flags
 from bench.running.machine import Machine
 
 HELP = "run a record again and compare; exit code 1 if something else comes out"
@@ -14,6 +15,7 @@ HELP = "run a record again and compare; exit code 1 if something else comes out"
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
     command.add_argument("record", type=Path, metavar="RECORD.json")
+    outside_flags(command)
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
@@ -40,6 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         reproducing.check_devices(options.record)
     if devices < 1:
         raise BenchError(f"--devices {devices}: give 1 or more")
+    add_outside(options)
     allocator.keep_memory()
     machine = Machine(options.accelerator, devices, options.data_root, nodes=nodes)
     found = reproducing.run_again(options.record, machine, console)
