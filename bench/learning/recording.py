@@ -30,7 +30,7 @@ def is_recordable(module: nn.Module) -> bool:
     return declared and not torch_private.has_hooks(module)
 
 
-def recorded(
+def record(
     learner: nn.Module, parameters: dict[str, Tensor], episode: Episode, compiles: bool
 ) -> Callable[[dict[str, Tensor], Episode], list[Tensor | None]]:
     """The whole meta-step for episodes of this shape as a list of tensor operations.
@@ -66,7 +66,7 @@ def recorded(
         require_compiler(device)
     with _quiet(), _WithoutReading():
         try:
-            graph = torch_private.recorder()(step)(
+            graph = torch_private.load_make_fx()(step)(
                 [v.clone().requires_grad_() for v in values], batch
             )
         except Exception as error:
@@ -75,7 +75,7 @@ def recorded(
             raise _refusal(str(error).strip().split("\n")[0]) from error
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    if operation := torch_private.shaped_by_values(graph):
+    if operation := torch_private.find_shape_from_values(graph):
         raise _refusal(f"how large the result of {operation} is depends on values")
     function = graph
     if compiles:

@@ -97,7 +97,7 @@ def no_advice() -> Iterator[None]:
 
 
 @functools.cache
-def recorder() -> Callable | None:
+def load_make_fx() -> Callable | None:
     """``make_fx``, which writes down what a function does with tensors; None where it is gone."""
     try:
         from torch.fx.experimental.proxy_tensor import make_fx
@@ -107,7 +107,7 @@ def recorder() -> Callable | None:
     return make_fx
 
 
-def shaped_by_values(graph: torch.fx.GraphModule) -> str | None:
+def find_shape_from_values(graph: torch.fx.GraphModule) -> str | None:
     """The first operation of a recording whose result is as large as values say; None: none is.
 
     Played back, what follows it would take the size of the first time.

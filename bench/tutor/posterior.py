@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from bench.algorithms.maml import MAML
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.gradient_based import GradientBased
 from bench.learning.inner_loop import Fast
 from bench.learning.learner import MetaLearner
 from bench.learning.student_learner import rows_of
@@ -133,7 +133,7 @@ def has_ability(learner: MetaLearner) -> bool:
     learner.configure_model()
     if isinstance(learner, TwoPL):
         return True
-    return isinstance(learner, MAML) and "ability" in dict(learner.net.named_parameters())
+    return isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters())
 
 
 def require_ability(learner: MetaLearner) -> None:
@@ -149,7 +149,7 @@ def require_ability(learner: MetaLearner) -> None:
         )
 
 
-def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
+def prior_variance(learner: GradientBased, fast: Fast, w: Tensor) -> Tensor:
     """The variance of the normal prior that the inner steps stand for.
 
     A few steps of gradient descent stop about where a normal prior around the initialisation would,
@@ -170,7 +170,7 @@ def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
     return torch.cat([p.flatten(1) for p in parts], 1) / rows
 
 
-def _linear(learner: MAML, fast: Fast, x: Tensor) -> tuple[Tensor, Tensor]:
+def _linear(learner: GradientBased, fast: Fast, x: Tensor) -> tuple[Tensor, Tensor]:
     """Log-odds ``[tasks, rows]``, and their derivatives ``[tasks, rows, dimensions]``."""
 
     def logit(own: Fast, row: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,12 +6,14 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.base.errors import BenchError
+from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "what students master, and what to ask next"
 
 
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
+    outside_flags(command)
     command.add_argument(
         "--checkpoint", nargs="+", type=Path, required=True, help="of a model of students"
     )
@@ -49,6 +51,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
+    add_outside(options)
     from bench.tutor import tutor
     from bench.tutor.assessment import Settings
 

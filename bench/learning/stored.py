@@ -1,10 +1,11 @@
 """What a checkpoint holds of a learner beside what Lightning puts there, and what must fit it.
 
-Read again, without running anything that a file names, by :mod:`bench.learning.learner_file`.
+:mod:`bench.learning.learner_file` opens one without running anything that it names.
 """
 
 import inspect
 import io
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -20,19 +21,63 @@ STUDENTS = "students"  # what questions to students are called
 SPEC = "spec"  # what the tasks look like, among what torch notes of the weights
 
 
-def write(learner: LightningModule, checkpoint: dict[str, Any], vocabulary: dict | None) -> None:
-    """Adds what it takes to use the model without its data.
+class Stored(LightningModule):
+    """Writes a checkpoint that can be used without the data, and takes one up.
 
-    Args:
-        learner: the algorithm.
-        checkpoint: what Lightning is going to store.
+    Attributes:
         vocabulary: what questions to students are called; None: tasks are no students.
     """
-    module, name = type(learner).__module__, type(learner).__qualname__
-    in_suite = module.startswith("bench.algorithms.")
-    file_name = module.removeprefix("bench.algorithms.")
-    checkpoint[ALGORITHM] = file_name if in_suite else f"{module}.{name}"
-    checkpoint[STUDENTS] = vocabulary
+
+    def __init__(self):
+        super().__init__()
+        self.vocabulary: dict[str, Any] | None = None
+        self.register_state_dict_post_hook(note_spec)
+
+    def save_hyperparameters(
+        self,
+        *args: Any,
+        ignore: Sequence[str] | str | None = None,
+        frame: FrameType | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Lightning's, without the arguments that are modules: their weights are stored anyway."""
+        frame = frame or inspect.currentframe().f_back
+        ignore = [ignore] if isinstance(ignore, str) else list(ignore or [])
+        ignore += [] if args else modules_given(frame)
+        super().save_hyperparameters(*args, ignore=ignore, frame=frame, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Torch's; a network that does not exist yet is built first.
+
+        So it is after training in processes that Lightning has forked or spawned.
+
+        Raises:
+            BenchError: if nothing says what the tasks look like.
+        """
+        if self.net is None:
+            self.hparams[SPEC] = self.hparams[SPEC] or noted_spec(state_dict)
+            self.configure_model()
+            self.to(next((v.dtype for v in state_dict.values() if v.is_floating_point()), None))
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what it takes to use the model without its data: see ``learner_file.py``."""
+        module, name = type(self).__module__, type(self).__qualname__
+        in_suite = module.startswith("bench.algorithms.")
+        file_name = module.removeprefix("bench.algorithms.")
+        checkpoint[ALGORITHM] = file_name if in_suite else f"{module}.{name}"
+        data = getattr(self._trainer, "datamodule", None)
+        checkpoint[STUDENTS] = getattr(data, "vocabulary", None) or self.vocabulary
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Reads what questions are called, and refuses the weights of another network.
+
+        Raises:
+            BenchError: says to pass the model again.
+        """
+        self.vocabulary = checkpoint.get(STUDENTS)
+        if self.strict_loading:
+            check_weights(self, checkpoint)
 
 
 def modules_given(frame: FrameType | None) -> list[str]:
