@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from bench.base.errors import BenchError
 
 MOST_CELLS = 2**27  # a row has the cells of all columns, also where they are empty
-MOST_BYTES = 2**30  # of an Excel file, unpacked
+MOST_BYTES = 2**30  # of an Excel file unpacked, and of the lines
+MOST_CHARACTERS = 2**16  # of a text in a Parquet file
+MOST_ROWS, MOST_EXCEL_CELLS = 2**20, 2**24  # of an Excel sheet; so many rows are Excel's own limit
 _ROWS_AT_ONCE = 1024  # of a Parquet file, in which a long text may stand for many
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas adds
 
@@ -76,11 +78,12 @@ def from_json(path: Path, text: str) -> Sheet | None:
         found, lines = json.loads(text), False
     except (ValueError, RecursionError):
         found, lines = None, True
-    if isinstance(found, dict):  # one line, or a list for each column
-        columns = all(isinstance(value, list | dict) for value in found.values())
-        found, lines = [[]] if columns else [found], not columns
-    kind, unit = ("JSON lines", "line") if lines else ("JSON", "object")
     wanted = "give an object with user_id, item_id and correct for each answer, or CSV"
+    if isinstance(found, dict):
+        if found and all(isinstance(value, list | dict) for value in found.values()):
+            raise BenchError(f"{path}: JSON by columns: {wanted}")
+        found, lines = [found], True
+    kind, unit = ("JSON lines", "line") if lines else ("JSON", "object")
     rows = []
     for number, part in enumerate(text.split("\n") if found is None else found, 1):
         if found is None:
@@ -107,7 +110,7 @@ def from_json(path: Path, text: str) -> Sheet | None:
     if len(columns) * len(rows) > MOST_CELLS:
         raise BenchError(f"{path}: {kind} whose objects have {len(columns):,} names: {wanted}")
     cells = ([row.get(name) for name in columns] if row else [] for row in rows)
-    return Sheet(_lines([columns, *cells]), [], unit, 1)
+    return Sheet(_lines([columns, *cells], f"{path}: {kind}"), [], unit, 1)
 
 
 def _excel(path: Path, content: bytes) -> Sheet:
@@ -125,20 +128,21 @@ def _excel(path: Path, content: bytes) -> Sheet:
             raise BenchError(
                 f"{path}: a damaged Excel sheet ({type(error).__name__}): save it again, or as CSV"
             ) from None
-    width = max(map(len, rows), default=0)
-    if width * len(rows) > MOST_CELLS:
-        raise BenchError(
-            f"{path}: an Excel sheet of {len(rows):,} x {width:,} cells: save it as CSV"
-        )
-    first = min((n for row in rows for n, v in enumerate(row) if v is not None), default=0)
     header = next((len(row) for row in rows if row), 0)
+    if header * len(rows) > MOST_CELLS:
+        raise BenchError(f"{path}: an Excel sheet of {len(rows):,} x {header:,} cells: use CSV")
+    first = min((n for row in rows for n, v in enumerate(row) if v is not None), default=0)
     padded = (row[first:] + (None,) * (header - len(row)) if row else row for row in rows)
-    return Sheet(_lines(padded), notes, "row", 0)
+    return Sheet(_lines(padded, f"{path}: an Excel sheet"), notes, "row", 0)
 
 
 def _excel_rows(openpyxl: Any, content: bytes) -> tuple[list[tuple], list[str]]:
-    """The values of the first sheet, a row each without what is empty at its end, and notes."""
-    rows, formulas = [], []
+    """The values of the first sheet, a row each without what is empty at its end, and notes.
+
+    Raises:
+        BenchError: it is too large, or a formula has no value.
+    """
+    rows, formulas = [], {}
     for with_values in (False, True):
         book = openpyxl.load_workbook(
             io.BytesIO(content), read_only=True, data_only=with_values, keep_links=False
@@ -147,30 +151,33 @@ def _excel_rows(openpyxl: Any, content: bytes) -> tuple[list[tuple], list[str]]:
         sheet.reset_dimensions()  # as a file claims them, they may be endless
         cells = 0
         for number, row in enumerate(sheet.iter_rows(), 1):
-            row = [
-                (c.value, c.data_type, c.coordinate) if c.value is not None else None for c in row
-            ]
-            while row and row[-1] is None:
-                row.pop()
             cells += len(row)
-            if cells > MOST_CELLS:
-                raise BenchError(f"row {number}: more than {MOST_CELLS:,} cells: save it as CSV")
-            if with_values:
-                rows.append(tuple(cell and cell[0] for cell in row))
-            else:
-                formulas += [(number, n, c[2]) for n, c in enumerate(row) if c and c[1] == "f"]
+            if cells > MOST_EXCEL_CELLS or number > MOST_ROWS:
+                raise BenchError(f"row {number}: more rows or cells than can be read: use CSV")
+            if not with_values:
+                found = {(number, n): c.coordinate for n, c in enumerate(row) if c.data_type == "f"}
+                formulas |= found
+                continue
+            for n, cell in enumerate(row):
+                if cell.value is None and cell.data_type == "n" and (number, n) in formulas:
+                    raise BenchError(
+                        f"cell {formulas[number, n]}: a formula whose value is not stored: open "
+                        "and save the file in Excel, or write the value"
+                    )
+            values = [None if _is_blank(cell.value) else cell.value for cell in row]
+            while values and values[-1] is None:
+                values.pop()
+            rows.append(tuple(values))
         names = book.sheetnames
         book.close()
-    for number, n, name in formulas:
-        if n >= len(rows[number - 1]) or rows[number - 1][n] is None:
-            raise BenchError(
-                f"cell {name}: a formula whose value is not stored: open and save the file in "
-                "Excel, or write the value"
-            )
     while rows and not rows[-1]:
         rows.pop()
     notes = [f"read {names[0]}, the first of {len(names)} sheets"] if len(names) > 1 else []
     return rows, notes
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _parquet(path: Path, content: bytes) -> Sheet:
@@ -179,33 +186,57 @@ def _parquet(path: Path, content: bytes) -> Sheet:
     except ImportError:
         raise _lacking(path, "a Parquet file", "pyarrow") from None
     try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
-        columns = [name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)]
-        too_large = len(columns) * file.metadata.num_rows > MOST_CELLS
-        lines = [] if too_large else _lines(_parquet_rows(file, columns))
+        rows = _parquet_rows(pyarrow, content, f"{path}: a Parquet file")
+        return Sheet(_lines(rows, f"{path}: a Parquet file"), [], "row", 1)
+    except BenchError:
+        raise
     except Exception as error:  # pyarrow raises nearly anything
         raise BenchError(
             f"{path}: a damaged Parquet file ({type(error).__name__}): write it again, or as CSV"
         ) from None
-    if too_large:
-        raise BenchError(f"{path}: a Parquet file of more than {MOST_CELLS:,} cells: split it")
-    return Sheet(lines, [], "row", 1)
 
 
-def _parquet_rows(file: Any, columns: list[str]) -> Iterator[Sequence]:
-    yield columns
-    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
+def _parquet_rows(pyarrow: Any, content: bytes, what: str) -> Iterator[Sequence]:
+    """The header and the rows.
+
+    Raises:
+        BenchError: there are lists in it, or it is too large. A few bytes can stand for a long text
+            in many rows: each different text is looked at before it is copied into its rows.
+    """
+    schema = pyarrow.parquet.read_schema(io.BytesIO(content))
+    fields = [field for field in schema if not _INDEX.fullmatch(field.name)]
+    for field in fields:
+        if pyarrow.types.is_nested(field.type):
+            raise BenchError(f"{what} whose column {field.name} holds lists: give a row an answer")
+    names = [field.name for field in fields]
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(content), read_dictionary=names)
+    if len(names) * file.metadata.num_rows > MOST_CELLS:
+        raise BenchError(f"{what} of more than {MOST_CELLS:,} cells: split it")
+    yield names
+    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names):
+        for column in batch.columns:
+            if pyarrow.types.is_dictionary(column.type):
+                longest = max((len(str(v)) for v in column.dictionary.to_pylist()), default=0)
+                if longest > MOST_CHARACTERS:
+                    raise BenchError(f"{what} with a text of {longest:,} characters: shorten it")
         yield from zip(*(column.to_pylist() for column in batch.columns))
 
 
-def _lines(rows: Iterable[Sequence]) -> list[str]:
-    """Rows of values as lines of CSV."""
-    file = io.StringIO()
+def _lines(rows: Iterable[Sequence], what: str) -> list[str]:
+    """Rows of values as lines of CSV.
+
+    Raises:
+        BenchError: they are too large.
+    """
+    file, size = io.StringIO(), 0
     writer, lines = csv.writer(file, lineterminator=""), []
     for row in rows:
         if row:
             writer.writerow([_cell(value) for value in row])
         lines.append(file.getvalue())
+        size += len(lines[-1])
+        if size > MOST_BYTES:
+            raise BenchError(f"{what} of more than {MOST_BYTES:,} characters: split it by student")
         file.seek(0)
         file.truncate()
     return lines
