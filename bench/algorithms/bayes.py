@@ -19,7 +19,23 @@ class Bayes(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "Bayes ceiling"
+    role = "ceiling"
+
     trains = False
+
+    def check_data(self, data: object) -> None:
+        """Refuses data of which the best prediction is not known.
+
+        Raises:
+            BenchError: names what to do.
+        """
+        super().check_data(data)
+        if not hasattr(data, "ceiling_of"):
+            raise BenchError(
+                f"the best possible prediction is not known for {type(data).__name__}: leave "
+                "bayes out, or use a data set of synthetic students"
+            )
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """Numbers that are not used, as a Trainer wants something to train."""
@@ -36,11 +52,7 @@ class Bayes(StudentLearner):
             BenchError: where the best prediction is not known.
         """
         data = getattr(self._trainer, "datamodule", None)
-        if not hasattr(data, "ceiling_of"):
-            raise BenchError(
-                f"the best possible prediction is not known for {type(data).__name__}: leave "
-                "bayes out, or use a data set of synthetic students"
-            )
+        self.check_data(data)
         p = torch.as_tensor(data.ceiling_of(episode), dtype=torch.float64)
         return torch.logit(p, eps=1e-15).to(self.device)[:, None, :, None]
 

@@ -1,11 +1,12 @@
 """Meta-learned item response theory: the ability adapts, the items learn how best it does."""
 
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
-from bench.algorithms.maml import MAML
+from bench.algorithms.maml import MAML, InnerLoss
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import rows_of
 from bench.models.irt import GROWTH_TIME
 from bench.tasks.episode import Episode
@@ -33,14 +34,17 @@ class BilevelIRT(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "bilevel IRT"
+    kinds = ("answers",)
+
     def __init__(
         self,
         model: str | nn.Module | None = "irt",
         inner_lr: float = 0.05,
         inner_steps: int = 5,
-        inner_loss: Literal["mean", "sum"] = "sum",
+        inner_loss: InnerLoss = "sum",
         outer_lr: float = 0.03,
-        outer_schedule: Literal["constant", "cosine"] = "cosine",
+        outer_schedule: OuterSchedule = "cosine",
         **kwargs: Any,
     ):
         super().__init__(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of, skills_of
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import POSITION
@@ -30,7 +31,9 @@ class BKT(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
-    def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
+    label = "BKT"
+
+    def __init__(self, outer_lr: float = 0.05, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
     def build(self, spec: TaskSpec) -> nn.Module:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec
@@ -27,12 +28,14 @@ class DKT(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "DKT (LSTM)"
+
     def __init__(
         self,
         hidden: int = 64,
         ahead: bool = True,
         outer_lr: float = 0.01,
-        outer_schedule: str = "cosine",
+        outer_schedule: OuterSchedule = "cosine",
         **kwargs,
     ):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)

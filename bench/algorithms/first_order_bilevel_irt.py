@@ -3,7 +3,6 @@
 from typing import Literal
 
 from bench.algorithms.bilevel_irt import BilevelIRT
-from bench.base.errors import BenchError
 
 
 class FirstOrderBilevelIRT(BilevelIRT):
@@ -17,8 +16,4 @@ class FirstOrderBilevelIRT(BilevelIRT):
     """
 
     def __init__(self, order: Literal[1] = 1, inner_lr: float = 0.2, **kwargs):
-        if order != 1:
-            raise BenchError(
-                f"order={order!r}: first_order_bilevel_irt is first order; use bilevel_irt"
-            )
         super().__init__(order=order, inner_lr=inner_lr, **kwargs)

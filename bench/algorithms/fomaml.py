@@ -3,7 +3,6 @@
 from typing import Literal
 
 from bench.algorithms.maml import MAML
-from bench.base.errors import BenchError
 
 
 class FOMAML(MAML):
@@ -15,6 +14,4 @@ class FOMAML(MAML):
     """
 
     def __init__(self, order: Literal[1] = 1, **kwargs):
-        if order != 1:
-            raise BenchError(f"order={order!r}: fomaml is first order; use maml")
         super().__init__(order=order, **kwargs)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import StudentLearner, rows_of
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import ITEM
@@ -20,7 +21,10 @@ class ItemMean(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
-    def __init__(self, outer_lr: float = 0.1, outer_schedule: str = "cosine", **kwargs):
+    label = "item mean"
+    role = "floor"
+
+    def __init__(self, outer_lr: float = 0.1, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
     def build(self, spec: TaskSpec) -> nn.Module:

@@ -7,13 +7,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
 from bench.learning import heads
+from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.learning.task_forward import TaskForward
 from bench.tasks.episode import Episode
 from bench.tasks.questions import ITEM
+
+Order = Literal[1, 2]
+InnerLoss = Literal["mean", "sum"]
 
 
 class MAML(MetaLearner):
@@ -44,29 +48,23 @@ class MAML(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "MAML"
+
     def __init__(
         self,
-        order: Literal[1, 2] = 2,
+        order: Order = 2,
         inner_lr: float = 0.1,
         inner_steps: int = 1,
         test_steps: int | None = None,
-        inner_loss: Literal["mean", "sum"] = "mean",
-        head: Literal["learned", "zero", "prototypes"] = "learned",
+        inner_loss: InnerLoss = "mean",
+        head: Head = "learned",
         recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if order not in (1, 2):
-            raise BenchError(f"order={order!r}: choose 1 (first-order MAML) or 2")
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
-            if type(steps) is not int or steps < 0:
+            if steps < 0:
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
-        if type(inner_lr) not in (int, float):
-            raise BenchError(f"inner_lr={inner_lr!r}: give a number")
-        if inner_loss not in ("mean", "sum"):
-            raise BenchError(f"inner_loss={inner_loss!r}: {nearest(inner_loss, ['mean', 'sum'])}")
-        if head not in heads.STARTS:
-            raise BenchError(f"head={head!r}: {nearest(head, heads.STARTS)}")
 
     def configure_model(self) -> None:
         """Builds the network; a head that starts anew in each task is no parameter to learn."""

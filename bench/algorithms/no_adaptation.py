@@ -16,6 +16,9 @@ class NoAdaptation(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "no adaptation (joint training)"
+    role = "baseline"
+
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query, ``[tasks]``."""
         return self.mean_loss(self.predict(episode)[:, 0], episode.query_y, episode.query_w)

@@ -16,6 +16,9 @@ class RandomInit(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "fine-tune from random init"
+    role = "baseline"
+
     trains = False
 
     def loss(self, episode: Episode) -> Tensor:

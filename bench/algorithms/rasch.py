@@ -14,4 +14,6 @@ class Rasch(TwoPL):
         **kwargs: see :class:`bench.algorithms.two_pl.TwoPL`.
     """
 
+    label = "Rasch, posterior mean"
+
     discriminates = False

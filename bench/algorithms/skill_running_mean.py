@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import StudentLearner, rows_of, skills_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec
@@ -23,7 +24,9 @@ class SkillRunningMean(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
-    def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
+    label = "running mean of the skill"
+
+    def __init__(self, outer_lr: float = 0.05, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
     def build(self, spec: TaskSpec) -> nn.Module:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.learning.learner import OuterSchedule
 from bench.learning.student_learner import StudentLearner, rows_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec
@@ -28,9 +29,11 @@ class TwoPL(StudentLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    label = "2PL, posterior mean"
+
     discriminates = True  # whether items differ in a
 
-    def __init__(self, outer_lr: float = 0.05, outer_schedule: str = "cosine", **kwargs):
+    def __init__(self, outer_lr: float = 0.05, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
 
     def build(self, spec: TaskSpec) -> nn.Module:

@@ -5,17 +5,17 @@ one defined there that carries the same name without underscores, whatever its c
 registered by hand, and only the file that is asked for is imported.
 """
 
+import functools
 import importlib
-import inspect
-import os
 import pkgutil
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import Any
 
 import bench
+from bench.base import arguments as argument_checks
+from bench.base import declarations
+from bench.base.declarations import Declaration
 from bench.base.errors import BenchError, nearest
 
 KINDS = {  # to the package in which the plug-ins lie
@@ -34,8 +34,8 @@ def names(kind: str) -> list[str]:
     return [n.replace("_", "-") if kind == "suites" else n for n in modules]
 
 
-def load(kind: str, name: str):
-    """The class (of a suite: the object) that a name stands for.
+def module_name(kind: str, name: str) -> str:
+    """The module of a plug-in, such as ``bench.algorithms.maml``.
 
     Raises:
         BenchError: for an unknown name; the message gives the nearest match.
@@ -43,15 +43,44 @@ def load(kind: str, name: str):
     name = name.replace("_", "-") if kind == "suites" else name.replace("-", "_")
     if name not in names(kind):
         raise BenchError(f"unknown {kind.rstrip('s')} {name!r}: {nearest(name, names(kind))}")
-    module = importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
-    if kind == "suites":
-        return module.SUITE
-    wanted = name.replace("_", "")
-    for attribute, value in vars(module).items():
-        plain = attribute.lower().removesuffix("datamodule")
-        if inspect.isclass(value) and value.__module__ == module.__name__ and plain == wanted:
-            return value
-    raise BenchError(f"{module.__file__} defines no class named like the file")
+    return f"{KINDS[kind]}.{name.replace('-', '_')}"
+
+
+def class_name(kind: str, name: str) -> str:
+    """The name of a plug-in's class, such as ``MAML``; nothing is imported.
+
+    Raises:
+        BenchError: for an unknown name, or a file without such a class.
+    """
+    module = module_name(kind, name)
+    wanted = module.rpartition(".")[2].replace("_", "")
+    for found in declarations.class_names(module):
+        if found.lower().removesuffix("datamodule") == wanted:
+            return found
+    raise BenchError(f"{module} defines no class named like its file")
+
+
+def load(kind: str, name: str):
+    """The class (of a suite: the object) that a name stands for.
+
+    Raises:
+        BenchError: for an unknown name; the message gives the nearest match.
+    """
+    module = importlib.import_module(module_name(kind, name))
+    return module.SUITE if kind == "suites" else getattr(module, class_name(kind, name))
+
+
+@functools.cache
+def declaration(kind: str, name: str) -> Declaration:
+    """Arguments and attributes of a plug-in's class; it is not imported if its source is plain.
+
+    Raises:
+        BenchError: for an unknown name.
+    """
+    try:
+        return declarations.read(module_name(kind, name), class_name(kind, name))
+    except declarations.Unreadable:
+        return declarations.of_class(load(kind, name))
 
 
 def create(kind: str, name: str, *args, **options):
@@ -60,19 +89,21 @@ def create(kind: str, name: str, *args, **options):
     Raises:
         BenchError: for an unknown name or option, or a value that the class cannot have.
     """
-    defaults = arguments(kind, name, {})
-    arguments(kind, name, options)
+    defaults = {n: a.default for n, a in declaration(kind, name).arguments.items()}
+    given = arguments(kind, name, options)
+    options = {n: given[n] for n in options}
     try:
         return load(kind, name)(*args, **options)
     except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
-        own = {k: v for k, v in options.items() if v is not defaults[k] and v != defaults[k]}
-        said = ", ".join(f"{k}={v!r:.60}" for k, v in own.items())
-        raise BenchError(f"{name} cannot be made with {said or 'its defaults'}: {error}") from error
+        changed = {k: v for k, v in options.items() if v is not defaults[k] and v != defaults[k]}
+        words = ", ".join(f"{k}={v!r:.60}" for k, v in changed.items())
+        words = words or "its defaults"
+        raise BenchError(f"{name} cannot be made with {words}: {error}") from error
 
 
-def option_names(cls: type) -> list[str]:
-    """Keyword arguments of a constructor, those passed on to base classes included."""
-    return list(_parameters(cls))
+def option_names(kind: str, name: str) -> list[str]:
+    """Keyword arguments of a plug-in's constructor, those of its base classes included."""
+    return list(declaration(kind, name).arguments)
 
 
 def arguments(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,71 +112,10 @@ def arguments(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BenchError: for an unknown name or argument, or a value of another kind than its own.
     """
-    parameters = _parameters(load(kind, name))
+    known = declaration(kind, name).arguments
+    checked = {}
     for option, value in given.items():
-        if option not in parameters:
-            raise BenchError(f"{name} has no argument {option!r}: {nearest(option, parameters)}")
-        hint = parameters[option].annotation
-        if not _fits(value, hint):
-            raise BenchError(f"{option}={value!r:.60}: give {' or '.join(_in_words(hint))}")
-    return {n: p.default for n, p in parameters.items()} | dict(given)
-
-
-def _parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """Constructor arguments; ``**kwargs`` stands for the base class's."""
-    found: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        found = {p.name: p for p in named} | found
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return found
-
-
-# Values ------------------------------------------------------------------------------------------
-
-WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the kind that an argument is annotated with; what is unsure is."""
-    parts = typing.get_args(hint)
-    origin = typing.get_origin(hint) or hint
-    if origin in (typing.Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is typing.Literal:
-        return any(type(value) is type(part) for part in parts)
-    if hint is None or hint is NoneType:
-        return value is None
-    if origin is float:
-        return type(value) in (int, float) and value == value  # not NaN
-    if origin is str:
-        return isinstance(value, str | os.PathLike)
-    if origin in (bool, int):
-        return type(value) is origin
-    if not isinstance(origin, type) or origin is inspect.Parameter.empty:
-        return True
-    if issubclass(origin, Mapping):
-        return isinstance(value, Mapping)
-    if issubclass(origin, Iterable) and parts and not isinstance(value, str):
-        return isinstance(value, list | tuple) and all(_fits(v, parts[0]) for v in value)
-    return isinstance(value, origin)
-
-
-def _in_words(hint: Any) -> list[str]:
-    """What would fit."""
-    parts, origin = typing.get_args(hint), typing.get_origin(hint) or hint
-    if origin in (typing.Union, UnionType):
-        return [words for part in parts for words in _in_words(part)]
-    if origin is typing.Literal:
-        return [repr(part) for part in parts]
-    if hint is None or hint is NoneType:
-        return ["None"]
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return ["a dict, such as {'name': 1}"]
-    if isinstance(origin, type) and issubclass(origin, Iterable) and parts:
-        return [f"a list of {_in_words(parts[0])[0].removeprefix('a ')}s"]
-    return [WORDS.get(origin, getattr(origin, "__name__", str(origin)))]
+        if option not in known:
+            raise BenchError(f"{name} has no argument {option!r}: {nearest(option, known)}")
+        checked[option] = argument_checks.check(option, value, known[option].hint, converts=True)
+    return {n: a.default for n, a in known.items()} | checked

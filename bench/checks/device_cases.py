@@ -139,7 +139,7 @@ def cases(devices: int) -> list[Case]:
     for name in registry.names("algorithms"):
         learner = registry.load("algorithms", name)
         made = [
-            Case(name, learner, data, _known(learner, SMALL[data] | options), DATA[data] | sizes)
+            Case(name, learner, data, _known(name, SMALL[data] | options), DATA[data] | sizes)
             for data in DATA
             if data is not UnevenGlyphs or name in UNEVEN
             for options in ({}, *VARIANTS.get((name, data), ()))
@@ -151,6 +151,6 @@ def cases(devices: int) -> list[Case]:
     return found
 
 
-def _known(learner: type[MetaLearner], options: dict[str, Any]) -> dict[str, Any]:
+def _known(algorithm: str, options: dict[str, Any]) -> dict[str, Any]:
     """Those of some options that an algorithm has."""
-    return {n: v for n, v in options.items() if n in registry.option_names(learner)}
+    return {n: v for n, v in options.items() if n in registry.option_names("algorithms", algorithm)}

@@ -6,12 +6,9 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from bench.base.errors import BenchError, nearest
 from bench.data.students import quadrature
 from bench.data.students.static import StaticStudents
 from bench.tasks import counter_random
-
-MODELS = ("1pl", "2pl", "3pl")
 
 
 class IRTDataModule(StaticStudents):
@@ -44,8 +41,6 @@ class IRTDataModule(StaticStudents):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if model not in MODELS:
-            raise BenchError(f"model={model!r}: {nearest(str(model), MODELS)}")
         self.require_number("discrimination_sd", 0, 1)
         self.require_number("difficulty_sd", 0, 3)
         self.require_number("guess_max", 0, 0.5)

@@ -50,6 +50,8 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         **kwargs: see :class:`bench.data.images.augmented.AugmentedEpisodes`.
     """
 
+    kind = "classification"
+
     def __init__(
         self,
         train_datasets: Sequence[str] = ("omniglot",),
@@ -91,7 +93,7 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         """Classification of images into as many classes as an episode has."""
         side, ways = self.hparams["side"], self.hparams["ways"]
         shape = (3, side, side)
-        return TaskSpec("classification", shape, self.sampling.most_ways, varying_ways=ways is None)
+        return TaskSpec(self.kind, shape, self.sampling.most_ways, varying_ways=ways is None)
 
     def sources(self, split: str) -> list[str]:
         """The names of a split's sources."""

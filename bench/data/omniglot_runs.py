@@ -42,6 +42,8 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
         **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
+    kind = "classification_errors"
+
     image_shape = (1, omniglot.SIDE, omniglot.SIDE)
 
     def __init__(
@@ -73,7 +75,7 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
     @property
     def spec(self) -> TaskSpec:
         """Classification into 20 characters, of which the error rate is quoted."""
-        return TaskSpec("classification_errors", self.image_shape, WAYS)
+        return TaskSpec(self.kind, self.image_shape, WAYS)
 
     @property
     def checksum(self) -> str:

@@ -20,6 +20,7 @@ class SinusoidDataModule(EpisodeDataModule):
         **kwargs: see :class:`bench.tasks.data_module.EpisodeDataModule`.
     """
 
+    kind = "regression"
     synthetic = True
 
     def __init__(self, shots: int = 10, queries: int = 10, **kwargs):
@@ -30,7 +31,7 @@ class SinusoidDataModule(EpisodeDataModule):
     @property
     def spec(self) -> TaskSpec:
         """Regression from one number to one number."""
-        return TaskSpec("regression", (1,), 1)
+        return TaskSpec(self.kind, (1,), 1)
 
     def episodes(self, split: str, index: np.ndarray) -> Episode:
         """Draws episodes.

@@ -1,6 +1,7 @@
 """Which rows batch norm takes its mean and variance from."""
 
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.base.errors import BenchError
 
-MODES = ("transductive", "support")
+BatchNorm = Literal["transductive", "support"]
 
 
 class SupportBatchNorm(nn.Module):

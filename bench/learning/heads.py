@@ -4,6 +4,8 @@ With ``spec.varying_ways`` tasks differ in their number of classes. The layer is
 most there can be, and the outputs of classes that a task lacks are made impossible.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from bench.base.errors import BenchError
 from bench.learning.inner_loop import Fast
 from bench.tasks.episode import TaskSpec
 
-STARTS = ("learned", "zero", "prototypes")
+Head = Literal["learned", "zero", "prototypes"]
 IMPOSSIBLE = -1e9  # a logit whose softmax is exactly 0; finite, so that no 0 * inf can arise
 
 

@@ -1,7 +1,7 @@
 """The LightningModule that every algorithm is: two methods to write, everything else is here."""
 
 import warnings
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -9,20 +9,25 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.base.errors import BenchError, nearest
+from bench.base import arguments
+from bench.base.errors import BenchError
 from bench.learning import batch_norm as batch_norms
 from bench.learning import divergence, heads
+from bench.learning.batch_norm import BatchNorm
 from bench.learning.inner_loop import Fast
-from bench.learning.meta_step import MetaStep
+from bench.learning.meta_step import Engine, MetaStep
 from bench.learning.networks import build_model
 from bench.learning.task_forward import TaskForward, check_adaptable
+from bench.tasks import kinds
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
 from bench.tasks.evaluation import EpisodeScores, Scores, scores
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
 from bench.tasks.statistics import interval
 
-ENGINES = ("auto", "loop", "batched", "recorded", "compiled")
+# Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
+Role = Literal["floor", "ceiling", "baseline"] | None
+OuterSchedule = Literal["constant", "cosine"]
 
 
 class MetaLearner(LightningModule):
@@ -53,6 +58,9 @@ class MetaLearner(LightningModule):
         spec: what the tasks look like; taken from the data module when there is one.
     """
 
+    label: ClassVar[str]  # what tables call it, without its order; by default, its file's name
+    role: ClassVar[Role] = None  # beside the methods that are compared
+    kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True  # whether there is anything to train
 
     def __init__(
@@ -60,24 +68,16 @@ class MetaLearner(LightningModule):
         model: str | nn.Module | None = None,
         model_options: dict[str, Any] | None = None,
         outer_lr: float = 1e-3,
-        outer_schedule: Literal["constant", "cosine"] = "constant",
-        batch_norm: Literal["transductive", "support"] = "transductive",
+        outer_schedule: OuterSchedule = "constant",
+        batch_norm: BatchNorm = "transductive",
         seed: int = 0,
-        engine: Literal["auto", "loop", "batched", "recorded", "compiled"] = "auto",
+        engine: Engine = "auto",
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
         self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
-        if batch_norm not in batch_norms.MODES:
-            raise BenchError(f"batch_norm={batch_norm!r}: {nearest(batch_norm, batch_norms.MODES)}")
-        if outer_schedule not in ("constant", "cosine"):
-            raise BenchError(
-                f"outer_schedule={outer_schedule!r}: "
-                f"{nearest(outer_schedule, ['constant', 'cosine'])}"
-            )
-        if engine not in ENGINES:
-            raise BenchError(f"engine={engine!r}: {nearest(engine, ENGINES)}")
-        if type(outer_lr) not in (int, float) or not outer_lr > 0:
+        arguments.check_all(type(self), self.hparams)
+        if not outer_lr > 0:
             raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
         if isinstance(spec, TaskSpec):
             self.hparams["spec"] = _plain(spec)
@@ -196,6 +196,16 @@ class MetaLearner(LightningModule):
             )
         return weighted_mean(self.objective.loss(outputs, y), w)
 
+    def check_data(self, data: object) -> None:
+        """Refuses data that the algorithm is not for, before any of it is read.
+
+        Raises:
+            BenchError: names the algorithms that are for it.
+        """
+        kind = getattr(data, "kind", None)
+        if kind is not None:
+            kinds.check(type(self).__name__, self.kinds, kind, type(data).__name__)
+
     # Lightning ------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
@@ -205,7 +215,9 @@ class MetaLearner(LightningModule):
                 f"precision={self.trainer.precision!r}: meta-gradients are checked in 32-true and "
                 "64-true only; use one of these"
             )
-        given = getattr(getattr(self.trainer, "datamodule", None), "spec", None)
+        data = getattr(self.trainer, "datamodule", None)
+        self.check_data(data)
+        given = getattr(data, "spec", None)
         if given is not None and given != self.spec:
             raise BenchError(
                 f"the model was built for tasks of {self.spec}, and these are of {given}: use the "

@@ -36,7 +36,7 @@ def load(path: str | Path) -> MetaLearner:
     try:
         cls = registry.load("algorithms", name)
         given = stored["hyper_parameters"]
-        options = {n: given[n] for n in registry.option_names(cls) if n in given}
+        options = {n: given[n] for n in registry.option_names("algorithms", name) if n in given}
         learner = cls(**options | {"engine": "batched"})  # compiling is for training
         learner.configure_model()
         learner.on_load_checkpoint(stored)

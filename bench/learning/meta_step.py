@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.tasks.episode import Episode, MetaBatch, alike
+
+Engine = Literal["auto", "loop", "batched", "recorded", "compiled"]
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
 # Recording takes seconds, compiling about a minute, for each shape of meta-batch. Compiling pays

@@ -22,6 +22,8 @@ class StudentLearner(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    kinds = ("answers",)
+
     def build(self, spec: TaskSpec) -> nn.Module:
         """The model's parameters, as a module that can be called on ``[rows, columns]``."""
         raise NotImplementedError

@@ -6,8 +6,6 @@ words.
 
 import pandas as pd
 
-from bench.results.summary import CEILING, FLOOR, label
-
 MORE = {
     "accuracy": "Accuracy",
     "nll": "NLL",
@@ -59,7 +57,7 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
         cell = "diverged" if pd.isna(row.mean) else with_interval(row.mean, row.half_width)
         lines.setdefault(row.label, {})[_heading(row.shots)] = cell
     for row in rows[rows["verdict"] != ""].itertuples():
-        name = f"second − first: {label(row.algorithm).partition(',')[0]}"
+        name = f"second − first: {row.label.partition(',')[0]}"
         name += f" ({row.variant})" if row.variant else ""
         cell = with_interval(row.difference, row.difference_half_width, 4)
         outside = abs(row.difference) > row.difference_half_width
@@ -71,7 +69,7 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Share of the way from floor to ceiling of each method, one column a number of answers."""
-    between = rows[~rows["algorithm"].isin([FLOOR, CEILING])]
+    between = rows[~rows["role"].isin(["floor", "ceiling"])]
     lines: dict[str, dict[str, str]] = {}
     for row in between.itertuples():
         cell = _share(row)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.results.failed import Failure
-from bench.results.summary import label, setting
+from bench.results.labels import label
+from bench.results.summary import setting
 
 LISTED = 10  # of the failed runs of a suite, in a printed table; the CSV has all
 
@@ -29,7 +30,7 @@ def lines(failed: Sequence[Failure]) -> list[str]:
 def name(failure: Failure) -> str:
     """Which run it is, in the words of the table."""
     e = failure.experiment
-    parts = (e["dataset"], setting(e["ways"], e["shots"]), label(e["algorithm"]))
+    parts = (e["dataset"], setting(e["ways"], e["shots"]), str(label(e["algorithm"], e["learner"])))
     return ", ".join([*parts, f"seed {e['seed']}"])
 
 
@@ -45,6 +46,9 @@ def rows(failed: Sequence[Failure]) -> pd.DataFrame:
     for failure in failed:
         e = failure.experiment
         row = {n: e[n] for n in ("suite", "dataset", "ways", "shots", "algorithm", "iterations")}
-        row |= {"setting": setting(e["ways"], e["shots"]), "label": label(e["algorithm"])}
+        row |= {
+            "setting": setting(e["ways"], e["shots"]),
+            "label": str(label(e["algorithm"], e["learner"])),
+        }
         found.append(row | {"runs": 0, "failure": f"seed {e['seed']}: {failure.message}"})
     return pd.DataFrame(found)

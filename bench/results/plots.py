@@ -11,26 +11,21 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.base.errors import BenchError
 from bench.base.paths import replacing
+from bench.results import labels
 from bench.results.answer_tables import is_curve
-from bench.results.summary import LAST, cells, label, setting, summary
+from bench.results.labels import Label
+from bench.results.summary import cells, names, setting, summary
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; shapes and dashes say it again
-STYLES = {
-    "maml": ("#0072B2", "o", "-"),
-    "fomaml": ("#D55E00", "s", "--"),
-    "bilevel_irt": ("#009E73", "D", "-"),
-    "first_order_bilevel_irt": ("#E69F00", "d", "--"),
-    "bayes": ("#000000", "", "-"),
-    "rasch": ("#7F7F7F", "P", "-."),
-    "two_pl": ("#7F7F7F", "X", ":"),
-    "bkt": ("#56B4E9", "<", "-."),
-    "dkt": ("#56B4E9", ">", "--"),
-    "skill_running_mean": ("#000000", "*", ":"),
-    "no_adaptation": ("#009E73", "^", "-."),
-    "item_mean": ("#CC79A7", "D", ":"),
-    "random_init": ("#7F7F7F", "v", ":"),
-}
-OTHERS = [("#56B4E9", "P", "-"), ("#E69F00", "X", "--"), ("#000000", "*", "-.")]
+# A colour and a shape for each method, a filled mark and a line for second order, a hollow mark and
+# dashes for first order; the colours are Okabe and Ito's and Tol's, which colour-blind readers tell
+# apart, and shapes and dashes say it again.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"),
+    *("#332288", "#882255", "#44AA99", "#999933", "#CC6677", "#117733"),
+)
+SHAPES = "osD^vPX<>*ph"
+ROLES = {"ceiling": ("#000000", "", "-"), "floor": ("#7F7F7F", "D", ":")}
+BASELINES = [("#7F7F7F", "v", ":"), ("#7F7F7F", "^", "-."), ("#BBBBBB", "s", "-.")]
 NAMES = {"auc": "AUC", "mse": "MSE", "error_rate": "error rate"}
 
 
@@ -94,7 +89,7 @@ def price(members_of: dict, table: pd.DataFrame) -> Figure | None:
     rows = {
         key: row
         for key, row in zip(members_of, table.itertuples())
-        if row.algorithm not in LAST and row.ms_per_iteration > 0
+        if row.role not in ("floor", "baseline") and row.ms_per_iteration > 0
     }
     if not rows:
         return None
@@ -170,13 +165,15 @@ def _panels(
     for axes in grid[len(panels) :]:
         axes.remove()
     suite = next(iter(members_of))[0]
-    others = sorted({key[4] for key in members_of} - set(STYLES))
+    label_of = {key: labels.of_record(members[0]) for key, members in members_of.items()}
+    name_of = names(members_of)
     figure.suptitle(f"{title}\nsuite {suite}", fontsize=10)
     for axes, panel in zip(grid, panels):
         keys = [key for key in members_of if key[1:4] == panel]
         for key in keys:
-            variants = [k for k in keys if k[4] == key[4]]
-            draw(axes, key, _style(key, others, hollow=variants.index(key) > 0))
+            alike = [k for k in keys if label_of[k] == label_of[key]]
+            style = _style(label_of[key], sorted(set(label_of.values()), key=str), alike.index(key))
+            draw(axes, key, style | {"label": name_of[key]})
         first = members_of[keys[0]][0]
         synthetic = " (synthetic)" if first["synthetic"] else ""
         words = "" if panel[2] is None else f", {setting(*panel[1:])}"
@@ -204,18 +201,31 @@ def _panels(
     return figure
 
 
-def _style(key: tuple, others: list[str], hollow: bool) -> dict:
-    """Colour, shape and dashes of an algorithm; its second and further variants are hollow."""
-    algorithm = key[4]
-    style = STYLES.get(algorithm) or OTHERS[others.index(algorithm) % len(OTHERS)]
+def _style(label: Label, drawn: list[Label], variant: int) -> dict:
+    """How an algorithm is drawn, the same in every suite that has only algorithms of the suite.
+
+    Args:
+        label: of the algorithm.
+        drawn: all labels of the figure, sorted.
+        variant: which one of several configurations of it.
+    """
+    methods = list(dict.fromkeys([*labels.methods(), *(x.name for x in drawn if not x.role)]))
+    if label.role == "baseline":
+        baselines = [x.name for x in drawn if x.role == "baseline"]
+        colour, shape, dashes = BASELINES[baselines.index(label.name) % len(BASELINES)]
+    elif label.role:
+        colour, shape, dashes = ROLES[label.role]
+    else:
+        number = methods.index(label.name)
+        colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
+        dashes = "--" if label.order == 1 else "-"
     return {
-        "color": style[0],
-        "marker": style[1],
-        "linestyle": style[2],
+        "color": colour,
+        "marker": shape,
+        "linestyle": (dashes, "-.", ":")[min(variant, 2)],
         "markersize": 4.5,
         "linewidth": 1.5,
-        "markerfacecolor": "white" if hollow else style[0],
-        "label": label(algorithm, key[5]),
+        "markerfacecolor": "white" if label.order == 1 or variant else colour,
     }
 
 

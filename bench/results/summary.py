@@ -1,7 +1,7 @@
 """Records to numbers: one row a data set, setting and algorithm, and the two orders compared."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -12,28 +12,12 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from bench.base.errors import BenchError
+from bench.results import labels
 from bench.results import records as record_files
+from bench.results.labels import Label
 from bench.results.run_files import RunFiles
 from bench.tasks.statistics import Interval, interval, share_of_way
 
-LABELS = {
-    "bayes": "Bayes ceiling",
-    "maml": "MAML, second order",
-    "fomaml": "MAML, first order",
-    "bilevel_irt": "bilevel IRT, second order",
-    "first_order_bilevel_irt": "bilevel IRT, first order",
-    "rasch": "Rasch, posterior mean",
-    "two_pl": "2PL, posterior mean",
-    "bkt": "BKT",
-    "dkt": "DKT (LSTM)",
-    "skill_running_mean": "running mean of the skill",
-    "no_adaptation": "no adaptation (joint training)",
-    "item_mean": "item mean",
-    "random_init": "fine-tune from random init",
-}
-PAIRS = {"maml": "fomaml", "bilevel_irt": "first_order_bilevel_irt"}  # second order: first
-FLOOR, CEILING = "item_mean", "bayes"
-LAST = ("no_adaptation", FLOOR, "random_init")
 SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
 NO_DIFFERENCE = "no difference shown"
 # options that make no new row: what a repetition changes, and what follows from the rest
@@ -91,7 +75,7 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
                 raise BenchError(
                     f"{_file(a)} and {_file(b)} are two runs of one experiment: delete one of them"
                 )
-    return {key: found[key] for key in sorted(found, key=_order)}
+    return {key: found[key] for key in sorted(found, key=lambda k: _place(k, found[k][0]))}
 
 
 class Results(list):
@@ -120,7 +104,9 @@ def summary(records: list[dict]) -> pd.DataFrame:
     if isinstance(records, Results):
         return records.table.copy()
     rows = []
-    scores_of = {key: [_scores(m) for m in members] for key, members in cells(records).items()}
+    members_of = cells(records)
+    name_of = names(members_of)
+    scores_of = {key: [_scores(m) for m in members] for key, members in members_of.items()}
     for key, scores in scores_of.items():
         members = [each.record for each in scores]
         suite, dataset, ways, shots, algorithm, variant = key
@@ -136,7 +122,8 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "shots": shots,
             "algorithm": algorithm,
             "variant": _variant(variant),
-            "label": label(algorithm, variant),
+            "label": name_of[key],
+            "role": labels.of_record(members[0]).role or "",
             "batch_norm": learner.get("batch_norm", "") if ways or shots is None else "",
             "metric": metrics["headline"],
             "higher_is_better": metrics["higher_is_better"],
@@ -147,7 +134,9 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
         }
-        row |= _compared(scores, _first_order(scores_of, key))
+        partner = _first_order(scores_of, key)
+        row |= _compared(scores, scores_of.get(partner, []))
+        row |= {"partner": name_of.get(partner, "")}
         row |= _share(scores_of, key)
         for name in METRICS:
             row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
@@ -170,10 +159,22 @@ def setting(ways: int | None, shots: int | None) -> str:
     return f"{ways}-way {shots}-shot" if ways else f"{shots}-shot"
 
 
-def label(algorithm: str, variant: tuple = ()) -> str:
-    """The words for an algorithm, with what sets it apart from others of its name."""
-    words = LABELS.get(algorithm, algorithm.replace("_", " "))
-    return f"{words} ({_variant(variant)})" if variant else words
+def names(members_of: Mapping[tuple, list[dict]]) -> dict[tuple, str]:
+    """What each cell is called: its algorithm in words, with what sets it apart from others.
+
+    Args:
+        members_of: from :func:`cells`.
+    """
+    found = {}
+    for key, members in members_of.items():
+        told = [(n, v) for n, v in key[5] if n != "order"]  # which the label says
+        words = str(labels.of_record(members[0]))
+        found[key] = f"{words} ({_variant(tuple(told))})" if told else words
+    for key, words in found.items():
+        same = [k for k in found if k[:4] == key[:4] and found[k] == words]
+        if len(same) > 1:  # a setting has made two algorithms one
+            found |= {k: f"{words} ({k[4]})" for k in same}
+    return found
 
 
 def _variant(pairs: tuple) -> str:
@@ -186,12 +187,11 @@ def _options(experiment: dict) -> dict[str, str]:
     return {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
 
 
-def _order(key: tuple) -> tuple:
+def _place(key: tuple, record: dict) -> tuple:
+    """Where a row stands in the table."""
     suite, dataset, ways, shots, algorithm, variant = key
-    known = [n for n in LABELS if n not in LAST]
-    rank = known.index(algorithm) if algorithm in known else len(known)
-    rank += 1 + LAST.index(algorithm) if algorithm in LAST else 0
     values = [(name, len(value), value) for name, value in variant]
+    rank = labels.of_record(record).rank
     return suite, dataset, ways or 0, -1 if shots is None else shots, rank, algorithm, values
 
 
@@ -264,34 +264,41 @@ def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
 def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
     """How far a method gets from the item mean to the Bayes ceiling."""
 
-    def cell(algorithm: str) -> list[Scores]:
-        found = [s for k, s in scores_of.items() if k[:5] == (*key[:4], algorithm)]
+    def cell(role: str) -> list[Scores]:
+        found = [s for k, s in scores_of.items() if k[:4] == key[:4] and _label(s).role == role]
         return found[0] if len(found) == 1 else []
 
     result = Interval(np.nan, np.nan)
-    runs = _together(scores_of[key], cell(FLOOR), cell(CEILING))
-    if runs and key[4] not in (FLOOR, CEILING):
+    runs = _together(scores_of[key], cell("floor"), cell("ceiling"))
+    if runs and _label(scores_of[key]).role not in ("floor", "ceiling"):
         shares = [share_of_way(*_aligned(run)) for run in runs]
         result = shares[0] if len(shares) == 1 else _student([s.mean for s in shares])
     return {"share": result.mean, "share_half_width": result.half_width}
 
 
-def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> list[Scores]:
-    """The runs of first order that agree in what varies.
+def _label(scores: list[Scores]) -> Label:
+    return labels.of_record(scores[0].record)
 
-    In every option that varies within both orders; where it varies within one, in all but the
-    options of the algorithm, which each order may have chosen for itself.
+
+def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None:
+    """The cell of first order that belongs to one of second order, if there is just one.
+
+    It agrees in every option that varies within both orders; where an option varies within one, it
+    agrees in all but the options of the algorithm, which each order may have chosen for itself.
     """
-    own, found = scores_of[key][0].record["experiment"], []
+    label, own = _label(scores_of[key]), scores_of[key][0].record["experiment"]
+    if label.order != 2:
+        return None
+    found = []
     for other, scores in scores_of.items():
-        if other[:5] == (*key[:4], PAIRS.get(key[4])):
+        if other[:4] == key[:4] and _label(scores) == label._replace(order=1):
             second, first = dict(key[5]), dict(other[5])
             ours, theirs = _options(own), _options(scores[0].record["experiment"])
             chosen = own["learner"].keys() - (second.keys() & first.keys())
-            varying = (second.keys() | first.keys()) - chosen
+            varying = (second.keys() | first.keys()) - chosen - {"order"}
             if all(ours.get(n) == theirs.get(n) for n in varying):
-                found.append(scores)
-    return found[0] if len(found) == 1 else []
+                found.append(other)
+    return found[0] if len(found) == 1 else None
 
 
 def _compared(second: list[Scores], first: list[Scores]) -> dict:

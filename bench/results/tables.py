@@ -20,7 +20,6 @@ from bench.results.failed import Failure
 from bench.results.summary import (
     FIRST_AHEAD,
     NO_DIFFERENCE,
-    PAIRS,
     SECOND_AHEAD,
     Results,
     frame,
@@ -137,7 +136,8 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
 
     Args:
         records: of one suite, or several.
-        brief: without the table of all metrics of right and wrong answers.
+        brief: for a README: without the table of all metrics of right and wrong answers, and
+            without the blanks that line up the columns.
         failed: the runs that have no record.
     """
     table, parts = summary(records), []
@@ -153,7 +153,10 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
     below = [failure_tables.markdown(failed, len(records))] if failed else []
-    return "\n\n".join([*map(_markdown, parts), text, *below]) + "\n"
+    tables = map(_markdown, parts)
+    if brief:  # the blanks that line up the columns are a third of it
+        tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
+    return "\n\n".join([*tables, text, *below]) + "\n"
 
 
 def _markdown(part: pd.DataFrame | str) -> str:
@@ -234,7 +237,7 @@ def print_rich(
         for heading, columns in WIDTHS.items():
             grid.add_column(heading, width=columns, justify="right")
         best = {
-            (PAIRS[row.algorithm] if row.verdict == FIRST_AHEAD else row.algorithm, row.variant)
+            row.partner if row.verdict == FIRST_AHEAD else row.label
             for row in rows.itertuples()
             if row.verdict in (FIRST_AHEAD, SECOND_AHEAD)
         }
@@ -243,7 +246,7 @@ def print_rich(
             verdict = f"\n{row['verdict']}" if row["verdict"] else ""
             grid.add_row(
                 Text(row["label"]),
-                Text(text["Test"], "bold" if (row["algorithm"], row["variant"]) in best else ""),
+                Text(text["Test"], "bold" if row["label"] in best else ""),
                 text["Before → after"],
                 text["Second − first order"] + verdict,
                 *text[["ms", "MiB", "Runs"]],

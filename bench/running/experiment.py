@@ -36,7 +36,9 @@ class Experiment:
         seed: of the initial weights and of the training episodes.
         data: arguments of the data module that differ from its defaults.
         learner: arguments of the algorithm that differ from its defaults.
-        chosen: how the hyper-parameters were chosen, in words.
+        set_by_user: arguments that the user has set, as ``name=value``.
+        chosen: how the hyper-parameters were chosen, in words; None: see
+            :func:`bench.running.choices.describe`.
         remark: what tells it from its like when it is printed.
     """
 
@@ -48,7 +50,8 @@ class Experiment:
     seed: int = 0
     data: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
-    chosen: str = "suite defaults"
+    set_by_user: tuple[str, ...] = ()
+    chosen: str | None = None
     remark: str = ""
 
     def __post_init__(self):
@@ -97,7 +100,8 @@ class Experiment:
             for arguments in (self.data_arguments, self.learner_arguments)
         )
         fields = asdict(self) | {"data": data, "learner": learner}
-        del fields["chosen"], fields["remark"]  # words, on which nothing depends
+        for words in ("chosen", "remark", "set_by_user"):  # on which nothing depends
+            del fields[words]
         try:
             text = json.dumps(fields, sort_keys=True, default=list)
         except (TypeError, ValueError, RecursionError) as error:
@@ -131,8 +135,9 @@ class Experiment:
         Raises:
             BenchError: names the argument.
         """
-        registry.create("data", self.dataset, **self.data_arguments)
-        registry.create("algorithms", self.algorithm, **self.learner_arguments)
+        data = registry.create("data", self.dataset, **self.data_arguments)
+        learner = registry.create("algorithms", self.algorithm, **self.learner_arguments)
+        learner.check_data(data)
 
     def __str__(self) -> str:
         name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"

@@ -1,7 +1,6 @@
 """Suites: the grids that people run, as data, and their expansion into experiments."""
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from bench.base import registry
 from bench.base.errors import BenchError, nearest
 from bench.running.experiment import Experiment
+from bench.tasks import kinds
 
 # arguments that have a flag of their own, or follow from the length of the run
 GRID_FLAGS = {
@@ -107,15 +107,19 @@ class Suite:
                 raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
         algorithms = [name.replace("-", "_") for name in algorithms or ()]
         for name in algorithms:
-            registry.load("algorithms", name)  # a misspelt name is said before anything runs
+            registry.module_name("algorithms", name)  # a misspelt name, before anything runs
+            if datasets is not None or not any(_fits(name, study) for study in studies):
+                for study in studies:
+                    self._check(name, study)
         listed = {name for study in studies for name in study.algorithms}
         for study in studies:
-            # a name narrows each study; one that no study lists is added to all of them
-            own = [n for n in algorithms if n in study.algorithms or n not in listed]
+            # a name narrows each study; one that no study lists is added to all that it is for
+            named = [n for n in algorithms if n in study.algorithms or n not in listed]
+            named = [n for n in named if _fits(n, study)]
             grid = itertools.product(
                 dict.fromkeys(ways or study.ways) if study.ways else (None,),
                 dict.fromkeys(shots or study.shots),
-                dict.fromkeys(own if algorithms else study.algorithms),
+                dict.fromkeys(named if algorithms else study.algorithms),
                 study.repeats,
                 dict.fromkeys(seeds or self.seeds),
             )
@@ -136,13 +140,17 @@ class Suite:
             )
         return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
 
+    def _check(self, algorithm: str, study: Study) -> None:
+        declared = registry.declaration("algorithms", algorithm).attributes
+        kind = kinds.kind_of(study.dataset)
+        kinds.check(algorithm, declared.get("kinds"), kind, study.dataset)
+
     def _experiment(self, study, algorithm, sizes, seed, settings, used, remark) -> Experiment:
-        cls = registry.load("algorithms", algorithm)
-        takes = registry.option_names(cls)
+        takes = registry.option_names("algorithms", algorithm)
         common = {k: v for k, v in study.learner.items() if k in takes}
         learner = common | dict(study.algorithms.get(algorithm, {}))
         data = dict(study.data) | sizes
-        data_takes = registry.option_names(registry.load("data", study.dataset))
+        data_takes = registry.option_names("data", study.dataset)
         run = {"iterations": study.iterations, "validations": study.validations}
         run = {name: learner.pop(name, value) for name, value in run.items()}
         applied: list[str] = []
@@ -155,20 +163,8 @@ class Suite:
                     target[option] = value
                     used.add(name)
                     applied.append(f"{option}={value}")
-        if not cls.trains:
+        if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
-        by_user = {text.partition("=")[0] for text in applied}
-        swept = [n for n in study.sweep if n in {*takes, *data_takes} - by_user]
-        candidates = math.prod(len(study.sweep[n]) for n in swept)
-        chosen = "; ".join(
-            [
-                f"{' and '.join(swept)}: best of {candidates} on validation episodes, "
-                f"maml-bench tune {self.name}"
-            ]
-            * bool(swept)
-            + ["others set by hand"]
-            + [f"set by the user: {', '.join(applied)}"] * bool(applied)
-        )
         return Experiment(
             suite=self.name,
             dataset=study.dataset,
@@ -176,7 +172,11 @@ class Suite:
             seed=seed,
             data=data,
             learner=learner,
-            chosen=chosen,
             remark=remark,
+            set_by_user=tuple(applied),
             **run,
         )
+
+
+def _fits(algorithm: str, study: Study) -> bool:
+    return kinds.fits(algorithm, kinds.kind_of(study.dataset))

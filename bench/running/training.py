@@ -13,8 +13,8 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
-from bench.results import records
-from bench.running import interruption, ranks, resuming
+from bench.results import labels, records
+from bench.running import choices, interruption, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
@@ -79,6 +79,7 @@ def train(
     crew = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     objective = OBJECTIVES[data.spec.kind]
     monitor = f"val/{objective.headline}"
@@ -135,9 +136,9 @@ def train(
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
         weights = best.best_model_path
-        chosen = {"ckpt_path": weights, "weights_only": True} if weights else {}
+        checkpoint = {"ckpt_path": weights, "weights_only": True} if weights else {}
         evaluate = trainer.test if split == "test" else trainer.validate
-        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **chosen)
+        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **checkpoint)
     parts = learner.view_scores
     episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
     headline = episode_scores[objective.headline][:, -1]
@@ -146,7 +147,8 @@ def train(
         "schema": records.SCHEMA,
         "experiment": experiment.fields,
         "synthetic": data.synthetic,
-        "chosen": experiment.chosen,
+        "chosen": chosen,
+        "algorithm": labels.label(experiment.algorithm, experiment.learner_arguments).fields,
         "metrics": {
             "headline": objective.headline,
             "higher_is_better": objective.higher_is_better,

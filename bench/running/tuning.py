@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.base import paths, registry
 from bench.base.errors import BenchError
 from bench.results import records
+from bench.running import choices
 from bench.running import grid as runner
 from bench.running.experiment import Experiment
 from bench.running.launching import Launcher
@@ -54,13 +55,13 @@ def trials(
     found = []
     for study in suite.studies:
         once = dataclasses.replace(study, repeats=study.repeats[:1])
-        part = dataclasses.replace(suite, name=f"{suite.name}-tuning", studies=(once,))
+        part = dataclasses.replace(suite, name=choices.tuning_of(suite.name), studies=(once,))
         if not study.sweep or (datasets and study.dataset not in datasets):
             continue
         for algorithm in algorithms or study.algorithms:
             takes = {
-                *registry.option_names(registry.load("algorithms", algorithm)),
-                *registry.option_names(registry.load("data", study.dataset)),
+                *registry.option_names("algorithms", algorithm),
+                *registry.option_names("data", study.dataset),
             }
             if not study.sweep.keys() <= takes:
                 continue  # it does not have what is swept
@@ -70,7 +71,7 @@ def trials(
                 settings["iterations"] = study.sweep_iterations
                 for e in part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1]):
                     tried = ", ".join(f"{n}={v}" for n, v in values.items())
-                    e = dataclasses.replace(e, chosen="a trial of the sweep", remark=tried)
+                    e = dataclasses.replace(e, chosen=choices.TRIAL, remark=tried)
                     found.append(Trial(e, values))
     if not found:
         raise BenchError(f"nothing of suite {suite.name} has what it sweeps, with these flags")

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.tasks.episode import Episode, TaskSpec, View
 
@@ -39,6 +40,7 @@ class EpisodeDataModule(LightningDataModule):
             drawn in a few vectorised calls.
     """
 
+    kind: ClassVar[str]  # of its tasks, as in its spec
     synthetic = False  # whether tables must say that this data is made up
 
     def __init__(
@@ -52,6 +54,7 @@ class EpisodeDataModule(LightningDataModule):
     ):
         super().__init__()
         self.save_hyperparameters()
+        arguments.check_all(type(self), self.hparams)
         if self.hparams.get("data_root") is not None:  # plain data, which a checkpoint can hold
             self.hparams["data_root"] = str(self.hparams["data_root"])
         for name in ("tasks_per_batch", "iterations_per_epoch", "val_episodes", "test_episodes"):

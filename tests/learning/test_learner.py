@@ -527,7 +527,7 @@ def test_wrong_shapes_are_named(trainer):
     [
         ({"batch_norm": "suport"}, "did you mean support"),
         ({"outer_schedule": "cosin"}, "did you mean cosine"),
-        ({"order": 3}, "choose 1"),
+        ({"order": 3}, "order=3: give 1 or 2"),
         ({"inner_steps": -1}, "inner_steps=-1"),
         ({"test_steps": -1}, "test_steps=-1"),
         ({"model": "mpl", "spec": SINUSOID}, "did you mean mlp"),

@@ -1,5 +1,6 @@
 """What is committed under results/ was made by the command line and says what it claims."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 SUITES = sorted(p.stem for p in (RESULTS / "tables").glob("*.md") if p.stem != "speed")
 SWEEPS = sorted(p.stem for p in (RESULTS / "tuning").glob("*.csv"))
+
+
+def block(readme: str, name: str) -> str:
+    """What stands between the marks of a table."""
+    text = (ROOT / readme).read_text()
+    (found,) = re.findall(rf"<!-- table: {name} -->\n(.*?)\n<!-- /table -->", text, re.DOTALL)
+    return found
 
 
 def test_there_are_results():
@@ -46,8 +54,44 @@ def test_tables_are_what_the_records_give(suite):
     markdown = tables.to_markdown(found)
     assert (RESULTS / "tables" / f"{suite}.md").read_text() == markdown
     assert (RESULTS / "tables" / f"{suite}.csv").read_text() == tables.to_csv(found)
-    brief = tables.to_markdown(found, brief=True)
-    assert brief.strip() in (ROOT / "README.md").read_text()
+    assert block("results/README.md", suite) == tables.to_markdown(found, brief=True).strip()
+
+
+def test_the_first_page_has_the_table_that_its_command_prints():
+    assert block("README.md", "quick") == block("results/README.md", "quick")
+
+
+def test_the_answer_on_the_first_page_is_what_the_tables_say():
+    answer = (ROOT / "README.md").read_text().split("## The answer so far\n")[1].split("\n## ")[0]
+    answer = " ".join(answer.split())
+
+    def row(suite: str, algorithm: str, dataset: str, setting: str) -> pd.Series:
+        table = pd.read_csv(RESULTS / "tables" / f"{suite}.csv")
+        names = ["dataset", "setting", "algorithm"]
+        (found,) = table.index[(table[names] == [dataset, setting, algorithm]).all(axis=1)]
+        return table.loc[found]
+
+    def images(suite: str, *cell: str) -> tuple[str, str]:
+        second, first = (row(suite, name, *cell) for name in ("maml", "fomaml"))
+        word = "right" if second["higher_is_better"] else "wrong"
+        times = second["ms_per_iteration"] / first["ms_per_iteration"]
+        gain = f"{100 * second['mean']:.0f} % {word} against {100 * first['mean']:.0f} %"
+        return gain, f"for {times:.1f} times the time"
+
+    def students(dataset: str) -> list[str]:
+        names = ("bilevel_irt", "bayes", "first_order_bilevel_irt")
+        means = (row("students", name, dataset, "25-shot")["mean"] for name in names)
+        return [f"{mean:.2f}".lstrip("0") for mean in means]
+
+    gain, times = images("mini-real", "caltech101", "5-way 1-shot")
+    assert f"{gain} with first order, {times}" in answer
+    assert images("omniglot-small", "omniglot", "5-way 1-shot")[0] in answer
+    assert ", ".join(images("omniglot-runs", "omniglot_runs", "20-way 1-shot")) in answer
+    assert images("meta-dataset-small", "omniglot → quickdraw", "varying")[0] in answer
+    assert "{} (ceiling {}) against {}".format(*students("growing_skills")) in answer
+    for dataset in ("irt", "dina"):
+        second, _, first = students(dataset)
+        assert f"`{dataset}`: {second} against {first}" in answer
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -84,6 +128,6 @@ def test_the_speed_table_is_what_its_records_give():
     assert {r["workload"]["name"] for r in found} == {"omniglot", "mini", "student"}
     markdown = report.markdown(found)
     assert (RESULTS / "tables" / "speed.md").read_text().strip() == markdown.strip()
-    assert report.brief(found).strip() in (ROOT / "README.md").read_text()
+    assert block("results/README.md", "speed") == report.brief(found).strip()
     for record in found:
         assert max(row["gradient_error"] for row in record["rows"]) < 1e-8

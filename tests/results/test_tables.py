@@ -162,7 +162,7 @@ def test_rows_are_in_order_and_floors_come_last():
     records += [run("maml", SECOND)]
     assert [key[1::3] for key in cells(records)] == [("glyphs", "maml")] + [
         ("student", a)
-        for a in ("maml", "fomaml", "anil", "no_adaptation", "item_mean", "random_init")
+        for a in ("maml", "fomaml", "anil", "random_init", "item_mean", "no_adaptation")
     ]
 
 

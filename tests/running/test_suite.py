@@ -4,7 +4,7 @@ import pytest
 
 from bench.base import registry
 from bench.base.errors import BenchError
-from bench.results.summary import PAIRS
+from bench.results.labels import label
 from bench.running.suite import Study, Suite
 
 SUITE = Suite(
@@ -48,7 +48,7 @@ def test_set_changes_all_or_one_algorithm():
     assert "inner_lr" not in fomaml.learner
     assert maml.data["queries"] == fomaml.data["queries"] == 3
     assert maml.iterations == fomaml.iterations == 9
-    assert "set by the user" in maml.chosen
+    assert maml.set_by_user == ("inner_lr=0.7", "queries=3", "iterations=9")
 
 
 def test_set_of_an_argument_that_nothing_has_is_an_error():
@@ -81,13 +81,16 @@ def test_a_name_with_a_hyphen_keeps_the_settings_of_the_suite():
     assert experiment.iterations == 5
 
 
-def test_records_say_how_settings_were_chosen():
+def test_an_algorithm_is_refused_where_its_tasks_are_not():
     quick = registry.load("suites", "quick")
-    (swept,) = quick.experiments(["maml"], ["glyphs"])
-    assert "inner_lr: best of 4 on validation episodes" in swept.chosen
-    (by_hand,) = quick.experiments(["maml"], ["glyphs"], settings={"inner_lr": 1.0})
-    assert "best of" not in by_hand.chosen
-    assert "set by the user: inner_lr=1.0" in by_hand.chosen
+    with pytest.raises(BenchError, match=r"rasch is for answers of students, and glyphs is class"):
+        quick.experiments(["rasch"], ["glyphs"])
+    with pytest.raises(BenchError, match=r"bkt is for .* choose one of .*maml"):
+        quick.experiments(["maml", "bkt"], ["irt", "sinusoid"])
+    assert {e.dataset for e in quick.experiments(["dkt"])} == {"irt"}  # where it fits
+    (bayes,) = registry.load("suites", "students-real").experiments(["bayes"], ["assist2009"])
+    with pytest.raises(BenchError, match="not known for Assist2009DataModule"):
+        bayes.check()
 
 
 def test_unknown_data_set_and_algorithm_are_errors():
@@ -121,8 +124,14 @@ def test_every_suite_expands_and_compares_both_orders_with_a_rate_of_their_own(n
     assert suite.name == name
     assert all(e.fields["key"] for e in experiments)
     for study in suite.studies:
-        assert any({second, first} <= study.algorithms.keys() for second, first in PAIRS.items())
-        assert {"random_init", "item_mean"} & study.algorithms.keys()  # a floor
-        for name in {*PAIRS, *PAIRS.values()} & study.algorithms.keys():
+        label_of = {
+            e.algorithm: label(e.algorithm, e.learner_arguments)
+            for e in experiments
+            if e.dataset == study.dataset
+        }
+        orders = {(x.name, x.order) for x in label_of.values()}
+        assert any((name, 1) in orders for name, order in orders if order == 2)
+        assert {"floor", "baseline"} & {x.role for x in label_of.values()}
+        for name in [n for n, x in label_of.items() if x.order]:
             rate = study.algorithms[name]["inner_lr"]
             assert not study.sweep or rate in study.sweep["inner_lr"]  # else set by hand

@@ -2,14 +2,13 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.base import paths, registry
+from bench.base import declarations, paths, registry
 
 HELP = "show algorithms, data sets, models and suites"
 ALIAS = {"datasets": "data"}
@@ -33,14 +32,20 @@ def run(options: argparse.Namespace, console: Console) -> None:
         table.add_column(no_wrap=True, style="bold")
         table.add_column()
         for name in registry.names(kind):
-            thing = registry.load(kind, name)
-            about = thing.description if kind == "suites" else sys.modules[thing.__module__].__doc__
-            made_up = " [dim](synthetic)[/dim]" if getattr(thing, "synthetic", False) else ""
-            table.add_row(name, escape(about.split("\n")[0]) + made_up)
+            made_up = kind == "data" and registry.declaration(kind, name).attributes["synthetic"]
+            note = " [dim](synthetic)[/dim]" if made_up else ""
+            table.add_row(name, escape(about(kind, name)) + note)
             if kind == "data" and options.verbose:
                 for fact, value in [*facts(name), ("Here", ready(name, options.data_root))]:
                     table.add_row("", f"[dim]{fact}:[/dim] {escape(value)}")
         console.print(table)
+
+
+def about(kind: str, name: str) -> str:
+    """One line on a plug-in; nothing is imported for it but suites."""
+    if kind == "suites":
+        return registry.load(kind, name).description
+    return declarations.docstring(registry.module_name(kind, name)).split("\n")[0]
 
 
 def facts(dataset: str) -> list[tuple[str, str]]:
@@ -52,15 +57,14 @@ def facts(dataset: str) -> list[tuple[str, str]]:
 
 def ready(dataset: str, data_root: Path | None) -> str:
     """Whether a data set can be used on this machine, and if not, what to do."""
-    from bench.data.sources import spec as specs  # slow to import
-
-    module = sys.modules[registry.load("data", dataset).__module__]
-    if not hasattr(module, "prepare"):
+    module = registry.module_name("data", dataset)
+    if not declarations.defines(module, "prepare"):
         return "ready, nothing to prepare"
     root = paths.data_root(data_root)
     # a file, or a folder of sources, of which those that are hidden are not finished
-    finished = (f"{dataset}.*", f"{dataset}/[!.]*/{specs.FILE}")
+    specs_file = declarations.constant("bench.data.images.meta_dataset_spec", "FILE")
+    finished = (f"{dataset}.*", f"{dataset}/[!.]*/{specs_file}")
     if any(path for pattern in finished for path in root.glob(pattern)):
         return f"ready, prepared in {root}"
     usual = f"maml-bench prepare {dataset} --source PATH"
-    return f"not prepared: {getattr(module, 'PREPARE', usual)}"
+    return f"not prepared: {declarations.constant(module, 'PREPARE', usual)}"

@@ -18,7 +18,7 @@ class AugmentedEpisodes(EpisodeDataModule):
         **kwargs: see :class:`bench.tasks.data_module.EpisodeDataModule`.
     """
 
-    def __init__(self, augmentation: Sequence[str] = (), **kwargs: Any):
+    def __init__(self, augmentation: str | Sequence[str] = (), **kwargs: Any):
         super().__init__(**kwargs)
         augmentations.check(augmentation)
         self.hparams["augmentation"] = list(augmentation)

@@ -54,6 +54,8 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         **kwargs: see :class:`bench.data.images.augmented.AugmentedEpisodes`.
     """
 
+    kind = "classification"
+
     image_shape: tuple[int, int, int]  # (channels, height, width)
 
     def __init__(
@@ -75,7 +77,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
     @property
     def spec(self) -> TaskSpec:
         """Classification of images into ``ways`` classes."""
-        return TaskSpec("classification", self.image_shape, self.hparams["ways"])
+        return TaskSpec(self.kind, self.image_shape, self.hparams["ways"])
 
     def load(self, split: str) -> ImageClasses:
         """Reads or draws the classes of one split.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.base.errors import BenchError
-from bench.data.sources.spec import Spec
+from bench.data.images.meta_dataset_spec import Spec
 from bench.tasks import counter_random
 
 MOST_LEAVES = 392  # below a node of ImageNet's graph: the fewest by which every class is reached

@@ -9,9 +9,9 @@ from PIL import Image
 
 from bench.base import tfrecords
 from bench.base.errors import BenchError
+from bench.data.images import meta_dataset_spec as specs
 from bench.data.images import packed
-from bench.data.sources import spec as specs
-from bench.data.sources.spec import Spec
+from bench.data.images.meta_dataset_spec import Spec
 
 KEPT_BYTES = 2**28  # of decoded images, which take some tenths of a millisecond each
 

@@ -19,9 +19,9 @@ import numpy as np
 from bench.base import archives, locks, registry, tfrecords
 from bench.base.errors import BenchError
 from bench.data.images import collection, layouts, preparing
+from bench.data.images import meta_dataset_spec as specs
 from bench.data.images.collection import Collection
-from bench.data.sources import spec as specs
-from bench.data.sources.spec import ClassOfImages
+from bench.data.images.meta_dataset_spec import ClassOfImages
 from bench.tasks.data_module import SPLITS
 
 

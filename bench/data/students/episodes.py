@@ -9,13 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
 from bench.tasks import counter_random
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, TaskSpec, View
 from bench.tasks.questions import FEATURES, ITEM, POSITION
-
-PROTOCOLS = ("random", "first", "next")
 
 
 class Sequences(NamedTuple):
@@ -54,6 +52,8 @@ class StudentEpisodes(EpisodeDataModule):
             ``test_episodes`` count students.
     """
 
+    kind = "answers"
+
     def __init__(
         self,
         shots: int = 10,
@@ -67,8 +67,6 @@ class StudentEpisodes(EpisodeDataModule):
         self.require_at_least("shots", 1)
         if queries is not None:
             self.require_at_least("queries", 1)
-        if protocol not in PROTOCOLS:
-            raise BenchError(f"protocol={protocol!r}: {nearest(str(protocol), PROTOCOLS)}")
         several = isinstance(tested_shots, (tuple, list))
         tested = tuple(tested_shots or (shots,)) if several else ()
         whole = all(type(n) is int and 0 < n <= shots for n in tested)
@@ -138,7 +136,7 @@ class StudentEpisodes(EpisodeDataModule):
     def spec(self) -> TaskSpec:
         """Right or wrong, from a row of columns."""
         return TaskSpec(
-            "answers",
+            self.kind,
             (FEATURES + self.features.shape[1],),
             1,
             items=self.items + self.has_new_items,

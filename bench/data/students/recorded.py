@@ -8,12 +8,10 @@ from typing import Literal
 import numpy as np
 
 from bench.base import checksums
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
 from bench.data.students.episodes import Sequences, StudentEpisodes
 from bench.data.students.responses import Responses, read
 from bench.tasks import counter_random
-
-FOLDS_FROM = ("seed", "file", "column")
 
 
 class RecordedStudents(StudentEpisodes):
@@ -59,8 +57,6 @@ class RecordedStudents(StudentEpisodes):
             self.hparams[name] = _plain(self.hparams[name])
         self.require_at_least("folds", 2)
         self.require_at_least("most_answers", 2)
-        if folds_from not in FOLDS_FROM:
-            raise BenchError(f"folds_from={folds_from!r}: {nearest(str(folds_from), FOLDS_FROM)}")
         if folds_from == "seed" and not (type(fold) is int and 0 <= fold < folds):
             raise BenchError(f"fold={fold!r}: give a number from 0 to {folds - 1}")
         if type(val_share) is not float or not 0 < val_share < 1:

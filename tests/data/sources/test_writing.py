@@ -14,8 +14,8 @@ from PIL import Image
 from bench.base import tfrecords
 from bench.base.errors import BenchError
 from bench.cli.main import main
+from bench.data.images import meta_dataset_spec as specs
 from bench.data.images.collection import Collection, Found
-from bench.data.sources import spec as specs
 from bench.data.sources import writing
 
 

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from bench.base import tfrecords
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
+from bench.data.images import meta_dataset_spec as specs
 from bench.data.images.collection import Collection, Found, natural, others
-from bench.data.sources import spec as specs
 
 LAYOUT = "dataset_spec.json and <class>.tfrecords"
 

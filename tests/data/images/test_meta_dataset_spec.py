@@ -3,8 +3,8 @@ import json
 import pytest
 
 from bench.base.errors import BenchError
-from bench.data.sources import spec as specs
-from bench.data.sources.spec import ClassOfImages
+from bench.data.images import meta_dataset_spec as specs
+from bench.data.images.meta_dataset_spec import ClassOfImages
 
 PLAIN = {
     "name": "shapes",

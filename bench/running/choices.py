@@ -1,0 +1,90 @@
+"""How the hyper-parameters of a run were chosen: what records say of it is what happened.
+
+A value is the best of some trials only where these trials are there: records of a sweep
+(:mod:`bench.running.tuning`) in the same results folder.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.results import records
+from bench.running.experiment import Experiment
+
+TRIAL = "a trial of the sweep"
+# what a sweep leaves to each run: where it was tried once, and how long
+FREE = ("iterations", "validations", "seed", "fold", "version", "num_workers", "val_episodes")
+
+
+def tuning_of(suite: str) -> str:
+    """The name of the suite that the trials of a suite are recorded as."""
+    return f"{suite}-tuning"
+
+
+def describe(experiment: Experiment, out: Path) -> str:
+    """How the hyper-parameters of an experiment were chosen, in words.
+
+    Args:
+        experiment: of a suite.
+        out: the results folder, whose trials count.
+
+    Returns:
+        What its record says as ``chosen``.
+    """
+    if experiment.chosen is not None:
+        return experiment.chosen
+    by_user = {text.partition("=")[0] for text in experiment.set_by_user}
+    parts = tuned(experiment.fields, out, by_user)
+    if experiment.set_by_user:
+        parts.append(f"set by the user: {', '.join(experiment.set_by_user)}")
+    return "; ".join([*parts, "others: default" if parts else "default"])
+
+
+def tuned(fields: dict[str, Any], out: Path, by_user: frozenset | set = frozenset()) -> list[str]:
+    """Which values are the best of trials, such as ``inner_lr: best of 4 trials ...``.
+
+    Args:
+        fields: of an experiment, as in its record.
+        out: the results folder.
+        by_user: names of arguments that do not count.
+    """
+    suite = tuning_of(fields["suite"])
+    trials = [t for t in records.read_all(out, suite) if _is_of(t["experiment"], fields)]
+    values = [_arguments(t["experiment"]) for t in trials]
+    swept = sorted(n for n in set().union(*values) if len({_text(v.get(n)) for v in values}) > 1)
+    trials = [t for t in trials if _agrees(_arguments(t["experiment"]), _arguments(fields), swept)]
+    if len(trials) < 2 or not swept:
+        return []
+    best = max(trials, key=_score)
+    own, of_best = _arguments(fields), _arguments(best["experiment"])
+    if any(own.get(n) != of_best.get(n) for n in swept) or by_user & set(swept):
+        return []
+    names = " and ".join(swept)
+    return [f"{names}: best of {len(trials)} trials on validation episodes ({suite})"]
+
+
+def _is_of(trial: dict[str, Any], fields: dict[str, Any]) -> bool:
+    """Whether a trial is of the same algorithm on the same tasks."""
+    return all(trial[n] == fields[n] for n in ("dataset", "algorithm", "ways", "shots"))
+
+
+def _agrees(trial: dict[str, Any], own: dict[str, Any], swept: list[str]) -> bool:
+    """Whether a trial differs in what is swept alone."""
+    shared = (trial.keys() & own.keys()) - {*swept, *FREE}
+    return all(trial[n] == own[n] for n in shared)
+
+
+def _arguments(fields: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in (fields["data"] | fields["learner"]).items() if n not in FREE}
+
+
+def _score(trial: dict[str, Any]) -> float:
+    metrics = trial["metrics"]
+    mean = metrics[metrics["headline"]]["mean"]
+    if mean is None:  # it diverged
+        return -float("inf")
+    return mean if metrics["higher_is_better"] else -mean
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
