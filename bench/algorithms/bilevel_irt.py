@@ -36,6 +36,7 @@ class BilevelIRT(MAML):
 
     label = "bilevel IRT"
     kinds = ("answers",)
+    recordable = True
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class BKT(StudentLearner):
     """
 
     label = "BKT"
+    recordable = True
 
     def __init__(self, outer_lr: float = 0.05, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
@@ -98,6 +99,8 @@ class Chains(nn.Module):
     Args:
         skills: how many chains.
     """
+
+    recordable = True
 
     def __init__(self, skills: int):
         super().__init__()

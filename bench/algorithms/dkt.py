@@ -29,6 +29,7 @@ class DKT(StudentLearner):
     """
 
     label = "DKT (LSTM)"
+    recordable = True
 
     def __init__(
         self,
@@ -79,6 +80,8 @@ class Recurrent(nn.Module):
         spec: tasks whose inputs are questions to students.
         hidden: size of the state, and of what is read.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, hidden: int):
         super().__init__()

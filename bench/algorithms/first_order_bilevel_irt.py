@@ -15,5 +15,8 @@ class FirstOrderBilevelIRT(BilevelIRT):
         **kwargs: see :class:`bench.algorithms.bilevel_irt.BilevelIRT`.
     """
 
+    label = "bilevel IRT"
+    recordable = True
+
     def __init__(self, order: Literal[1] = 1, inner_lr: float = 0.2, **kwargs):
         super().__init__(order=order, inner_lr=inner_lr, **kwargs)

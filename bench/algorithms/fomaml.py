@@ -13,5 +13,8 @@ class FOMAML(MAML):
         **kwargs: see :class:`bench.algorithms.maml.MAML`.
     """
 
+    label = "MAML"
+    recordable = True
+
     def __init__(self, order: Literal[1] = 1, **kwargs):
         super().__init__(order=order, **kwargs)

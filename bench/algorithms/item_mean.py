@@ -23,6 +23,7 @@ class ItemMean(StudentLearner):
 
     label = "item mean"
     role = "floor"
+    recordable = True
 
     def __init__(self, outer_lr: float = 0.1, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
@@ -47,6 +48,8 @@ class Table(nn.Module):
     Args:
         items: how many items there are.
     """
+
+    recordable = True
 
     def __init__(self, items: int):
         super().__init__()

@@ -49,6 +49,7 @@ class MAML(MetaLearner):
     """
 
     label = "MAML"
+    recordable = True
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ class NoAdaptation(MetaLearner):
 
     label = "no adaptation (joint training)"
     role = "baseline"
+    recordable = True
 
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query, ``[tasks]``."""

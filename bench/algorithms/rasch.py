@@ -15,5 +15,6 @@ class Rasch(TwoPL):
     """
 
     label = "Rasch, posterior mean"
+    recordable = True
 
     discriminates = False

@@ -25,6 +25,7 @@ class SkillRunningMean(StudentLearner):
     """
 
     label = "running mean of the skill"
+    recordable = True
 
     def __init__(self, outer_lr: float = 0.05, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
@@ -63,6 +64,8 @@ class Means(nn.Module):
     Args:
         spec: tasks whose inputs are questions to students.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec):
         super().__init__()

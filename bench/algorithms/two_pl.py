@@ -30,6 +30,7 @@ class TwoPL(StudentLearner):
     """
 
     label = "2PL, posterior mean"
+    recordable = True
 
     discriminates = True  # whether items differ in a
 
@@ -74,6 +75,8 @@ class Items(nn.Module):
         spec: tasks whose inputs are questions to students.
         discriminates: whether items differ in a.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, discriminates: bool):
         super().__init__()

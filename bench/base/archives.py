@@ -10,8 +10,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from bench.base.errors import BenchError
 
@@ -129,19 +130,9 @@ def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:
     with _damage_named(source):  # a name may be empty
         files = _by_name(source, ((m.filename, m) for m in members if not m.is_dir()))
 
-    @contextmanager
-    def file(name: str) -> Iterator[BinaryIO]:
-        with _damage_named(source), archive.open(files[name]) as content:
-            yield content
-
-    def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        for name in sorted(wanted, key=lambda name: files[name].header_offset):
-            _check_size_of(source, name, files[name].file_size)
-            with file(name) as content:
-                whole = content.read()  # checks the CRC
-            yield name, whole
-
-    return Tree(source, list(files), stream, file)
+    return _archive(
+        source, files, archive.open, size=attrgetter("file_size"), place=attrgetter("header_offset")
+    )
 
 
 class _ShortNamed(tarfile.TarInfo):
@@ -183,16 +174,30 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Tree:
             _check_size(source, len(members), size)
     files = _by_name(source, ((m.name, m) for m in members if m.isfile()))
 
+    return _archive(
+        source, files, archive.extractfile, size=attrgetter("size"), place=attrgetter("offset")
+    )
+
+
+def _archive(
+    source: Path,
+    files: dict[str, Any],
+    opens: Callable[[Any], BinaryIO],
+    size: Callable[[Any], int],
+    place: Callable[[Any], int],
+) -> Tree:
+    """The files of an archive, from what it says of each: its size, and where it is stored."""
+
     @contextmanager
     def file(name: str) -> Iterator[BinaryIO]:
-        with _damage_named(source), archive.extractfile(files[name]) as content:
+        with _damage_named(source), opens(files[name]) as content:
             yield content
 
     def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        for name in sorted(wanted, key=lambda name: files[name].offset):
-            _check_size_of(source, name, files[name].size)
+        for name in sorted(wanted, key=lambda name: place(files[name])):
+            _check_size_of(source, name, size(files[name]))
             with file(name) as content:
-                whole = content.read()
+                whole = content.read()  # of a zip, checks the CRC
             yield name, whole
 
     return Tree(source, list(files), stream, file)

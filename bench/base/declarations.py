@@ -58,10 +58,12 @@ class Declaration(NamedTuple):
     Attributes:
         arguments: of its constructor by name, those that ``**kwargs`` passes on included.
         attributes: plain values of its body and of its bases' bodies.
+        own: those of its body alone.
     """
 
     arguments: dict[str, Argument]
     attributes: dict[str, Any]
+    own: dict[str, Any]
 
 
 def of_class(cls: type) -> Declaration:
@@ -79,10 +81,11 @@ def of_class(cls: type) -> Declaration:
         arguments = named | arguments
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
-    attributes = {}
+    attributes, own = {}, {}
     for base in reversed(cls.__mro__):
-        attributes |= {n: v for n, v in vars(base).items() if isinstance(v, _PLAIN)}
-    return Declaration(arguments, attributes)
+        own = {n: v for n, v in vars(base).items() if isinstance(v, _PLAIN)}
+        attributes |= own
+    return Declaration(arguments, attributes, own)
 
 
 _PLAIN = (bool, int, float, str, tuple, type(None))
@@ -98,14 +101,16 @@ def read(module: str, name: str) -> Declaration:
     Raises:
         Unreadable: if a default is no plain value, or a base class is not found.
     """
-    arguments, attributes, passes_on = {}, {}, True
-    for source, body in _lineage(module, name):
-        attributes = _attributes(source, body) | attributes
+    arguments, passes_on = {}, True
+    lineage = _lineage(module, name)
+    attributes = [_attributes(source, body) for source, body in lineage]
+    for source, body in lineage:
         constructor = next((f for f in body.body if _is_constructor(f)), None)
         if constructor is not None and passes_on:
             arguments = _arguments(source, constructor.args) | arguments
             passes_on = constructor.args.kwarg is not None
-    return Declaration(arguments, attributes)
+    together = {n: v for found in reversed(attributes) for n, v in found.items()}
+    return Declaration(arguments, together, attributes[0])
 
 
 def class_names(module: str) -> list[str]:

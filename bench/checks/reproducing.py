@@ -14,7 +14,7 @@ from bench.results import records
 from bench.running import ranks
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
-from bench.running.ranks import Ranks
+from bench.running.ranks import World
 
 PLACES = ("bench", "commit", "torch", "lightning", "device", "devices", "threads")
 
@@ -85,14 +85,14 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] |
     if computed_by:
         experiment = dataclasses.replace(experiment, learner=experiment.learner | computed_by)
         experiment.check()
-    crew = ranks.join(machine)
-    console.quiet = console.quiet or not crew.first
-    with crew.ending():
-        return _again(first, experiment, machine, console, crew)
+    world = ranks.join(machine)
+    console.quiet = console.quiet or not world.is_first
+    with world.end_together():
+        return _again(first, experiment, machine, console, world)
 
 
 def _again(
-    first: dict, experiment: Experiment, machine: Machine, console: Console, crew: Ranks
+    first: dict, experiment: Experiment, machine: Machine, console: Console, world: World
 ) -> tuple[dict, dict] | None:
     from bench.running.training import train  # which takes seconds to load
 
@@ -103,9 +103,9 @@ def _again(
     if before not in (None, now):  # older records do not say
         console.print(f"other data than the record's: checksum {before} then, {now} now")
     with tempfile.TemporaryDirectory() as folder:
-        out, split = Path(crew.share(folder)), first["evaluation"]["split"]
+        out, split = Path(world.broadcast(folder)), first["evaluation"]["split"]
         record = train(experiment, out, split, machine, console.is_terminal, console.print)
-        if not crew.first:
+        if not world.is_first:
             return None
         copy = experiment.files(out).record
         records.write(copy, record)  # rounded as the first one is

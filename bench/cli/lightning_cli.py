@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 from jsonargparse import Namespace, set_parsing_settings
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.trainer.connectors import checkpoint_connector
 
 import bench
 from bench.base import registry
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError, nearest, out_of_memory
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
 from bench.tasks.data_module import EpisodeDataModule
@@ -66,7 +66,8 @@ def run_lightning(argv: list[str]) -> None:
     _check_name(argv, "--model", learners)
     _check_name(argv, "--data", modules)
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    with _allowed(own), _refusals_named():
+    restoring = _Restoring()
+    with _allowed(own), _refusals_named(restoring):
         _CommandLine(
             argv[0],
             model_class=MetaLearner,
@@ -76,6 +77,7 @@ def run_lightning(argv: list[str]) -> None:
             seed_everything_default=False,
             parser_class=_Parser,
             parser_kwargs={"prog": "maml-bench", argv[0]: {"epilog": HELP}},
+            trainer_defaults={"callbacks": restoring},
             save_config_callback=_SaveConfig,
             load_from_checkpoint_support=False,  # which stores names of what to import and call
             args=argv,
@@ -186,6 +188,28 @@ class _SaveConfig(SaveConfigCallback):
     on_validation_start = on_test_start = on_predict_start = on_train_start
 
 
+class _Restoring(Callback):
+    """Knows whether a run is still taking up the states that its checkpoint holds."""
+
+    trainer: Trainer | None = None  # of a run that has not begun
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is."""
+        return self.trainer is not None and self.trainer.ckpt_path is not None
+
+    def setup(self, trainer: Trainer, pl_module: MetaLearner, stage: str) -> None:
+        """The last hook before the states are taken up."""
+        self.trainer = trainer
+
+    def on_train_start(self, trainer: Trainer, pl_module: MetaLearner) -> None:
+        """The first hook after, or one of those below."""
+        self.trainer = None
+
+    on_sanity_check_start = on_train_start
+    on_validation_start = on_test_start = on_predict_start = on_train_start
+
+
 def _own_flag(argv: list[str]) -> tuple[list[str], list[str]]:
     """What ``--allow-classes`` says, which no configuration file can, and the other arguments."""
     parser = argparse.ArgumentParser(prog="maml-bench", add_help=False, allow_abbrev=False)
@@ -212,8 +236,12 @@ def _allowed(own: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _refusals_named() -> Iterator[None]:
-    """Turns what jsonargparse and Lightning say of a mistake of the user's into a message."""
+def _refusals_named(restoring: _Restoring) -> Iterator[None]:
+    """Turns what jsonargparse and Lightning say of a mistake of the user's into a message.
+
+    Args:
+        restoring: where the run is.
+    """
     try:
         yield
     except SystemExit as stop:  # Lightning exits with 1 on Ctrl-C
@@ -228,17 +256,13 @@ def _refusals_named() -> Iterator[None]:
             if isinstance(cause, BenchError):
                 raise cause from None
             cause = cause.__cause__
-        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        if any(
-            frame.f_globals.get("__name__") == checkpoint_connector.__name__
-            and frame.f_code.co_name.lstrip("_").startswith("re")  # restores, resumes
-            for frame in frames
-        ):
+        if restoring.under_way and not out_of_memory(error):
             raise BenchError(
                 f"ckpt_path: the checkpoint cannot be gone on from ({type(error).__name__}: "
                 f"{error}): give another, or leave it out"
             ) from error
-        module = frames[-1].f_globals.get("__name__", "")
+        *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+        module = innermost.f_globals.get("__name__", "")
         by_lightning = module.startswith(("lightning.", "jsonargparse."))
         if isinstance(error, MisconfigurationException) or (
             by_lightning and isinstance(error, ValueError | TypeError | ImportError)

@@ -64,9 +64,7 @@ class MIRTDataModule(StaticStudents):
     @cached_property
     def q_matrix(self) -> np.ndarray:
         """The skills of each item, each skill alone in some item."""
-        skills, most = self.hparams["dimensions"], self.hparams["skills_per_item"]
-        u = self.draws("items", np.arange(self.all_items), 2 + 2 * min(most, skills), "skills")
-        return q_matrix.draw(u, self.items, skills)
+        return q_matrix.draw(self, self.hparams["dimensions"])
 
     @cached_property
     def item_parameters(self) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.base.errors import BenchError
 
 BatchNorm = Literal["transductive", "support"]
+BATCH_NORMS = (  # a lazy layer becomes one of the others
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.LazyBatchNorm1d,
+    nn.LazyBatchNorm2d,
+    nn.LazyBatchNorm3d,
+    nn.SyncBatchNorm,
+)
 
 
 class SupportBatchNorm(nn.Module):
@@ -22,9 +30,10 @@ class SupportBatchNorm(nn.Module):
         layer: the batch-norm layer to stand in for; its weight and bias are shared.
     """
 
+    recordable = True
     rows: tuple[int, int] | None = None  # how many, from the front, of how many; None: all
 
-    def __init__(self, layer: _BatchNorm):
+    def __init__(self, layer: nn.Module):
         super().__init__()
         self.weight, self.bias, self.eps = layer.weight, layer.bias, layer.eps
 
@@ -50,11 +59,13 @@ class SupportBatchNorm(nn.Module):
 
 def convert(net: nn.Module) -> nn.Module:
     """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
-    if isinstance(net, _BatchNorm):
+    if isinstance(net, BATCH_NORMS):
         return SupportBatchNorm(net)
-    for name, child in net._modules.items():  # a layer used under two names is converted in both
-        if child is not None:
-            setattr(net, name, convert(child))
+    # a layer used under two names is replaced in both
+    for name, layer in list(net.named_modules(remove_duplicate=False)):
+        if isinstance(layer, BATCH_NORMS):
+            parent, _, attribute = name.rpartition(".")
+            setattr(net.get_submodule(parent), attribute, SupportBatchNorm(layer))
     return net
 
 

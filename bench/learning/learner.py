@@ -1,36 +1,36 @@
-"""The LightningModule that every algorithm is: two methods to write, everything else is here."""
+"""The LightningModule that every algorithm is: two methods to write, everything else is here.
 
-import warnings
+What is more than a few lines has a file of its own: how a learner is evaluated (``evaluated.py``),
+how its loss is computed for a meta-batch (``meta_step.py``) and its network for many tasks
+(``task_forward.py``), what moves its parameters (``outer_optimizer.py``), and what a checkpoint
+holds of it (``checkpoint_fields.py``).
+"""
+
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning import batch_norm as batch_norms
-from bench.learning import divergence, heads
+from bench.learning import checkpoint_fields, divergence, heads, outer_optimizer
 from bench.learning.batch_norm import BatchNorm
+from bench.learning.evaluated import Evaluated
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import Engine, MetaStep
-from bench.learning.networks import build_model
+from bench.learning.networks import build_model, initial_weights
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks import kinds
-from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
-from bench.tasks.evaluation import EpisodeScores, Scores, scores
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
-from bench.tasks.statistics import interval
 
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
 Role = Literal["floor", "ceiling", "baseline"] | None
 OuterSchedule = Literal["constant", "cosine"]
 
 
-class MetaLearner(LightningModule):
+class MetaLearner(Evaluated):
     """What all algorithms share: the network, the outer optimiser, evaluation and logging.
 
     A subclass implements :meth:`loss` and :meth:`predict`; works under an unmodified Trainer.
@@ -56,12 +56,20 @@ class MetaLearner(LightningModule):
             ``"auto"``: for runs of many iterations recorded, small networks compiled; otherwise
             batched.
         spec: what the tasks look like; taken from the data module when there is one.
+
+    Attributes:
+        trains: whether there is anything to train. Without, :meth:`loss` is not asked for, a
+            Trainer's ``fit`` ends before it begins, and no weight ever moves.
+        recordable: whether ``engine="auto"`` may record a long run of it, which fixes whatever
+            :meth:`loss` takes from elsewhere than parameters and episode, such as a weight that is
+            annealed. It holds for the class in whose body it stands, and not for those made of it.
     """
 
-    label: ClassVar[str]  # what tables call it, without its order; by default, its file's name
+    label: ClassVar[str]  # what tables call it, without its order; not inherited: else its file's
     role: ClassVar[Role] = None  # beside the methods that are compared
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
-    trains = True  # whether there is anything to train
+    trains = True
+    recordable = False
 
     def __init__(
         self,
@@ -83,9 +91,6 @@ class MetaLearner(LightningModule):
             self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
-        self.scores: EpisodeScores | None = None
-        self.episode_scores: dict[str, Any] | None = None
-        self.view_scores: list[Scores] = []
         self.vocabulary: dict[str, Any] | None = None  # what questions to students are called
 
     # What an algorithm is -------------------------------------------------------------------
@@ -126,22 +131,29 @@ class MetaLearner(LightningModule):
         spec = TaskSpec(**self.hparams["spec"])
         return spec._replace(input_shape=tuple(spec.input_shape))
 
+    def build(self, spec: TaskSpec) -> nn.Module:
+        """The network for such tasks; an algorithm with a network of its own overrides it.
+
+        Raises:
+            BenchError: if there is no such model, or it does not fit the tasks.
+        """
+        model = self._given_model[0]
+        if isinstance(model, nn.Module):
+            return model
+        return build_model(model, spec, self.hparams["model_options"] or {})
+
     @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
     def configure_model(self) -> None:
         """Builds the network from the spec; doing so twice changes nothing."""
         if self.net is not None:
             return
-        spec, model = self.spec, self._given_model[0]
-        if isinstance(model, nn.Module):
-            net = model
-        else:  # initial weights come from the global generator: leave it as it was
-            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-                torch.default_generator.manual_seed(self.hparams["seed"])
-                net = build_model(model, spec, self.hparams["model_options"] or {})
+        spec = self.spec
+        with initial_weights(self.hparams["seed"]):
+            net = self.build(spec)
         check_adaptable(net)
         if self.hparams["batch_norm"] == "support":
             net = batch_norms.convert(net)
-        norms = (_BatchNorm, batch_norms.SupportBatchNorm)
+        norms = (*batch_norms.BATCH_NORMS, batch_norms.SupportBatchNorm)
         self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
         self.net = net.to(self.device)
         self.objective = OBJECTIVES[spec.kind]
@@ -229,29 +241,10 @@ class MetaLearner(LightningModule):
         check_adaptable(self.net)
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what it takes to use the model without its data: see ``learner_file.py``."""
-        module, name = type(self).__module__, type(self).__qualname__
-        own = module.removeprefix("bench.algorithms.")
-        checkpoint["algorithm"] = f"{module}.{name}" if own == module else own
-        data = getattr(self._trainer, "datamodule", None)
-        checkpoint["students"] = getattr(data, "vocabulary", None) or self.vocabulary
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Reads what questions are called, and refuses the weights of another network.
-
-        Raises:
-            BenchError: says to pass the model again.
-        """
-        self.vocabulary = checkpoint.get("students")
-        own = {n: v.shape for n, v in self.state_dict().items()}
-        stored = {n: v.shape for n, v in checkpoint["state_dict"].items()}
-        if self.strict_loading and own != stored:
-            differing = sorted(n for n in own | stored if own.get(n) != stored.get(n))
-            raise BenchError(
-                f"the checkpoint does not fit {type(self.net).__name__} (first differing weight: "
-                f"{differing[0]}); a model of your own is not stored, so pass model= again"
-            )
+    def on_train_start(self) -> None:
+        """Ends training before it begins where there is nothing to train."""
+        if not self.trains:
+            self.trainer.should_stop = True
 
     def training_step(self, batch: MetaBatch, batch_idx: int) -> Tensor:
         """The mean meta-objective over the tasks of this device.
@@ -269,99 +262,30 @@ class MetaLearner(LightningModule):
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
 
-    def validation_step(self, batch: MetaBatch, batch_idx: int) -> None:
-        """Adapts and scores a batch of validation episodes."""
-        self._score(batch)
-
-    def test_step(self, batch: MetaBatch, batch_idx: int) -> None:
-        """Adapts and scores a batch of test episodes."""
-        self._score(batch)
-
-    def predict_step(self, batch: MetaBatch, batch_idx: int) -> Tensor | list[Tensor]:
-        """Adapted probabilities of every query, ``[tasks, query, outputs]``.
-
-        Of tasks of different shapes a list of them.
-        """
-        found = [self.objective.probabilities(self.evaluate(e)[:, -1]) for e in alike(batch)]
-        return found[0] if isinstance(batch, Episode) else found
-
-    def on_validation_epoch_start(self) -> None:
-        """Starts an empty table of scores."""
-        self.scores = EpisodeScores(self.spec.kind).to(self.device)
-
-    on_test_epoch_start = on_validation_epoch_start
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs ``val/accuracy`` and its like."""
-        self._report("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Logs ``test/accuracy`` with its interval and per inner step; keeps every episode.
-
-        ``self.episode_scores`` then holds ``index``, ``[episodes]``, and each metric,
-        ``[episodes, steps]``, and ``self.view_scores`` the same for each number of answers shown.
-        """
-        self._report("test")
-
-    def evaluate(self, episode: Episode) -> Tensor:
-        """:meth:`predict` where gradients are switched off, as inside ``Trainer.test``.
-
-        Lightning evaluates in inference mode, in which nothing can adapt: this leaves it, on
-        copies of the episode's tensors.
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
-            return self.predict(Episode(*copies)).detach()
-
-    def _score(self, batch: MetaBatch) -> None:
-        for episode in alike(batch):
-            if episode.index is None:
-                raise BenchError(
-                    "Episode.index is None: evaluation needs the number of each episode"
-                )
-            outputs = self.evaluate(episode)
-            self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
-
-    def _report(self, split: str) -> None:
-        index, rows = self.scores.compute()
-        self.scores = None
-        data = getattr(self.trainer, "datamodule", None)
-        listed = isinstance(data, EpisodeDataModule)
-        unit, views = (data.unit(split, index), data.views(split)) if listed else (index, [])
-        self.view_scores = scores(self.spec.kind, rows, index, unit, views)
-        parts = [s.episode for s in self.view_scores]
-        metrics = {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
-        index = np.concatenate([s.index for s in self.view_scores])
-        self.episode_scores = {"index": index, **metrics}
-        log = {}
-        for name, values in metrics.items():
-            mean, half_width = interval(values[:, -1])
-            log[f"{split}/{name}"] = mean
-            if split == "test":
-                log[f"{split}/{name}_ci95"] = half_width
-                if values.shape[1] > 1:
-                    log |= {f"{split}/{name}_step{k}": v for k, v in enumerate(values.mean(0))}
-        headline = f"{split}/{self.objective.headline}"
-        with warnings.catch_warnings():
-            # The scores were gathered over devices already.
-            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-            self.log(headline, log.pop(headline), prog_bar=True)
-            self.log_dict({k: float(v) for k, v in log.items()})
-
     def configure_optimizers(self):
         """Adam on every parameter that requires a gradient."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(parameters, lr=self.hparams["outer_lr"])
-        if self.hparams["outer_schedule"] == "constant":
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise BenchError("outer_schedule='cosine' needs an end: give the Trainer max_steps")
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, int(steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return outer_optimizer.adam(
+            [p for p in self.parameters() if p.requires_grad],
+            self.hparams["outer_lr"],
+            self.hparams["outer_schedule"],
+            steps=lambda: self.trainer.estimated_stepping_batches,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what it takes to use the model without its data: see ``learner_file.py``."""
+        data = getattr(self._trainer, "datamodule", None)
+        vocabulary = getattr(data, "vocabulary", None) or self.vocabulary
+        checkpoint_fields.write(self, checkpoint, vocabulary)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Reads what questions are called, and refuses the weights of another network.
+
+        Raises:
+            BenchError: says to pass the model again.
+        """
+        self.vocabulary = checkpoint.get(checkpoint_fields.STUDENTS)
+        if self.strict_loading:
+            checkpoint_fields.check_weights(self, checkpoint)
 
 
 def _plain(spec: TaskSpec) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import torch
 
 from bench.base import registry
 from bench.base.errors import BenchError
+from bench.learning.checkpoint_fields import ALGORITHM
 from bench.learning.learner import MetaLearner
-
-NAME = "algorithm"  # key of the algorithm's name in the registry
 
 
 def load(path: str | Path) -> MetaLearner:
@@ -28,7 +27,7 @@ def load(path: str | Path) -> MetaLearner:
     """
     path = Path(path).expanduser()
     stored = read(path)
-    name = stored.get(NAME)
+    name = stored.get(ALGORITHM)
     if not isinstance(name, str):
         raise BenchError(
             f"{path} does not say which algorithm it is of: train it again with this version"

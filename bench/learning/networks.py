@@ -1,7 +1,10 @@
 """Networks by name: builds a model of the suite for the tasks at hand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from bench.base import registry
@@ -23,3 +26,14 @@ def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn
     if name is None:
         name = "conv4" if len(spec.input_shape) == 3 else "mlp"
     return registry.create("models", name, spec, **options)
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Within this context, weights are made on the CPU and follow from a seed.
+
+    Modules draw them from torch's global generator, which is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        yield

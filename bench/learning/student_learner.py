@@ -41,9 +41,6 @@ class StudentLearner(MetaLearner):
             raise BenchError(f"{name} needs tasks whose inputs are questions to students")
         if self._given_model[0] is not None:
             raise BenchError(f"{name} has a network of its own: leave model out")
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode(False):
-            torch.default_generator.manual_seed(self.hparams["seed"])
-            self._given_model = (self.build(self.spec),)
         super().configure_model()
 
 

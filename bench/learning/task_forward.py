@@ -6,11 +6,20 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.modules.dropout import _DropoutNd
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning.inner_loop import Fast
 from bench.learning.task_layers import TaskLayers
+from bench.learning.torch_private import buffers, version
+
+DROPOUTS = (  # and their like, which have .p
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 class TaskForward:
@@ -126,16 +135,13 @@ class TaskForward:
             )
         self._probed = True
 
-    def _buffers(self) -> list[Tensor]:  # net.buffers() walks the whole tree, at every forward
-        return [b for m in self._layers for b in m._buffers.values() if b is not None]
-
     @contextmanager
     def _unchanged_buffers(self):
-        before = [(b, b._version) for b in self._buffers()]
+        before = [(b, version(b)) for b in buffers(self._layers)]
         yield
-        after = self._buffers()
+        after = buffers(self._layers)
         if len(before) != len(after) or any(
-            a is not b or a._version != version for a, (b, version) in zip(after, before)
+            a is not b or version(a) != then for a, (b, then) in zip(after, before)
         ):
             raise BenchError(
                 f"{type(self.net).__name__} changes its buffers in its forward pass, so that one "
@@ -171,7 +177,7 @@ def check_adaptable(net: nn.Module) -> None:
         if isinstance(layer, nn.SyncBatchNorm):
             raise BenchError(f"{kind} mixes the tasks of several devices; use nn.BatchNorm2d(...)")
         # nn.Dropout and its kin have p; attention and recurrent layers have a number, dropout
-        rate = getattr(layer, "p" if isinstance(layer, _DropoutNd) else "dropout", 0)
+        rate = getattr(layer, "p" if isinstance(layer, DROPOUTS) else "dropout", 0)
         if isinstance(rate, int | float) and rate > 0:
             raise BenchError(
                 f"{kind} is active dropout: its inner gradients would be random; set it to 0 or "

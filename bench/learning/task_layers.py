@@ -16,18 +16,18 @@ would be cut off from the graph.
 module does not know.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _functorch as functorch
-from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.autograd import Function
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from bench.learning import torch_private
 from bench.learning.task_batch_norm import BatchNorm, stacked
+from bench.learning.torch_private import differs as _differs
+from bench.learning.torch_private import with_tasks as _with_tasks
 
 COLUMN_BYTES = 2**20  # larger columns leave the cache: then oneDNN's convolution, task by task
 
@@ -75,37 +75,12 @@ def _linear(x, weight, bias=None):
 
 
 def _covered(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-
-
-def _differs(x: Tensor) -> bool:
-    """Whether every task has a tensor of its own."""
-    level = retrieve_current_functorch_interpreter().level()
-    return functorch.is_batchedtensor(x) and functorch.maybe_get_level(x) == level
+    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return plain and torch_private.has_kernels()
 
 
 def _pair(n: Any) -> tuple[int, int]:
     return (n, n) if isinstance(n, int) else (tuple(n) * 2)[:2]
-
-
-def _with_tasks(function: Callable[..., Tensor], *tensors: Tensor | None) -> Tensor:
-    """Calls a function outside ``vmap``, with the tasks as a leading axis of every tensor.
-
-    What ``autograd.Function`` does for a function with a ``vmap`` method, without its detours,
-    which take longer than a small layer.
-    """
-    interpreter = retrieve_current_functorch_interpreter()
-    level, tasks = interpreter.level(), interpreter.batch_size()
-    plain = []
-    for x in tensors:
-        if x is not None and _differs(x):
-            x = functorch.get_unwrapped(x).movedim(functorch.maybe_get_bdim(x), 0)
-        elif x is not None:
-            x = x.expand(tasks, *x.shape)
-        plain.append(x)
-    with interpreter.lower():
-        y = function(*plain)
-    return functorch._add_batch_dim(y, 0, level)
 
 
 # Convolution ------------------------------------------------------------------------------------
@@ -261,7 +236,7 @@ def _native_gradient(which, g, x, weight, geometry):
     """One of the gradients, task by task: 0 of the images, 1 of the weight."""
     mask = [which == 0, which == 1, False]
     parts = [
-        torch.ops.aten.convolution_backward(
+        torch_private.convolution_backward(
             *(v.permute(0, 3, 1, 2) for v in of_task), None, geometry.stride, geometry.padding,
             (1, 1), False, (0, 0), 1, mask,
         )[which]

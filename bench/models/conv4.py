@@ -21,6 +21,8 @@ class Conv4(nn.Module):
             pixels.
     """
 
+    recordable = True
+
     def __init__(
         self,
         spec: TaskSpec,

@@ -27,6 +27,7 @@ class IRT(nn.Module):
         spread: standard deviation of the initial a.
     """
 
+    recordable = True
     adapts = ("ability", "growth")
 
     def __init__(
@@ -61,6 +62,8 @@ class ItemParameters(nn.Module):
         spec: tasks whose inputs are questions to students.
         width: how many numbers.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, width: int):
         super().__init__()

@@ -20,6 +20,8 @@ class MLP(nn.Module):
         embedding: width of the item embedding, beside which the item's features are put.
     """
 
+    recordable = True
+
     def __init__(self, spec: TaskSpec, hidden: Sequence[int] = (40, 40), embedding: int = 32):
         super().__init__()
         if spec.items:
@@ -47,6 +49,8 @@ class ItemEmbedding(nn.Embedding):
         spec: tasks whose inputs are questions to students.
         width: of the embedding.
     """
+
+    recordable = True
 
     def __init__(self, spec: TaskSpec, width: int):
         super().__init__(spec.items, width)

@@ -50,8 +50,8 @@ def label(algorithm: str, learner: Mapping[str, Any]) -> Label:
     try:
         declared = registry.declaration("algorithms", algorithm)
     except BenchError:  # an algorithm of another version, or of somebody else
-        declared = Declaration({}, {})
-    name = declared.attributes.get("label") or algorithm.replace("_", " ")
+        declared = Declaration({}, {}, {})
+    name = declared.own.get("label") or algorithm.replace("_", " ")
     if role := declared.attributes.get("role"):
         return Label(name, None, role)
     default = declared.arguments["order"].default if "order" in declared.arguments else None
@@ -72,7 +72,7 @@ def methods() -> list[str]:
     """The names of the suite's methods that have no role, those that come in two orders first."""
     compared = {}
     for name in registry.names("algorithms"):
-        declared = registry.declaration("algorithms", name)
-        if declared.attributes.get("role") is None and "label" in declared.attributes:
-            compared[declared.attributes["label"]] = "order" not in declared.arguments
-    return sorted(compared, key=lambda label: (compared[label], label))
+        found = label(name, {})
+        if found.role is None:
+            compared[found.name] = found.order is None
+    return sorted(compared, key=lambda name: (compared[name], name))

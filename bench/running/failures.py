@@ -1,7 +1,7 @@
 """Runs that failed: noted beside the records, so that a grid can go on and say so.
 
-What the user can mend (missing data, a wrong setting) is tried again by the next command; what
-would fail again, only if asked: ``--retry-failed``.
+What the user can put right (missing data, a wrong setting) is tried again by the next command;
+what would fail again, only if asked: ``--retry-failed``.
 """
 
 import gc
@@ -32,7 +32,7 @@ def note(
     failure = Failure(
         experiment.key,
         _message(error, experiment, machine),
-        _can_be_mended(error),
+        _may_be_right_now(error),
         experiment.fields,
     )
     failed.write(out, failure, "".join(traceback.format_exception(error)))
@@ -50,8 +50,8 @@ def _release(error: BaseException | None) -> None:
         torch.cuda.empty_cache()  # so that others can have it
 
 
-def _can_be_mended(error: Exception) -> bool:
-    """Whether the user may have mended it by the next command: a setting, the data, a full disk."""
+def _may_be_right_now(error: Exception) -> bool:
+    """Whether the user may have put it right by the next command: a setting, data, a full disk."""
     would_fail_again = isinstance(error, Diverged) or out_of_memory(error)
     return isinstance(error, BenchError | OSError) and not would_fail_again
 
@@ -61,6 +61,6 @@ def _message(error: Exception, experiment: Experiment, machine: Machine | None) 
     text = "".join(c if c.isprintable() else "?" for c in words)
     if out_of_memory(error):
         if machine is None:
-            return f"out of memory ({text[:200]}): {less_memory.listed(experiment)}"
-        return f"out of memory ({text[:200]}): {less_memory.fitting(experiment, machine)}"
+            return f"out of memory ({text[:200]}): {less_memory.list_options(experiment)}"
+        return f"out of memory ({text[:200]}): {less_memory.find_fitting(experiment, machine)}"
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text[:500]}"

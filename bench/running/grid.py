@@ -1,4 +1,8 @@
-"""Runs a grid: what is finished is skipped, the rest is trained, recorded and tabulated."""
+"""A whole grid: plans it, has every missing run done (``jobs.py``), and prints the table.
+
+A grid is a list of experiments (``experiment.py``), as a suite (``suite.py``) expands to. Its runs
+are done one after the other here, or spread over workers (``workers.py``).
+"""
 
 import time
 from collections.abc import Sequence
@@ -11,10 +15,10 @@ from rich.markup import escape
 from bench.base.errors import BenchError
 from bench.results import failed, records, tables
 from bench.results.summary import Results
-from bench.running import jobs, launching, ranks
+from bench.running import jobs, ranks, workers
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
-from bench.running.ranks import Ranks
+from bench.running.ranks import World
 
 
 def plan(
@@ -57,7 +61,7 @@ def finish(
     machine: Machine,
     split: str = "test",
     retry_failed: bool = False,
-    launcher: launching.Launcher | None = None,
+    launcher: workers.Launcher | None = None,
 ) -> bool:
     """Runs what is missing of a grid, one record after the other; one that fails is noted.
 
@@ -77,24 +81,26 @@ def finish(
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
     """
-    crew = ranks.join(machine)
-    console.quiet = console.quiet or not crew.first
-    with crew.ending():
+    world = ranks.join(machine)
+    console.quiet = console.quiet or not world.is_first
+    with world.end_together():
         began = time.time()
         # the others do what the first one finds
-        to_do = crew.share(plan(experiments, out, console, retry_failed) if crew.first else [])
+        to_do = world.broadcast(
+            plan(experiments, out, console, retry_failed) if world.is_first else []
+        )
         grid = [
             jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
             for e in to_do
         ]
         if launcher is None:
-            _one_by_one(grid, console, crew)
+            _run_here(grid, console, world)
         elif grid:
-            launching.spread(_measured_once(grid), launcher, console)
-    return crew.first
+            workers.run_all(_measure_once(grid), launcher, console)
+    return world.is_first
 
 
-def _one_by_one(grid: Sequence[jobs.Job], console: Console, crew: Ranks) -> None:
+def _run_here(grid: Sequence[jobs.Job], console: Console, world: World) -> None:
     """Does all runs in this process, and those that train along with it."""
     seconds: dict[str, list[float]] = {}
     probed = set()  # what repetitions cost is measured once
@@ -102,31 +108,33 @@ def _one_by_one(grid: Sequence[jobs.Job], console: Console, crew: Ranks) -> None
         experiment, started = job.experiment, time.monotonic()
         left = time_left([j.experiment for j in grid[number:]], seconds)
         console.print(f"[{number + 1}/{len(grid)}] {experiment}{left}")
-        measure = job.measure and _repeated(experiment) not in probed
-        outcome = jobs.do(job._replace(measure=measure), console, crew)
+        measure = job.measure and _repetition(experiment) not in probed
+        outcome = jobs.do(job._replace(measure=measure), console, world)
         if outcome.state == "failed":
             console.print(f"  failed: {outcome.message}", style="red", markup=False)
         elif outcome.state == "left":
             console.print(f"  it {outcome.message}", markup=False)
         else:
-            probed.add(_repeated(experiment))
+            probed.add(_repetition(experiment))
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
 
 
-def _measured_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
+def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
     """The same jobs for workers, of which the first of several repetitions measures the cost."""
-    first = {_repeated(job.experiment): job.experiment.key for job in reversed(grid)}
+    # the first one of equal ones stays, as it is put in last
+    first = {_repetition(job.experiment): job.experiment.key for job in reversed(grid)}
     return [
         job._replace(
             out=job.out.resolve(),
             machine=job.machine.resolved(),
-            measure=job.measure and first[_repeated(job.experiment)] == job.experiment.key,
+            measure=job.measure and first[_repetition(job.experiment)] == job.experiment.key,
         )
         for job in grid
     ]
 
 
-def _repeated(experiment: Experiment) -> tuple[str, str, str]:
+def _repetition(experiment: Experiment) -> tuple[str, str, str]:
+    """What runs that differ in seed or fold alone have in common."""
     return experiment.dataset, experiment.setting, experiment.algorithm
 
 
@@ -136,7 +144,7 @@ def run(
     console: Console,
     machine: Machine | None = None,
     retry_failed: bool = False,
-    launcher: launching.Launcher | None = None,
+    launcher: workers.Launcher | None = None,
 ) -> None:
     """Runs what is missing of a grid and prints the table of its suite.
 
@@ -172,11 +180,11 @@ def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
         return
     first = next(iter(failures.values()))
     if len(experiments) == 1 or len({f.message for f in failures.values()}) == 1:
-        said = first.message
+        messages = first.message
     else:
-        said = "; ".join(f"{f.key}: {f.message}" for f in list(failures.values())[:5])
+        messages = "; ".join(f"{f.key}: {f.message}" for f in list(failures.values())[:5])
     again = "" if all(f.again for f in failures.values()) else "; --retry-failed tries again"
-    raise BenchError(f"{len(failures)} of {len(experiments)} runs failed: {said}{again}")
+    raise BenchError(f"{len(failures)} of {len(experiments)} runs failed: {messages}{again}")
 
 
 def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None = None) -> None:

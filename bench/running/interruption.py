@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted, and heeded where nothing is half done."""
+"""Ctrl-C and SIGTERM: noted, and obeyed where nothing is half done."""
 
 import signal
 import threading
@@ -37,10 +37,10 @@ class Signals:
 
 
 @contextmanager
-def noted() -> Iterator[Signals]:
+def note_signals() -> Iterator[Signals]:
     """Within this context Ctrl-C and SIGTERM are noted instead of ending the process.
 
-    What nobody heeded by its end does then what it would have done without.
+    What nobody obeyed by its end does then what it would have done without.
     """
     signals, before = Signals(), {number: signal.getsignal(number) for number in NOTED}
     signals.listen()

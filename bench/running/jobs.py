@@ -1,4 +1,7 @@
-"""A run of a grid as a job: all that is needed to do it, in this process or on another machine."""
+"""One run of a grid (``grid.py``): locked, trained (``training.py``), recorded, its cost measured.
+
+A job is all that is needed to do it, in this process or on another machine.
+"""
 
 import io
 import time
@@ -16,7 +19,7 @@ from bench.results.run_files import RunFiles
 from bench.running import failures
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
-from bench.running.ranks import Parted, Ranks
+from bench.running.ranks import ProcessesDiverged, World
 
 
 class Job(NamedTuple):
@@ -52,52 +55,52 @@ class Outcome(NamedTuple):
     Attributes:
         state: ``"left"``: it is another process' job, which has done it or holds it.
         message: why it failed, or who has it.
-        said: lines that were printed meanwhile, where nobody was watching.
+        printed: lines that were printed meanwhile, where nobody was watching.
     """
 
     state: Literal["done", "failed", "left"]
     message: str = ""
-    said: tuple[str, ...] = ()
+    printed: tuple[str, ...] = ()
 
 
-def do(job: Job, console: Console, crew: Ranks | None = None) -> Outcome:
+def do(job: Job, console: Console, world: World | None = None) -> Outcome:
     """Trains, tests and records a run; one that fails is noted.
 
     Args:
         job: what to do.
         console: where the progress is printed.
-        crew: the processes that do it together; None: this one alone. The first one locks, records
+        world: the processes that do it together; None: this one alone. The first one locks, records
             and measures, and all of them return the same.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
-        Parted: if the processes cannot go on together.
+        ProcessesDiverged: if the processes cannot go on together.
     """
-    experiment, out, crew = job.experiment, job.out, crew or Ranks()
-    with _lock(job, crew.first) as owner:
-        if owner := crew.share(owner):
+    experiment, out, world = job.experiment, job.out, world or World()
+    with _lock(job, world.is_first) as owner:
+        if owner := world.broadcast(owner):
             return Outcome("left", f"is run by {owner}")
         files = job.files
-        if crew.share(files.is_finished or files.failed_since(job.began)):
+        if world.broadcast(files.is_finished or files.failed_since(job.began)):
             return Outcome("left", "was done by another process meanwhile")
-        if crew.first:
+        if world.is_first:
             failed.forget(files)
         error = None
         try:
-            _run(job, console, crew)
+            _run(job, console, world)
         except Interrupted:
             raise
         except Exception as caught:
             error = caught
         try:
-            error = crew.outcome(error)
-        except Parted as parted:
-            if parted.own:
+            error = world.gather_errors(error)
+        except ProcessesDiverged as diverged:
+            if diverged.here:
                 failures.note(out, experiment, error)
             raise
         if error:
-            alone = job.machine if crew.count == 1 else None
-            message = failures.note(out, experiment, error, alone).message if crew.first else ""
+            alone = job.machine if world.size == 1 else None
+            message = failures.note(out, experiment, error, alone).message if world.is_first else ""
             return Outcome("failed", message)
     return Outcome("done")
 
@@ -113,21 +116,21 @@ def do_unwatched(job: Job) -> Outcome:
     allocator.keep_memory()
     text = io.StringIO()
     outcome = do(job, Console(file=text, width=120))
-    return outcome._replace(said=tuple(text.getvalue().splitlines()))
+    return outcome._replace(printed=tuple(text.getvalue().splitlines()))
 
 
-def _run(job: Job, console: Console, crew: Ranks) -> None:
+def _run(job: Job, console: Console, world: World) -> None:
     """Trains and records one run, then measures what it costs."""
     from bench.running import resuming  # which takes seconds to load
     from bench.running.training import train
 
     experiment, files, machine = job.experiment, job.files, job.machine
     say = partial(console.print, markup=False, highlight=False)
-    if crew.share(files.awaits_its_cost):
+    if world.broadcast(files.awaits_its_cost):
         record = records.read(files.record)
     else:
         record = train(experiment, job.out, job.split, machine, console.is_terminal, say)
-    if not crew.first:
+    if not world.is_first:
         return
     with files.measuring():
         records.write(files.record, record)  # before the probe: what is finished is kept
@@ -137,7 +140,7 @@ def _run(job: Job, console: Console, crew: Ranks) -> None:
 
 
 def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
-    """What one meta-iteration costs; None, and said, where it cannot be measured."""
+    """What one meta-iteration costs; None, with a note, where it cannot be measured."""
     from bench.running import probe
 
     try:

@@ -1,4 +1,4 @@
-"""When memory ran out: what would need less, and what of it fits."""
+"""When memory ran out: which settings would need less, and which of them fit."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -16,22 +16,24 @@ class Option(NamedTuple):
         part: whose argument it is.
         name: of the argument.
         value: what to set it to.
-        means: what it comes to, in words.
-        same: whether the results stay as they are.
+        meaning: what it comes to, in words.
+        same_results: whether the results stay as they are.
     """
 
     part: Literal["learner", "data"]
     name: str
     value: Any
-    means: str
-    same: bool
+    meaning: str
+    same_results: bool
 
-    def said(self, experiment: Experiment) -> str:
+    def flag(self, experiment: Experiment) -> str:
         """As ``--set`` takes it; what changes a result, for this algorithm alone."""
-        own = f"{experiment.algorithm}." if self.part == "learner" and not self.same else ""
-        return f"{own}{self.name}={self.value}"
+        text = f"{self.name}={self.value}"
+        if self.part == "learner" and not self.same_results:
+            return f"{experiment.algorithm}.{text}"
+        return text
 
-    def of(self, experiment: Experiment) -> Experiment:
+    def apply(self, experiment: Experiment) -> Experiment:
         """The experiment with it."""
         arguments = getattr(experiment, self.part) | {self.name: self.value}
         return dataclasses.replace(experiment, **{self.part: arguments})
@@ -43,40 +45,46 @@ def options(experiment: Experiment) -> list[Option]:
     second = learner.get("order") == 2 and experiment.iterations > 0  # only training has a graph
     found = []
     if second and not learner["recompute"] and learner["inner_steps"] > 1:
-        means = "memory for one inner step, each computed twice"
-        found.append(Option("learner", "recompute", True, means, same=True))
+        meaning = "memory for one inner step, each computed twice"
+        found.append(Option("learner", "recompute", True, meaning, same_results=True))
     if learner.get("engine") not in ("loop", None):
-        means = "memory for one task at a time"
-        found.append(Option("learner", "engine", "loop", means, same=True))
+        meaning = "memory for one task at a time"
+        found.append(Option("learner", "engine", "loop", meaning, same_results=True))
     for fewer in dict.fromkeys((tasks // 2, 1)):
         if 0 < fewer < tasks:
-            means = f"instead of {tasks}"
-            found.append(Option("data", "tasks_per_batch", fewer, means, same=False))
+            meaning = f"instead of {tasks}"
+            found.append(Option("data", "tasks_per_batch", fewer, meaning, same_results=False))
     if second:
-        means = "memory for one inner step, no second order"
-        found.append(Option("learner", "order", 1, means, same=False))
+        meaning = "memory for one inner step, no second order"
+        found.append(Option("learner", "order", 1, meaning, same_results=False))
     return found
 
 
-def listed(experiment: Experiment) -> str:
-    """All that would need less; nothing is tried."""
+def list_options(experiment: Experiment) -> str:
+    """A sentence of all that would need less; nothing is tried."""
+    same, other = (
+        ", or ".join(
+            f"{option.flag(experiment)} ({option.meaning})"
+            for option in options(experiment)
+            if option.same_results == same_results
+        )
+        for same_results in (True, False)
+    )
+    return _sentence(same, other)
 
-    def words(same: bool) -> str:
-        own = [o for o in options(experiment) if o.same == same]
-        return ", or ".join(f"{o.said(experiment)} ({o.means})" for o in own)
 
-    return _sentence(words(True), words(False))
+def find_fitting(experiment: Experiment, machine: Machine) -> str:
+    """A sentence of what fits on this machine.
 
-
-def fitting(experiment: Experiment, machine: Machine) -> str:
-    """What fits on this machine: one meta-iteration of each is tried, in a process of its own."""
+    One meta-iteration of each is tried, in a process of its own.
+    """
     found = options(experiment)
     same, other = (
-        _first_that_fits(experiment, [o for o in found if o.same == same], machine)
-        for same in (True, False)
+        _first_that_fits(experiment, [o for o in found if o.same_results == same_results], machine)
+        for same_results in (True, False)
     )
     if found and not same and not other:
-        tried = ", ".join(option.said(experiment) for option in found)
+        tried = ", ".join(option.flag(experiment) for option in found)
         return f"{tried} were tried, and need too much as well: try a smaller model"
     return _sentence(same, other)
 
@@ -86,15 +94,18 @@ def _first_that_fits(experiment: Experiment, found: Iterable[Option], machine: M
 
     for option in found:
         try:
-            mib = probe.peak_memory(machine.build(option.of(experiment)))
+            mib = probe.peak_memory(machine.build(option.apply(experiment)))
         except BenchError:  # it ran out of memory too
             continue
         needs = "" if mib is None else f": a meta-iteration needs {mib:,.0f} MiB"
-        return f"{option.said(experiment)} ({option.means}), which fits here{needs}"
+        return f"{option.flag(experiment)} ({option.meaning}), which fits here{needs}"
     return ""
 
 
 def _sentence(same: str, other: str) -> str:
-    hints = [f"for the same results --set {same}"] * bool(same)
-    hints += [f"for another experiment --set {other}"] * bool(other)
+    hints = []
+    if same:
+        hints.append(f"for the same results --set {same}")
+    if other:
+        hints.append(f"for another experiment --set {other}")
     return "; ".join(hints) or "try a smaller model"

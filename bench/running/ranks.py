@@ -25,87 +25,87 @@ ALL_DAY = timedelta(days=1)  # while the first process measures or draws what th
 FIRST = "MAML_BENCH_FIRST"  # the number of the process that started the others
 
 
-class Parted(BenchError):
+class ProcessesDiverged(BenchError):
     """The processes no longer do the same, so that nothing can go on.
 
     Args:
         reason: in words.
-        own: whether it happened in this process.
+        here: whether it happened in this process.
     """
 
-    def __init__(self, reason: str, own: bool):
+    def __init__(self, reason: str, here: bool):
         super().__init__(f"{reason}; run the same command again to go on with the rest")
-        self.own = own
+        self.here = here
 
 
-class Ranks:
+class World:
     """The processes of a run.
 
     Args:
-        number: of this one, from 0.
-        count: how many there are.
+        rank: the number of this one, from 0.
+        size: how many there are.
         started: those that this one started.
     """
 
-    def __init__(self, number: int = 0, count: int = 1, started: tuple = ()):
-        self.number, self.count, self._started = number, count, started
+    def __init__(self, rank: int = 0, size: int = 1, started: tuple = ()):
+        self.rank, self.size, self._started = rank, size, started
         self._runs = 0
-        if count > 1:
+        if size > 1:
             from torch import distributed
 
             self._group = distributed.new_group(backend="gloo", timeout=ALL_DAY)
             # A notice board, which can be read without waiting for the others to look at it too.
             address, port = os.environ["MASTER_ADDR"], 0
-            if self.first:
+            if self.is_first:
                 self._board = distributed.TCPStore(
                     address, 0, is_master=True, wait_for_workers=False
                 )
                 port = self._board.port
-            port = self.share(port)
-            if not self.first:
+            port = self.broadcast(port)
+            if not self.is_first:
                 self._board = distributed.TCPStore(address, port, is_master=False)
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process is the one that plans, prints and records."""
-        return self.number == 0
+        return self.rank == 0
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """What the first process gives; the others' values do not matter.
 
         Raises:
-            Parted: if the first process has ended.
+            ProcessesDiverged: if the first process has ended.
         """
-        if self.count == 1:
+        if self.size == 1:
             return value
         from torch import distributed
 
         box: list[Any] = [value]
-        with self._together():
+        with self._exchanging():
             distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
 
-    def most(self, value: int) -> int:
+    def all_reduce_max(self, value: int) -> int:
         """The largest of all processes' numbers.
 
         Raises:
-            Parted: if another process has ended.
+            ProcessesDiverged: if another process has ended.
         """
-        if self.count == 1:
+        if self.size == 1:
             return value
         import torch
 
         largest = torch.tensor(value)
-        with self._together():
+        with self._exchanging():
             torch.distributed.all_reduce(
                 largest, op=torch.distributed.ReduceOp.MAX, group=self._group
             )
         return int(largest)
 
-    def outcome(self, error: Exception | None) -> Exception | None:
+    def gather_errors(self, error: Exception | None) -> Exception | None:
         """What a run ended with, when every process has ended it.
 
-        A mistake that the user can mend, a loss that is not finite among them, is raised where
+        A mistake that the user can put right, a loss that is not finite among them, is raised where
         nothing is being exchanged. If the others have come to the end of the run too, however it
         ended for them, all can go on with the next. After anything else, or if they have not, as
         they wait for this process in the middle of something, they cannot.
@@ -117,21 +117,21 @@ class Ranks:
             The first process' error, or another one's if that says more; None if there is none.
 
         Raises:
-            Parted: if the processes cannot go on together.
+            ProcessesDiverged: if the processes cannot go on together.
         """
-        if self.count == 1:
+        if self.size == 1:
             return error
         from torch import distributed
 
-        if isinstance(error, Parted):
+        if isinstance(error, ProcessesDiverged):
             raise error
         if error is not None and not isinstance(error, BenchError):
-            raise self._parted(None if is_lost(error) else error) from error
+            raise self._diverged(None if is_lost(error) else error) from error
         self._runs += 1
-        ended = [f"run {self._runs} of process {n}" for n in range(self.count)]
-        errors: list[Exception | None] = [None] * self.count
-        with self._together(error):
-            self._board.set(ended[self.number], "ended")
+        ended = [f"run {self._runs} of process {n}" for n in range(self.size)]
+        errors: list[Exception | None] = [None] * self.size
+        with self._exchanging(error):
+            self._board.set(ended[self.rank], "ended")
             if error is not None:
                 self._board.wait(ended, PATIENCE)
             distributed.all_gather_object(errors, error, group=self._group)
@@ -139,7 +139,7 @@ class Ranks:
         return min(found, key=lambda e: isinstance(e, DivergedElsewhere), default=None)
 
     @contextmanager
-    def ending(self) -> Iterator[None]:
+    def end_together(self) -> Iterator[None]:
         """Within this context, what ends the first process ends the others, without a word.
 
         Raises:
@@ -148,16 +148,16 @@ class Ranks:
         try:
             yield
         except BaseException as error:
-            if self.first:
-                if isinstance(error, Parted):
+            if self.is_first:
+                if isinstance(error, ProcessesDiverged):
                     for process in self._started:  # on a GPU they would wait for long
                         process.kill()
                 raise
             if isinstance(error, (Interrupted, KeyboardInterrupt)):
-                raise SystemExit(0) from None  # as was agreed; the first one says so
-            if isinstance(error, Parted):
-                if error.own:
-                    print(f"process {self.number + 1} of {self.count}: {error}", file=sys.stderr)
+                raise SystemExit(0) from None  # as all have agreed; the first one says so
+            if isinstance(error, ProcessesDiverged):
+                if error.here:
+                    print(f"process {self.rank + 1} of {self.size}: {error}", file=sys.stderr)
                 self._leave()
             raise
 
@@ -169,31 +169,42 @@ class Ranks:
         time.sleep(PATIENCE.total_seconds())
         raise SystemExit(1)
 
-    def _parted(self, own: Exception | None) -> Parted:
-        """Why the processes part: what this one ended with, or None if it was left alone."""
-        if own is None:
-            return Parted(f"another of the {self.count} processes has ended or hangs", own=False)
-        return Parted(" ".join(str(own).split()) or type(own).__name__, own=True)
+    def _diverged(self, error: Exception | None) -> ProcessesDiverged:
+        """Why the processes cannot go on: what this one ended with; None if it was left alone."""
+        if error is None:
+            return ProcessesDiverged(
+                f"another of the {self.size} processes has ended or hangs", here=False
+            )
+        words = " ".join(str(error).split()) or type(error).__name__
+        return ProcessesDiverged(words, here=True)
 
     @contextmanager
-    def _together(self, own: Exception | None = None) -> Iterator[None]:
+    def _exchanging(self, error: Exception | None = None) -> Iterator[None]:
+        """Within this context, a process that is missing is named as such.
+
+        Args:
+            error: what this process has ended with, if it has.
+        """
         try:
             yield
         except RuntimeError as lost:  # all that torch raises where another process is missing
-            raise self._parted(own) from lost
+            raise self._diverged(error) from lost
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether an error says that another process is not there any more."""
+    """Whether an error says that another process is not there any more.
+
+    By the words of its message: torch raises a plain RuntimeError for most of them.
+    """
     from torch import distributed
 
-    said = str(error)
+    text = str(error)
     return isinstance(error, distributed.DistError) or any(
-        word in said for word in ("gloo", "Connection closed by peer", "NCCL")
+        word in text for word in ("gloo", "Connection closed by peer", "NCCL")
     )
 
 
-def join(machine: Machine) -> Ranks:
+def join(machine: Machine) -> World:
     """Starts the other processes of a run, if it has any and nobody did, and meets them.
 
     Args:
@@ -203,12 +214,12 @@ def join(machine: Machine) -> Ranks:
         BenchError: if there are no such devices, or the cluster has started another number.
     """
     if machine.devices in (1, "1") and machine.nodes == 1:
-        return Ranks()
+        return World()
     return _join(machine.accelerator, machine.devices, machine.nodes)
 
 
 @functools.cache  # they meet once
-def _join(accelerator: str, devices: int | str, nodes: int) -> Ranks:
+def _join(accelerator: str, devices: int | str, nodes: int) -> World:
     from lightning import Fabric
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -235,7 +246,7 @@ def _join(accelerator: str, devices: int | str, nodes: int) -> Ranks:
     finally:
         os.environ.pop(FIRST, None)  # those that were started have it
     launcher = fabric.strategy.launcher
-    return Ranks(fabric.global_rank, fabric.world_size, tuple(getattr(launcher, "procs", ())))
+    return World(fabric.global_rank, fabric.world_size, tuple(getattr(launcher, "procs", ())))
 
 
 def plugins() -> list:
@@ -246,7 +257,7 @@ def plugins() -> list:
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 
 
-def started_outside() -> tuple[int, int]:
+def torchrun_devices() -> tuple[int, int]:
     """How many processes ``torchrun`` started on each node, and on how many; 1 and 1 without it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return 1, 1

@@ -21,14 +21,14 @@ from lightning.pytorch.callbacks import Callback
 from bench.base.errors import BenchError, Interrupted
 from bench.base.paths import replacing
 from bench.running.interruption import Signals
-from bench.running.ranks import Ranks
+from bench.running.ranks import World
 
 KEPT = 2
 KEY = "maml-bench run"  # in the checkpoint: of which run it is
 BEST = "maml-bench best"  # in the checkpoint: the file of the best weights so far
 BEST_FILE = "best.ckpt"
 DIGITS = 16
-CONTINUE, SAVE, STOP = range(3)  # what a device may wish after a meta-batch: the most is done
+CONTINUE, SAVE, STOP = range(3)  # what a device may ask for after a meta-batch; all do the most
 
 
 class Resume(Callback):
@@ -39,7 +39,7 @@ class Resume(Callback):
         fields: the experiment's and its data's, which a checkpoint must share.
         every: seconds between two checkpoints.
         signals: whether somebody asked to stop.
-        crew: the processes that train together.
+        world: the processes that train together.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Resume(Callback):
         fields: dict[str, Any],
         every: float,
         signals: Signals,
-        crew: Ranks,
+        world: World,
     ):
         self.folder, self.fields, self.every, self.signals = folder, fields, every, signals
-        self.crew = crew
+        self.world = world
         self.kept: list[Path] = []  # of this run: others may lie beside them that were refused
         self.saving = False
         self.started = self.saved = time.monotonic()
@@ -62,6 +62,19 @@ class Resume(Callback):
     def seconds(self) -> float:
         """Time spent, also by the processes that were stopped."""
         return self.seconds_before + time.monotonic() - self.started
+
+    def newest(self, say: Callable[[str], None]) -> Path | None:
+        """The checkpoint that the run goes on from, on all devices the same; None: from the start.
+
+        Args:
+            say: told which it is, and why others are not taken.
+        """
+        path = find(self.folder, self.fields, say) if self.world.is_first else None
+        path = self.world.broadcast(path)
+        if path is not None:
+            self.kept = [path]
+            say(f"going on after iteration {int(path.name.split('-')[0]):,}")
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         """What Lightning's checkpoint does not hold."""
@@ -76,7 +89,7 @@ class Resume(Callback):
         checkpoint[KEY] = self.fields
         if self.saving and trainer.is_global_zero:
             best = trainer.checkpoint_callback.best_model_path  # a file may be of an earlier run
-            checkpoint[BEST] = _content(Path(best)) if best else None
+            checkpoint[BEST] = _read_as_tensor(Path(best)) if best else None
 
     def on_load_checkpoint(self, trainer: Trainer, learner, checkpoint: dict) -> None:
         """Puts the best weights so far back, whatever lies in their place."""
@@ -101,7 +114,7 @@ class Resume(Callback):
             Interrupted: if it is to stop.
         """
         if not trainer.is_last_batch:
-            self.heed(trainer)
+            self.save_or_stop(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, learner, batch, number: int) -> None:
         """The same after the validation, before the next epoch, which may be of one meta-batch.
@@ -112,23 +125,23 @@ class Resume(Callback):
             Interrupted: if the run is to stop.
         """
         if number == 0 and trainer.global_step:
-            self.heed(trainer)
+            self.save_or_stop(trainer)
 
-    def heed(self, trainer: Trainer) -> None:
+    def save_or_stop(self, trainer: Trainer) -> None:
         """Saves if it is time or the run is to stop.
 
         Raises:
             Interrupted: if it is to stop.
         """
-        wish = CONTINUE
+        request = CONTINUE
         if self.signals.number is not None:
-            wish = STOP
+            request = STOP
         elif time.monotonic() - self.saved >= self.every:
-            wish = SAVE
-        wish = self.crew.most(wish)  # all devices do the same
-        if wish != CONTINUE:
+            request = SAVE
+        request = self.world.all_reduce_max(request)  # all devices do the same
+        if request != CONTINUE:
             self.save(trainer)
-        if wish == STOP:
+        if request == STOP:
             raise Interrupted(self.signals.number or signal.SIGTERM)
 
     def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -161,7 +174,7 @@ class Resume(Callback):
         try:
             trainer.save_checkpoint(unfinished)  # on all devices
             if trainer.is_global_zero:
-                whole = self.folder / _name(trainer.global_step, unfinished.read_bytes())
+                whole = self.folder / _file_name(trainer.global_step, unfinished.read_bytes())
                 unfinished.rename(whole)
                 self.kept = [*(path for path in self.kept if path != whole), whole]
                 for old in self.kept[:-KEPT]:
@@ -188,7 +201,7 @@ def find(folder: Path, fields: dict[str, Any], say: Callable[[str], None]) -> Pa
         say: told why one is not taken.
     """
     for path in _newest_first(folder):
-        wrong = _wrong(path, fields)
+        wrong = _find_wrong(path, fields)
         if wrong is None:
             return path
         say(f"{path}: {wrong}; it is not used")
@@ -201,24 +214,26 @@ def forget(folder: Path) -> None:
         path.unlink()
 
 
-def _wrong(path: Path, fields: dict[str, Any]) -> str | None:
+def _find_wrong(path: Path, fields: dict[str, Any]) -> str | None:
     try:
         content = path.read_bytes()
-        if _name(int(path.stem.split("-")[0]), content) != path.name:
+        if _file_name(int(path.stem.split("-")[0]), content) != path.name:
             return "damaged: its content does not fit its name"
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        own = dict(stored[KEY])
-        for name in sorted(own.keys() | fields.keys()):
-            if own.get(name) != fields.get(name):
-                there, here = own.get(name), fields.get(name)
+        stored_fields = dict(stored[KEY])
+        for name in sorted(stored_fields.keys() | fields.keys()):
+            there, here = stored_fields.get(name), fields.get(name)
+            if there != here:
                 return f"of another run: {name} is {there!r} there, {here!r} here"
         best = next(s for n, s in stored["callbacks"].items() if n.startswith("ModelCheckpoint"))
-        return _wrong_files(path.parent.resolve(), best, stored[BEST])
+        return _find_wrong_files(path.parent.resolve(), best, stored[BEST])
     except Exception as error:  # whatever a strange file leads to
         return f"no checkpoint of this version ({type(error).__name__})"
 
 
-def _wrong_files(folder: Path, best: dict[str, Any], content: torch.Tensor | None) -> str | None:
+def _find_wrong_files(
+    folder: Path, best: dict[str, Any], content: torch.Tensor | None
+) -> str | None:
     """What is wrong with the files that a checkpoint names, which Lightning would believe."""
     if best["dirpath"] != str(folder):
         return f"written in {best['dirpath']}, and moved since"
@@ -231,11 +246,11 @@ def _wrong_files(folder: Path, best: dict[str, Any], content: torch.Tensor | Non
     return None
 
 
-def _content(path: Path) -> torch.Tensor:
+def _read_as_tensor(path: Path) -> torch.Tensor:
     return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
 
 
-def _name(step: int, content: bytes) -> str:
+def _file_name(step: int, content: bytes) -> str:
     return f"{step:09d}-{hashlib.sha256(content).hexdigest()[:DIGITS]}.resume"
 
 

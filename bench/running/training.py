@@ -1,4 +1,4 @@
-"""Trains one experiment, evaluates it, and returns its record."""
+"""The training inside a job (``jobs.py``): one experiment is fitted, evaluated, made a record."""
 
 import signal
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
+from bench.learning.learner import MetaLearner
 from bench.results import labels, records
 from bench.running import choices, interruption, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
@@ -20,7 +21,8 @@ from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
 from bench.running.quiet import quiet
 from bench.running.recovery import recovery
-from bench.tasks.objectives import OBJECTIVES
+from bench.tasks.data_module import EpisodeDataModule
+from bench.tasks.objectives import OBJECTIVES, Objective
 from bench.tasks.statistics import interval
 
 
@@ -76,69 +78,23 @@ def train(
         Interrupted: after Ctrl-C or SIGTERM; the same call goes on where it stopped.
     """
     machine = machine or Machine()
-    crew = ranks.join(machine)
+    world = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
-    objective = OBJECTIVES[data.spec.kind]
-    monitor = f"val/{objective.headline}"
-    history = ValidationHistory(monitor)
-    folder = experiment.files(out).checkpoints
-    best = ModelCheckpoint(
-        folder,
-        filename=Path(resuming.BEST_FILE).stem,
-        monitor=monitor,
-        mode="max" if objective.higher_is_better else "min",
-        enable_version_counter=False,
-    )
     records.provenance()  # notes which commit runs, before anybody changes it
-    with quiet(), interruption.noted() as signals:
-        identity = experiment.fields | {"checksum of the data": checksum}
-        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, crew)
-        try:
-            trainer = Trainer(
-                max_steps=experiment.iterations,
-                max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
-                accelerator=machine.accelerator,
-                devices=machine.devices,
-                num_nodes=machine.nodes,
-                plugins=[WholeCheckpoints(), *ranks.plugins()],
-                logger=False,
-                callbacks=[
-                    history,
-                    best,
-                    resume,
-                    *([RichProgressBar(leave=False)] if progress else []),
-                ],
-                enable_progress_bar=progress,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-            )
-        except (
-            MisconfigurationException,
-            ImportError,
-            ValueError,
-            TypeError,
-            RuntimeError,
-        ) as error:
-            raise BenchError(
-                f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
-            ) from None
+    objective, folder = OBJECTIVES[data.spec.kind], experiment.files(out).checkpoints
+    identity = experiment.fields | {"checksum of the data": checksum}
+    history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
+    with quiet(), interruption.note_signals() as signals:
+        resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
+        trainer = make_trainer(experiment, machine, [history, best, resume], progress)
         if learner.trains:
-            found = resuming.find(folder, identity, say) if crew.first else None
-            if (found := crew.share(found)) is not None:
-                resume.kept = [found]
-                say(f"going on after iteration {int(found.name.split('-')[0]):,}")
-            interruptible(
-                trainer, trainer.fit, learner, datamodule=data, ckpt_path=found, weights_only=True
-            )
+            fit(trainer, learner, data, resume.newest(say))
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
-        weights = best.best_model_path
-        checkpoint = {"ckpt_path": weights, "weights_only": True} if weights else {}
-        evaluate = trainer.test if split == "test" else trainer.validate
-        interruptible(trainer, evaluate, learner, datamodule=data, verbose=False, **checkpoint)
+        evaluate(trainer, learner, data, split, best.best_model_path)
     parts = learner.view_scores
     episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
     headline = episode_scores[objective.headline][:, -1]
@@ -204,6 +160,91 @@ def in_figures(
     for name, values in pooled.items():
         figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
     return figures
+
+
+def monitored(objective: Objective) -> str:
+    """What weights are chosen by: the name under which it is logged."""
+    return f"val/{objective.headline}"
+
+
+def best_weights(objective: Objective, folder: Path) -> ModelCheckpoint:
+    """Keeps the weights that validate best in a file of the folder."""
+    return ModelCheckpoint(
+        folder,
+        filename=Path(resuming.BEST_FILE).stem,
+        monitor=monitored(objective),
+        mode="max" if objective.higher_is_better else "min",
+        enable_version_counter=False,
+    )
+
+
+def make_trainer(
+    experiment: Experiment, machine: Machine, callbacks: list[Callback], progress: bool
+) -> Trainer:
+    """Lightning's Trainer for the length of an experiment and the devices of a machine.
+
+    Raises:
+        BenchError: if there are no such devices.
+    """
+    if progress:
+        callbacks = [*callbacks, RichProgressBar(leave=False)]
+    try:
+        return Trainer(
+            max_steps=experiment.iterations,
+            max_epochs=-(-experiment.iterations // experiment.iterations_per_epoch),
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            plugins=[WholeCheckpoints(), *ranks.plugins()],
+            logger=False,
+            callbacks=callbacks,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except (
+        MisconfigurationException,
+        ImportError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:
+        raise BenchError(
+            f"accelerator={machine.accelerator!r}, devices={machine.devices!r}: {error}"
+        ) from None
+
+
+def fit(
+    trainer: Trainer, learner: MetaLearner, data: EpisodeDataModule, checkpoint: Path | None
+) -> None:
+    """Trains, from a checkpoint on if there is one.
+
+    Raises:
+        Interrupted: if the run was interrupted.
+    """
+    interruptible(
+        trainer, trainer.fit, learner, datamodule=data, ckpt_path=checkpoint, weights_only=True
+    )
+
+
+def evaluate(
+    trainer: Trainer, learner: MetaLearner, data: EpisodeDataModule, split: str, weights: str
+) -> None:
+    """Scores the learner on a split; its ``view_scores`` hold the outcome.
+
+    Args:
+        trainer: which has trained it.
+        learner: the algorithm.
+        data: where the episodes are from.
+        split: ``"test"`` or ``"val"``.
+        weights: the file of the weights to load; empty: those that it has.
+
+    Raises:
+        Interrupted: if the run was interrupted.
+    """
+    loaded = {"ckpt_path": weights, "weights_only": True} if weights else {}
+    call = trainer.test if split == "test" else trainer.validate
+    interruptible(trainer, call, learner, datamodule=data, verbose=False, **loaded)
 
 
 def device_name(trainer: Trainer) -> str | None:

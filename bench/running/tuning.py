@@ -16,9 +16,9 @@ from bench.results import records
 from bench.running import choices
 from bench.running import grid as runner
 from bench.running.experiment import Experiment
-from bench.running.launching import Launcher
 from bench.running.machine import Machine
 from bench.running.suite import Suite
+from bench.running.workers import Launcher
 
 
 class Trial(NamedTuple):

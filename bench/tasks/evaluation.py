@@ -1,15 +1,17 @@
 """Scores of test episodes, gathered by episode number whatever the devices and their order."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import View
 from bench.tasks.objectives import OBJECTIVES
+from bench.tasks.statistics import interval
 
 MOST_PARTS = 100  # tensors that a state is kept in
 
@@ -28,7 +30,7 @@ class EpisodeScores(Metric):
 
     def __init__(self, kind: str):
         super().__init__()
-        self.objective = OBJECTIVES[kind]
+        self.kind, self.objective = kind, OBJECTIVES[kind]
         for name in ("index", *self.objective.row_names):
             self.add_state(name, [], dist_reduce_fx="cat")
 
@@ -58,6 +60,19 @@ class EpisodeScores(Metric):
 
         index, first = np.unique(whole("index"), return_index=True)
         return index, {name: whole(name)[first] for name in self.objective.row_names}
+
+    def views(self, split: str, data: Any) -> "list[Scores]":
+        """What the episodes so far come to.
+
+        Args:
+            split: ``"val"`` or ``"test"``.
+            data: where they are from. A data module of the suite says what is scored apart; of
+                anything else, or None, all episodes are scored together.
+        """
+        index, rows = self.compute()
+        if not isinstance(data, EpisodeDataModule):
+            return scores(self.kind, rows, index, index, [])
+        return scores(self.kind, rows, index, data.unit(split, index), data.views(split))
 
 
 class Scores(NamedTuple):
@@ -103,9 +118,9 @@ def scores(
         within = (index >= first) & (end is None or index < end)
         if not within.any():
             continue
-        own = {n: r[within] for n, r in rows.items()}
-        steps = range(next(iter(own.values())).shape[1])
-        at = [{n: r[:, k] for n, r in own.items()} for k in steps]
+        inside = {n: r[within] for n, r in rows.items()}
+        steps = range(next(iter(inside.values())).shape[1])
+        at = [{n: r[:, k] for n, r in inside.items()} for k in steps]
         each, pooled = [objective.metrics(r) for r in at], [objective.pooled(r) for r in at]
         found.append(
             Scores(
@@ -115,6 +130,39 @@ def scores(
                 {n: np.array([s[n] for s in pooled]) for n in pooled[0]},
             )
         )
+    return found
+
+
+def joined(parts: Sequence[Scores]) -> dict[str, np.ndarray]:
+    """``index``, ``[episodes]``, and each metric, ``[episodes, steps]``, of view after view."""
+    names = parts[0].episode
+    return {
+        "index": np.concatenate([part.index for part in parts]),
+        **{name: np.concatenate([part.episode[name] for part in parts]) for name in names},
+    }
+
+
+def figures(split: str, episodes: dict[str, np.ndarray]) -> dict[str, float]:
+    """What is logged: the mean of each metric after the last inner step, such as ``val/accuracy``.
+
+    Of a test also ``test/accuracy_ci95``, the half-width of its 95 % interval, and, where something
+    adapts in steps, the mean after each: ``test/accuracy_step0`` and so on.
+
+    Args:
+        split: ``"val"`` or ``"test"``.
+        episodes: from :func:`joined`.
+    """
+    found = {}
+    for name, values in episodes.items():
+        if name == "index":
+            continue
+        mean, half_width = interval(values[:, -1])
+        found[f"{split}/{name}"] = mean
+        if split == "test":
+            found[f"{split}/{name}_ci95"] = half_width
+            if values.shape[1] > 1:
+                steps = enumerate(values.mean(0))
+                found |= {f"{split}/{name}_step{k}": float(mean) for k, mean in steps}
     return found
 
 

@@ -1,9 +1,4 @@
-"""What is minimised and what is reported, for each kind of task.
-
-An objective has ``loss`` (per row, minimised by both loops), ``probabilities`` (what ``predict``
-gives), ``rows`` (what is kept of each test episode), ``metrics`` (one value per episode, made from
-the rows of all of them) and ``pooled`` (what exists for all of them together alone).
-"""
+"""What is minimised and what is reported, for each kind of task."""
 
 import numpy as np
 import torch
@@ -21,7 +16,43 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     return (values * weights).sum(-1) / weights.sum(-1).clamp_min(1)
 
 
-class Classification:
+class Objective:
+    """What both loops minimise, and what is reported of a test.
+
+    Attributes:
+        headline: the metric by which weights are chosen and algorithms compared.
+        higher_is_better: of the headline.
+        metric_names: what :meth:`metrics` gives.
+        row_names: what :meth:`rows` gives.
+    """
+
+    headline: str
+    higher_is_better: bool
+    metric_names: tuple[str, ...]
+    row_names: tuple[str, ...]
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Of each row: from outputs ``[..., rows, outputs]`` and targets to ``[..., rows]``."""
+        raise NotImplementedError
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """What a prediction is, ``[..., rows, outputs]``: by default, the outputs themselves."""
+        return outputs
+
+    def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
+        """What is kept of each test episode, from ``[tasks, query, outputs]``."""
+        raise NotImplementedError
+
+    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One value per episode, ``[episodes]`` each, from the rows of all of them."""
+        return rows
+
+    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
+        """What exists for all episodes together alone."""
+        return {}
+
+
+class Classification(Objective):
     """Which of ``outputs`` classes: cross-entropy; reports accuracy."""
 
     headline = "accuracy"
@@ -45,14 +76,6 @@ class Classification:
             "nll": weighted_mean(self.loss(outputs, y), w),
         }
 
-    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Accuracy and negative log-likelihood of each episode."""
-        return rows
-
-    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
-        """Nothing."""
-        return {}
-
 
 class ClassificationErrors(Classification):
     """The same, where people quote the share of wrong answers instead of the right ones."""
@@ -67,7 +90,7 @@ class ClassificationErrors(Classification):
         return {"error_rate": weighted_mean(wrong, w), **super().rows(outputs, y, w)}
 
 
-class Answers:
+class Answers(Objective):
     """Right or wrong, one logit: binary cross-entropy; reports AUC pooled over all answers."""
 
     headline = "auc"
@@ -112,7 +135,7 @@ class Answers:
         return {"calibration_error": float(error)}
 
 
-class Regression:
+class Regression(Objective):
     """A real number: squared error; reports its mean."""
 
     headline = "mse"
@@ -124,21 +147,9 @@ class Regression:
         """Squared error of ``[..., rows, outputs]``, mean over outputs, per row."""
         return (outputs - y).square().mean(-1)
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        """The prediction itself."""
-        return outputs
-
     def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
         """``[tasks]`` mean squared error."""
         return {"mse": weighted_mean(self.loss(outputs, y), w)}
-
-    def metrics(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Mean squared error of each episode."""
-        return rows
-
-    def pooled(self, rows: dict[str, np.ndarray]) -> dict[str, float]:
-        """Nothing."""
-        return {}
 
 
 OBJECTIVES = {

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from bench.algorithms.maml import MAML
 from bench.cli import main as cli
 
 DATA = ["--data", "SinusoidDataModule", "--data.val_episodes", "10", "--data.test_episodes", "10"]
@@ -294,6 +295,18 @@ def test_what_lightning_cannot_restore_is_one_message(trained, tmp_path, capsys)
     flags = ["--model", "MAML", *DATA, *TRAINER, "--trainer.max_steps", "3"]
     assert cli.main(["fit", *flags, "--trainer.logger", "false", "--ckpt_path", "bad.ckpt"]) == 2
     assert "ckpt_path: the checkpoint cannot be gone on from" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_what_fails_later_is_not_put_down_to_the_checkpoint(trained, tmp_path, monkeypatch):
+    def fails(self, *arguments):
+        raise ZeroDivisionError("a mistake of ours")
+
+    torch.save(trained, tmp_path / "good.ckpt")
+    monkeypatch.setattr(MAML, "training_step", fails)
+    flags = ["--model", "MAML", *DATA, *TRAINER, "--trainer.max_steps", "3"]
+    with pytest.raises(ZeroDivisionError, match="of ours"):
+        cli.main(["fit", *flags, "--trainer.logger", "false", "--ckpt_path", "good.ckpt"])
 
 
 # What is refused leaves nothing -----------------------------------------------------------------

@@ -25,6 +25,7 @@ from bench.base.errors import BenchError
 from bench.data.glyphs import GlyphsDataModule
 from bench.data.irt import IRTDataModule
 from bench.data.sinusoid import SinusoidDataModule
+from bench.learning.learner import MetaLearner
 from bench.learning.student_learner import StudentLearner
 from bench.tasks.episode import TaskSpec
 
@@ -185,10 +186,25 @@ def test_random_init_never_changes_weights(trainer):
     t.fit(model, data)
     assert t.global_step == 0  # no time is spent
     assert same(weights(model), weights(untrained))
-    optimizer = model.configure_optimizers()  # nor would a step of its optimiser
-    model.loss(next(iter(data.val_dataloader()))).mean().backward()
-    optimizer.step()
+    t = trainer(min_steps=3, max_steps=3)  # which does not let it end early
+    t.fit(model, data)
+    assert t.global_step == 3
     assert same(weights(model), weights(untrained))
+
+
+def test_an_algorithm_with_nothing_to_train_is_its_prediction_alone(trainer):
+    class Zero(MetaLearner):
+        trains = False
+
+        def predict(self, episode):
+            return torch.zeros_like(episode.query_y)[:, None]
+
+    data, t, model = sinusoid(), trainer(max_epochs=2), Zero()
+    t.fit(model, data)
+    assert t.global_step == 0
+    scores = t.test(model, data, verbose=False)[0]
+    squares = data.episodes("test", np.arange(11)).query_y.square()
+    assert scores["test/mse"] == pytest.approx(float(squares.mean((1, 2)).mean()), rel=1e-5)
 
 
 def test_item_mean_learns_the_item_means(trainer):

@@ -5,8 +5,10 @@ import shutil
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from bench.algorithms.bilevel_irt import BilevelIRT
+from bench.algorithms.maml import MAML
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
@@ -243,14 +245,135 @@ def test_auto_chooses_by_network_and_length():
     assert made.meta_step.engine_for(draw("images")) == "batched"
 
 
-def test_auto_records_nothing_foreign():
+def engine_chosen(cls, model):
+    made = cls(spec=SPECS["vectors"], model=model)
+    made.configure_model()
+    made.meta_step.iterations = 5_000
+    return made.meta_step.engine_for(draw("vectors"))
+
+
+class Annealed(MAML):
+    """Its loss depends on when it is computed, which a recording would not see."""
+
+    weight = 1.0
+
+    def loss(self, episode):
+        return self.weight * super().loss(episode)
+
+
+class Declared(MAML):
+    recordable = True
+
+
+def test_auto_records_what_says_so_in_its_own_class_alone():
+    assert engine_chosen(MAML, "mlp") == "recorded"
+    assert engine_chosen(Declared, "mlp") == "recorded"
+    assert engine_chosen(Annealed, "mlp") == "batched"
+    assert engine_chosen(type("Heir", (Declared,), {}), "mlp") == "batched"
+
+
+def test_auto_does_not_freeze_a_loss_that_changes_over_time():
+    episode, found = draw("vectors"), []
+    for engine in ("auto", "loop"):
+        made = Annealed(spec=SPECS["vectors"], model="mlp", engine=engine)
+        made.configure_model()
+        made.double()
+        made.meta_step.iterations = 10**6
+        gradient(made, episode)
+        made.weight = 0.25
+        made.zero_grad()
+        found.append(gradient(made, episode))
+    assert (found[0] - found[1]).norm() <= 1e-10 * found[1].norm()
+
+
+def test_auto_records_no_network_of_the_users():
     class Own(nn.Linear):
         """May count its calls, which a recording would not."""
 
-    made = registry.create("algorithms", "maml", spec=SPECS["vectors"], model=Own(4, 2))
+    class Good(nn.Linear):
+        recordable = True
+
+    hooked, replaced = nn.Linear(4, 2), nn.Linear(4, 2)
+    hooked.register_forward_hook(lambda layer, inputs, outputs: None)
+    replaced.forward = lambda x: F.linear(x, replaced.weight)
+    assert engine_chosen(MAML, nn.Sequential(nn.Linear(4, 3), nn.Tanh(), Good(3, 2))) == "recorded"
+    for net in (Own(4, 2), nn.Sequential(Own(4, 2)), hooked, replaced):
+        assert engine_chosen(MAML, net) == "batched"
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml", "bilevel_irt", "rasch", "bkt", "dkt"])
+def test_long_runs_of_the_suite_are_recorded(algorithm):
+    students = issubclass(registry.load("algorithms", algorithm), StudentLearner)
+    made = learner("students" if students else "irt", algorithm)
+    made.meta_step.iterations = 5_000
+    assert made.meta_step.engine_for(draw("items")) == "recorded"
+
+
+class OneHot(nn.Module):
+    """Looks rows up by the one-hot vector of a class, as many write it."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.layer, self.classes = nn.Linear(4, 2), classes
+        self.means = nn.Parameter(torch.randn(3, 2))
+
+    def forward(self, x):
+        kind = (x[:, 0] > 0).long() + (x[:, 1] > 0).long()
+        return self.layer(x) + F.one_hot(kind, self.classes).to(x.dtype) @ self.means
+
+
+@pytest.mark.parametrize("engine", ["batched", "recorded"])
+def test_one_hot(engine):
+    episode = draw("vectors")
+    found = []
+    for one in ("loop", engine):
+        torch.manual_seed(0)
+        made = MAML(spec=SPECS["vectors"], model=OneHot(3), inner_steps=2, engine=one)
+        made.configure_model()
+        found.append(gradient(made.double(), episode))
+        other = Episode(*(v if v is None else v.flip(0) for v in episode))
+        made.zero_grad()
+        found.append(gradient(made, other))
+    for wanted, got in zip(found[:2], found[2:]):
+        assert (got - wanted).norm() <= 1e-10 * wanted.norm()
+
+
+class ClassMeans(nn.Module):
+    """Reads the rows of a class by a mask: how many there are differs from task to task."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.layer(x) - x[x[:, 0] > 0].mean()
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (ClassMeans(), "depends on values.*engine='batched'"),
+        (OneHot(-1), "give one_hot the number of classes"),
+    ],
+)
+def test_what_would_be_recorded_with_the_sizes_of_the_first_time_is_refused(net, words):
+    made = MAML(spec=SPECS["vectors"], model=net, engine="recorded")
     made.configure_model()
-    made.meta_step.iterations = 10**6
-    assert made.meta_step.engine_for(draw("vectors")) == "batched"
+    made.double().forward_tasks.vectorised = False
+    with pytest.raises(BenchError, match=words):
+        made.meta_step(draw("vectors"))
+
+
+def test_a_recording_is_made_anew_for_parameters_set_free():
+    episode, found = draw("vectors"), []
+    for engine in ("recorded", "loop"):
+        made = learner("mlp-vectors", engine=engine)
+        made.net.head.requires_grad_(False)
+        gradient(made, episode)
+        made.net.head.requires_grad_(True)
+        made.zero_grad()
+        found.append(gradient(made, episode))
+    assert (found[0] - found[1]).norm() <= 1e-10 * found[1].norm()
 
 
 @pytest.mark.parametrize(("part", "recompute"), [(2**40, False), (2**40, True), (1, False)])

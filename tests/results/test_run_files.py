@@ -1,8 +1,7 @@
 import pytest
 
 from bench.results import failed, records
-from bench.running import failures, jobs, probe
-from bench.running import grid as runner
+from bench.running import failures, grid, jobs, probe
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 
@@ -25,7 +24,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
 
     monkeypatch.setattr(probe, "measure", cut)
     with pytest.raises(PowerCut):
-        runner.finish([RUN], tmp_path, console, CPU)
+        grid.finish([RUN], tmp_path, console, CPU)
     path = RUN.files(tmp_path).record
     first = records.read(path)
     assert first["cost"] is None
@@ -33,7 +32,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
 
     monkeypatch.setattr(probe, "measure", lambda build: COST)
     monkeypatch.setattr("bench.running.training.train", None)  # nothing is trained again
-    runner.finish([RUN], tmp_path, console, CPU)
+    grid.finish([RUN], tmp_path, console, CPU)
     assert records.read(path) == first | {"cost": COST}
     assert RUN.files(tmp_path).is_finished
     assert jobs.do(jobs.Job(RUN, tmp_path, CPU, "test", True, 0.0), console).state == "left"
@@ -46,14 +45,14 @@ def test_what_goes_wrong_while_measuring_is_said_and_does_not_fail_the_run(
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(probe, "measure", fail)
-    runner.run([RUN], tmp_path, console, CPU)
+    grid.run([RUN], tmp_path, console, CPU)
     assert "cost not measured: [Errno 24] Too many open files" in console.export_text()
     assert RUN.files(tmp_path).is_finished
 
 
 def test_a_finished_run_has_not_failed(tmp_path, console, monkeypatch):
     monkeypatch.setattr(probe, "measure", lambda build: COST)
-    runner.finish([RUN], tmp_path, console, CPU)
+    grid.finish([RUN], tmp_path, console, CPU)
     failures.note(tmp_path, RUN, RuntimeError("before"))
     assert not failed.read(tmp_path, [RUN.fields])
     assert not failed.read_all(tmp_path)

@@ -13,8 +13,7 @@ from bench.base import locks, paths
 from bench.base.errors import BenchError
 from bench.cli import main as cli
 from bench.results import failed, records
-from bench.running import failures, jobs, training, tuning
-from bench.running import grid as runner
+from bench.running import failures, grid, jobs, training, tuning
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
 
@@ -52,7 +51,7 @@ def no_probe(monkeypatch):
 
 def test_the_grid_goes_on_and_says_what_failed(tmp_path, console):
     with pytest.raises(BenchError, match=r"1 of 3 runs failed: .*--retry-failed tries again"):
-        runner.run(GRID, tmp_path, console, CPU)
+        grid.run(GRID, tmp_path, console, CPU)
     text = " ".join(console.export_text().split())
     assert "MAML, first order" in text
     found = {r["experiment"]["algorithm"] for r in records.read_all(tmp_path, "tiny")}
@@ -67,14 +66,14 @@ def test_the_grid_goes_on_and_says_what_failed(tmp_path, console):
 
 def test_what_diverged_is_tried_again_only_if_asked(tmp_path, console):
     with pytest.raises(BenchError):
-        runner.run(GRID, tmp_path, console, CPU)
-    assert runner.plan(GRID, tmp_path, console) == []
+        grid.run(GRID, tmp_path, console, CPU)
+    assert grid.plan(GRID, tmp_path, console) == []
     text = " ".join(console.export_text().split())
     assert "3 runs, 2 done, 0 to do, 1 failed (--retry-failed tries again)" in text
     assert "failed sinusoid 5shot maml seed 0, 6 iterations: meta-iteration 1" in text
     with pytest.raises(BenchError, match="1 of 3 runs failed"):  # still
-        runner.run(GRID, tmp_path, console, CPU)
-    assert runner.plan(GRID, tmp_path, console, retry_failed=True) == [GRID[0]]
+        grid.run(GRID, tmp_path, console, CPU)
+    assert grid.plan(GRID, tmp_path, console, retry_failed=True) == [GRID[0]]
 
 
 def test_a_success_takes_the_note_away(tmp_path, console, monkeypatch):
@@ -84,9 +83,9 @@ def test_a_success_takes_the_note_away(tmp_path, console, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", fail)
         with pytest.raises(BenchError, match=r"RuntimeError: something \[odd\]"):
-            runner.run(GRID[1:2], tmp_path, console, CPU)
+            grid.run(GRID[1:2], tmp_path, console, CPU)
     assert GRID[1].files(tmp_path).failure.exists()
-    runner.run(GRID[1:2], tmp_path, console, CPU, retry_failed=True)
+    grid.run(GRID[1:2], tmp_path, console, CPU, retry_failed=True)
     assert not GRID[1].files(tmp_path).failure.exists()
 
 
@@ -97,8 +96,8 @@ def test_what_the_user_can_mend_is_tried_again_unasked(tmp_path, console, monkey
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", fail)
         with pytest.raises(BenchError, match="2 of 2 runs failed: the data is not there$"):
-            runner.run(GRID[1:], tmp_path, console, CPU)
-    runner.run(GRID[1:], tmp_path, console, CPU)
+            grid.run(GRID[1:], tmp_path, console, CPU)
+    grid.run(GRID[1:], tmp_path, console, CPU)
     assert len(records.read_all(tmp_path, "tiny")) == 2
 
 
@@ -153,9 +152,9 @@ def test_a_trial_that_diverged_does_not_end_a_sweep(tmp_path, console):
 
 
 def test_weights_that_are_not_finite_are_told_apart(tmp_path):
-    (grid,) = DIVERGES.experiments(["fomaml"], settings={"outer_lr": float("inf")})
+    (run,) = DIVERGES.experiments(["fomaml"], settings={"outer_lr": float("inf")})
     with pytest.raises(BenchError, match="meta-iteration 2: .* was not finite after the iteration"):
-        training.train(grid, tmp_path, machine=CPU, progress=False)
+        training.train(run, tmp_path, machine=CPU, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path, console, monkeypatch):
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], **options) as process:
         process.stdout.readline()
-        runner.run(GRID[1:], tmp_path, console, CPU)
+        grid.run(GRID[1:], tmp_path, console, CPU)
         process.kill()
     assert f"is run by process {process.pid}" in " ".join(console.export_text().split())
     assert len(records.read_all(tmp_path, "tiny")) == 1

@@ -4,8 +4,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.results import records
-from bench.running import grid as runner
-from bench.running import training, tuning
+from bench.running import grid, training, tuning
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
@@ -51,7 +50,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         cost = dict.fromkeys(records.COST_FIELDS, 1.0)
         patch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
-        runner.run(SUITE.experiments(), out, Console(quiet=True), CPU)
+        grid.run(SUITE.experiments(), out, Console(quiet=True), CPU)
     return out
 
 
@@ -86,7 +85,7 @@ def test_validations_after_the_best_one_are_kept(tmp_path):
 
 def test_a_finished_grid_is_not_run_again(finished, console, monkeypatch):
     monkeypatch.setattr("bench.running.training.train", None)
-    runner.run(SUITE.experiments(), finished, console, CPU)
+    grid.run(SUITE.experiments(), finished, console, CPU)
     text = console.export_text()
     assert "4 runs, 4 done, 0 to do" in text
     assert "MAML, second order" in text
@@ -94,7 +93,7 @@ def test_a_finished_grid_is_not_run_again(finished, console, monkeypatch):
 
 def test_the_same_command_gives_the_same_record(finished, tmp_path, console):
     experiments = SUITE.experiments(["maml"])
-    runner.run(experiments, tmp_path, console, CPU)
+    grid.run(experiments, tmp_path, console, CPU)
     first, second = (
         json.loads(experiments[0].files(out).record.read_text()) for out in (finished, tmp_path)
     )
@@ -104,7 +103,7 @@ def test_the_same_command_gives_the_same_record(finished, tmp_path, console):
 
 
 def test_the_plan_says_what_is_done(finished, console):
-    to_do = runner.plan(SUITE.experiments(seeds=[0, 1]), finished, console)
+    to_do = grid.plan(SUITE.experiments(seeds=[0, 1]), finished, console)
     assert [e.seed for e in to_do] == [1] * 4
     assert "8 runs, 4 done, 4 to do" in console.export_text()
 
@@ -117,14 +116,14 @@ def test_an_interrupted_run_says_so_and_leaves_no_record(tmp_path, console, monk
 
     monkeypatch.setattr(SinusoidDataModule, "episodes", interrupt)
     with pytest.raises(BenchError, match="interrupted"):
-        runner.run(SUITE.experiments(), tmp_path, console, CPU)
+        grid.run(SUITE.experiments(), tmp_path, console, CPU)
     assert not records.read_all(tmp_path, "tiny")
 
 
 def test_time_left_is_estimated_from_the_runs_so_far():
     experiments = SUITE.experiments(["maml", "fomaml"])
-    assert runner.time_left(experiments, {}) == ""
-    assert "0:00:20 left" in runner.time_left(experiments, {"sinusoid": [5.0, 15.0]})
+    assert grid.time_left(experiments, {}) == ""
+    assert "0:00:20 left" in grid.time_left(experiments, {"sinusoid": [5.0, 15.0]})
 
 
 def test_the_sweep_gives_every_order_the_same_budget_and_marks_the_best(tmp_path, console):

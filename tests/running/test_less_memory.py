@@ -38,24 +38,24 @@ def hinted(said):
 
 
 def test_what_would_need_less_is_listed():
-    assert hinted(less_memory.listed(MAML)) == [
+    assert hinted(less_memory.list_options(MAML)) == [
         ["recompute=True", "engine=loop"],
         ["tasks_per_batch=4", "tasks_per_batch=1", "maml.order=1"],
     ]
     fewer = ["tasks_per_batch=4", "tasks_per_batch=1"]
-    assert hinted(less_memory.listed(FOMAML)) == [["engine=loop"], fewer]  # first order
-    assert hinted(less_memory.listed(RANDOM)) == [["engine=loop"], fewer]  # is not trained
-    assert less_memory.listed(LEAST) == "try a smaller model"
+    assert hinted(less_memory.list_options(FOMAML)) == [["engine=loop"], fewer]  # first order
+    assert hinted(less_memory.list_options(RANDOM)) == [["engine=loop"], fewer]  # is not trained
+    assert less_memory.list_options(LEAST) == "try a smaller model"
 
 
 def test_what_is_listed_can_be_set_and_keeps_the_results_that_it_says():
-    for words, same in zip(hinted(less_memory.listed(MAML)), (True, False)):
+    for words, same in zip(hinted(less_memory.list_options(MAML)), (True, False)):
         for word in words:
             (run,) = SUITE.experiments(["maml"], settings=dict([setting(word)]))
             assert (run.key == MAML.key) == same
     for option in less_memory.options(MAML):
-        (run,) = SUITE.experiments(["maml"], settings=dict([setting(option.said(MAML))]))
-        assert option.of(MAML).key == run.key
+        (run,) = SUITE.experiments(["maml"], settings=dict([setting(option.flag(MAML))]))
+        assert option.apply(MAML).key == run.key
 
 
 def limited(monkeypatch, fits):
@@ -74,22 +74,25 @@ def limited(monkeypatch, fits):
 
 def test_the_first_that_fits_is_named(monkeypatch):
     tried = limited(monkeypatch, lambda build: build["data"]["tasks_per_batch"] == 1)
-    said = less_memory.fitting(MAML, CPU)
+    said = less_memory.find_fitting(MAML, CPU)
     assert hinted(said) == [[], ["tasks_per_batch=1"]]
     assert "which fits here: a meta-iteration needs 12 MiB" in said
     assert [b["learner"]["recompute"] for b in tried] == [True, False, False, False]
     assert [b["learner"]["engine"] for b in tried] == ["auto", "loop", "auto", "auto"]
 
     tried = limited(monkeypatch, lambda build: True)
-    assert hinted(less_memory.fitting(MAML, CPU)) == [["recompute=True"], ["tasks_per_batch=4"]]
+    assert hinted(less_memory.find_fitting(MAML, CPU)) == [
+        ["recompute=True"],
+        ["tasks_per_batch=4"],
+    ]
     assert len(tried) == 2
 
 
 def test_nothing_fits(monkeypatch):
     limited(monkeypatch, lambda build: False)
-    said = less_memory.fitting(MAML, CPU)
+    said = less_memory.find_fitting(MAML, CPU)
     assert "maml.order=1 were tried, and need too much as well: try a smaller model" in said
-    assert less_memory.fitting(LEAST, CPU) == "try a smaller model"
+    assert less_memory.find_fitting(LEAST, CPU) == "try a smaller model"
 
 
 def test_the_note_of_a_run_says_what_fits(tmp_path, console, monkeypatch):

@@ -21,8 +21,7 @@ from bench.checks import process_group
 from bench.cli import main as cli
 from bench.data.sinusoid import SinusoidDataModule
 from bench.results import failed, records
-from bench.running import grid as runner
-from bench.running import probe, ranks
+from bench.running import grid, probe, ranks
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 
@@ -52,7 +51,7 @@ def work(rank, out, happens=None, devices=2):
     machine = Machine("cpu", devices, checkpoint_every=0)
     with contextlib.redirect_stderr(complaints):
         try:
-            reports, error = runner.finish(GRID, out, console, machine), None
+            reports, error = grid.finish(GRID, out, console, machine), None
         except (BenchError, SystemExit) as ended:
             reports, error = None, f"{type(ended).__name__}: {ended}"
     return reports, error, console.export_text() + complaints.getvalue()
@@ -98,7 +97,7 @@ def test_the_first_process_reports_and_the_others_are_silent(undisturbed):
 
 def test_records_are_those_of_one_device(undisturbed, tmp_path, console, monkeypatch):
     monkeypatch.setattr(probe, "measure", lambda build: dict.fromkeys(records.COST_FIELDS, 1.0))
-    runner.finish(GRID, tmp_path, console, Machine("cpu"))
+    grid.finish(GRID, tmp_path, console, Machine("cpu"))
     one, two = results(tmp_path), results(undisturbed[0])
     assert one.keys() == two.keys() == {"maml", "fomaml", "no_adaptation"}
     for name, (metrics, evaluation, validation) in one.items():
@@ -210,7 +209,7 @@ def unreadable(rank):
 def test_what_fails_on_one_device_alone_ends_all_and_is_noted(tmp_path, happens, noted):
     first, second = process_group.run(work, 2, 60, tmp_path, happens)
     assert first[1].startswith(
-        "Parted: another of the 2 processes has ended or hangs; run the same"
+        "ProcessesDiverged: another of the 2 processes has ended or hangs; run the same"
     )
     assert second[1] == "SystemExit: 1"
     assert f"process 2 of 2: {noted.removeprefix('RuntimeError: ')}" in second[2]
@@ -222,23 +221,23 @@ def test_what_fails_on_one_device_alone_ends_all_and_is_noted(tmp_path, happens,
 
 
 def left_alone(rank):
-    crew = ranks.join(Machine("cpu", 2))
+    world = ranks.join(Machine("cpu", 2))
     if rank == 1:
         return None
     try:
         while True:
-            crew.most(0)
-    except ranks.Parted as parted:
-        with pytest.raises(ranks.Parted) as again:
-            crew.outcome(parted)
-        return str(parted), parted.own, str(again.value)
+            world.all_reduce_max(0)
+    except ranks.ProcessesDiverged as diverged:
+        with pytest.raises(ranks.ProcessesDiverged) as again:
+            world.gather_errors(diverged)
+        return str(diverged), diverged.here, str(again.value)
 
 
 def test_who_is_left_alone_says_so_and_nothing_failed(importable):
-    (message, own, again), _ = process_group.run(left_alone, 2, 60)
+    (message, here, again), _ = process_group.run(left_alone, 2, 60)
     assert message.startswith("another of the 2 processes has ended or hangs; run the same command")
     assert again == message
-    assert not own
+    assert not here
 
 
 def test_what_another_command_does_is_left_to_it_by_all(tmp_path):
@@ -254,14 +253,14 @@ def test_what_another_command_does_is_left_to_it_by_all(tmp_path):
 
 def test_devices_that_are_not_there_are_an_error(tmp_path, console):
     with pytest.raises(BenchError, match="accelerator='tpu', devices=2, num_nodes=1: "):
-        runner.finish(GRID, tmp_path, console, Machine("tpu", 2))
+        grid.finish(GRID, tmp_path, console, Machine("tpu", 2))
 
 
 def test_torchrun_says_how_many_there_are(monkeypatch):
-    assert ranks.started_outside() == (1, 1)
+    assert ranks.torchrun_devices() == (1, 1)
     for name, value in (("RUN_ID", "none"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "4")):
         monkeypatch.setenv("TORCHELASTIC_RUN_ID" if name == "RUN_ID" else name, value)
-    assert ranks.started_outside() == (4, 2)
+    assert ranks.torchrun_devices() == (4, 2)
 
 
 def test_slurm_is_not_asked_to_queue_a_run_again(monkeypatch):
@@ -338,15 +337,15 @@ if __name__ == "__main__":
     out.mkdir(exist_ok=True)
     (out / os.environ.get("LOCAL_RANK", "0")).write_text(str(os.getpid()))
     from bench.cli import main as cli
-    from bench.running import probe, grid as runner
+    from bench.running import probe, grid
     from bench.results import records
     from bench.cli.commands import run
     from bench.running.experiment import Experiment
     from bench.running.machine import Machine
     probe.measure = lambda build: dict.fromkeys(records.COST_FIELDS, 1.0)
-    grid = [Experiment("tiny", "sinusoid", "maml", 3000, 4, data={"val_episodes": 21, "shots": 5})]
+    runs = [Experiment("tiny", "sinusoid", "maml", 3000, 4, data={"val_episodes": 21, "shots": 5})]
     machine = Machine("cpu", 2, checkpoint_every=0.05)
-    run.run = lambda options, console: runner.finish(grid, out, console, machine) and None
+    run.run = lambda options, console: grid.finish(runs, out, console, machine) and None
     sys.exit(cli.main(["run", "quick"]))
 """
 

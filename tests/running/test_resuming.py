@@ -13,12 +13,11 @@ import torch
 from bench.base.errors import BenchError, Interrupted
 from bench.data.sinusoid import SinusoidDataModule
 from bench.results import records
-from bench.running import grid as runner
-from bench.running import resuming, training
+from bench.running import grid, resuming, training
 from bench.running.experiment import Experiment
 from bench.running.interruption import Signals
 from bench.running.machine import Machine
-from bench.running.ranks import Ranks
+from bench.running.ranks import World
 
 OFTEN = Machine(accelerator="cpu", checkpoint_every=0)
 # runs a grid in each folder that it is told, in a process of its own: imports cost more than runs
@@ -26,7 +25,7 @@ GRIDS = """
 import os, sys
 from pathlib import Path
 from bench.cli import main as cli
-from bench.running import probe, resuming, grid as runner, training
+from bench.running import probe, resuming, grid, training
 from bench.results import records
 from bench.cli.commands import run
 from bench.running.experiment import Experiment
@@ -34,8 +33,8 @@ from bench.running.machine import Machine
 
 cost = dict.fromkeys(records.COST_FIELDS, 1.0)
 probe.measure = lambda build: cost
-runner.report = lambda *arguments: None  # which takes longer than the training
-grid = [
+grid.report = lambda *arguments: None  # which takes longer than the training
+runs = [
     Experiment("tiny", "sinusoid", algorithm, 150, 3, data={"val_episodes": 20, "shots": 5},
                learner={"outer_schedule": "cosine"})
     for algorithm in ("maml", "fomaml")
@@ -46,8 +45,8 @@ for out in map(str.strip, sys.stdin):
     if not child:
         log = os.open(out + ".log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1), os.dup2(log, 2)
-        run.run = lambda options, console: runner.run(
-            grid, Path(out), console, Machine("cpu", checkpoint_every=0.05)
+        run.run = lambda options, console: grid.run(
+            runs, Path(out), console, Machine("cpu", checkpoint_every=0.05)
         )
         sys.exit(cli.main(["run", "quick"]))
     print(child, flush=True)
@@ -148,7 +147,7 @@ def test_random_numbers_go_on_too(tmp_path):
     torch.manual_seed(1)
     state = {"seconds": 1.0, "random": torch.get_rng_state()}
     expected = torch.rand(3)
-    resume = resuming.Resume(tmp_path, {}, 1, Signals(), Ranks())
+    resume = resuming.Resume(tmp_path, {}, 1, Signals(), World())
     resume.load_state_dict(state)
     resume.on_train_start(None, None)
     assert torch.equal(torch.rand(3), expected)
@@ -335,8 +334,8 @@ def test_a_full_disk_is_tried_again_by_the_same_command(tmp_path, console, monke
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
         with pytest.raises(BenchError, match="cannot be written .*No space left"):
-            runner.run([experiment()], tmp_path, console, Machine("cpu"))
-    runner.run([experiment()], tmp_path, console, Machine("cpu"))
+            grid.run([experiment()], tmp_path, console, Machine("cpu"))
+    grid.run([experiment()], tmp_path, console, Machine("cpu"))
     assert "0 done, 1 to do" in console.export_text()
 
 
@@ -344,7 +343,7 @@ def test_a_full_disk_is_tried_again_by_the_same_command(tmp_path, console, monke
 def test_a_file_in_the_way_of_a_folder_is_named(blocked, tmp_path, console):
     (tmp_path / blocked).write_text("in the way")
     with pytest.raises(BenchError, match=rf"{blocked}.* cannot be"):
-        runner.run([experiment()], tmp_path, console, Machine("cpu"))
+        grid.run([experiment()], tmp_path, console, Machine("cpu"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.base import registry
 from bench.base.errors import BenchError
-from bench.running.launching import Launcher
 from bench.running.machine import Machine
+from bench.running.workers import Launcher
 
 EXAMPLES = {
     "--set": "--set inner_lr=0.5",
@@ -70,7 +70,7 @@ def machine_of(options: argparse.Namespace) -> Machine:
 
     if not 0 < options.checkpoint_every < float("inf"):
         raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
-    devices, nodes = ranks.started_outside()
+    devices, nodes = ranks.torchrun_devices()
     if options.devices is not None:
         number = options.devices.isascii() and options.devices.isdigit()
         devices = int(options.devices) if number else options.devices

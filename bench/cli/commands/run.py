@@ -53,11 +53,11 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for experiment in experiments:
         experiment.check()
     from bench.base import allocator, paths
-    from bench.running import grid as runner
+    from bench.running import grid
 
     if options.dry_run:
-        runner.plan(experiments, options.out, console, options.retry_failed)
+        grid.plan(experiments, options.out, console, options.retry_failed)
         return
     out, machine, launcher = paths.writable(options.out), machine_of(options), launcher_of(options)
     allocator.keep_memory()
-    runner.run(experiments, out, console, machine, options.retry_failed, launcher)
+    grid.run(experiments, out, console, machine, options.retry_failed, launcher)

@@ -1,1 +1,1 @@
-"""Launchers: one file each, named as on the command line; see :mod:`bench.running.launching`."""
+"""Launchers: one file each, named as on the command line; see :mod:`bench.running.workers`."""

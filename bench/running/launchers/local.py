@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from bench.base.errors import BenchError, Interrupted
 from bench.running.jobs import Job, Outcome, do_unwatched
-from bench.running.launching import Launcher, Lost
 from bench.running.machine import Machine
+from bench.running.workers import Launcher, Lost
 
 
 class Worker(NamedTuple):

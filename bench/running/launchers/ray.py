@@ -8,8 +8,8 @@ from typing import Any
 
 from bench.base.errors import BenchError
 from bench.running.jobs import Job, Outcome, do_unwatched
-from bench.running.launching import Launcher, Lost
 from bench.running.machine import Machine
+from bench.running.workers import Launcher, Lost
 
 START = (
     "start one with ray start --head on one machine and ray start --address=HEAD:6379 on the "
@@ -43,7 +43,7 @@ class Ray(Launcher):
         self.ray, self.at_once = ray, jobs
         self.tasks: dict[Any, Job] = {}
         try:
-            # a lost task is handed out again by bench.running.launching, which says so
+            # a lost task is handed out again by bench.running.workers, which says so
             self.remote = ray.remote(_do).options(max_retries=0, **gpus | options)
         except (TypeError, ValueError) as error:
             raise BenchError(f"--launcher-options: Ray says: {error}") from None
@@ -51,8 +51,8 @@ class Ray(Launcher):
             _reach(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (OSError, RuntimeError, ValueError) as error:
-            said = " ".join(str(error).split())[:300]
-            raise BenchError(f"no Ray cluster at address {address!r} ({said}): {START}") from None
+            reason = " ".join(str(error).split())[:300]
+            raise BenchError(f"no Ray cluster at address {address!r} ({reason}): {START}") from None
         room = ray.cluster_resources()
         self.where = f"tasks on a Ray cluster with {room.get('CPU', 0):g} CPU" + (
             f", {room['GPU']:g} GPU" if "GPU" in room else ""

@@ -14,8 +14,8 @@ from typing import Any
 
 from bench.base.errors import BenchError, Interrupted
 from bench.running.jobs import Job, Outcome, do_unwatched
-from bench.running.launching import PATIENCE, Launcher, Lost
 from bench.running.machine import Machine
+from bench.running.workers import PATIENCE, Launcher, Lost
 
 ARRAY = 1000  # elements: Slurm's usual limit
 LOOK, UNSEEN = 10.0, 40.0  # seconds: between two looks at the queue; until an element is lost

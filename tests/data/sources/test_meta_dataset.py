@@ -14,7 +14,7 @@ from bench.cli.main import main
 from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.results import records as record_files
 from bench.results import tables
-from bench.running import grid as runner
+from bench.running import grid
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
 
@@ -218,7 +218,7 @@ def test_a_record_of_sources_is_checked(records, tmp_path):
         with pytest.raises(BenchError, match=words):
             record_files.write(path, broken)
     record_files.write(path, record)
-    assert runner.plan([experiment], tmp_path, runner.Console(quiet=True)) == []
+    assert grid.plan([experiment], tmp_path, grid.Console(quiet=True)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from bench.results import records
-from bench.running import grid as runner
+from bench.running import grid
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
 
@@ -30,13 +30,13 @@ SUITE = Suite(
 SCRIPT = f"""
 import sys
 from bench.cli import main as cli
-from bench.running import grid as runner
+from bench.running import grid
 from bench.running.suite import Study, Suite
 from bench.running.suites import quick
 quick.SUITE = {SUITE!r}
-once = runner._measured_once
-runner._measured_once = lambda grid: [job._replace(measure=False) for job in once(grid)]
-runner.report = lambda *arguments: None
+once = grid._measure_once
+grid._measure_once = lambda given: [job._replace(measure=False) for job in once(given)]
+grid.report = lambda *arguments: None
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -103,10 +103,10 @@ def start():
         return started[-1]
 
     yield start
-    for grid in started:
-        grid.process.kill()
-        grid.process.wait()
-        grid.process.stdout.close()
+    for command in started:
+        command.process.kill()
+        command.process.wait()
+        command.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +116,7 @@ def undisturbed(tmp_path_factory):
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.running.jobs.cost", lambda *arguments: None)
-        runner.finish(SUITE.experiments(), out, Console(quiet=True), Machine("cpu"))
+        grid.finish(SUITE.experiments(), out, Console(quiet=True), Machine("cpu"))
     torch.set_num_threads(threads)
     return out
 

@@ -8,11 +8,11 @@ import pytest
 from bench.base import paths
 from bench.base.errors import BenchError, Interrupted
 from bench.results import failed
-from bench.running import failures, launching
+from bench.running import failures, workers
 from bench.running.experiment import Experiment
 from bench.running.jobs import Job, Outcome
-from bench.running.launching import ATTEMPTS, Launcher, Lost, spread
 from bench.running.machine import Machine
+from bench.running.workers import ATTEMPTS, Launcher, Lost, run_all
 
 GRID = [Experiment("tiny", "sinusoid", name, 4, 1) for name in ("maml", "fomaml", "random_init")]
 
@@ -71,7 +71,7 @@ def test_every_run_is_handed_out_once_and_no_more_at_a_time_than_asked_for(
     tmp_path, console, at_once, most
 ):
     launcher = Played(ALL_DONE, at_once)
-    spread(jobs(tmp_path), launcher, console)
+    run_all(jobs(tmp_path), launcher, console)
     assert [name for name, _ in launcher.submitted] == ["maml", "fomaml", "random_init"]
     assert launcher.most == most
     assert launcher.end == "closed"
@@ -83,7 +83,7 @@ def test_every_run_is_handed_out_once_and_no_more_at_a_time_than_asked_for(
 
 def test_what_a_lost_worker_was_doing_is_handed_out_again_with_patience(tmp_path, console):
     launcher = Played(ALL_DONE | {"maml": [Lost("fell over"), DONE]})
-    spread(jobs(tmp_path), launcher, console)
+    run_all(jobs(tmp_path), launcher, console)
     assert [patience > 0 for name, patience in launcher.submitted if name == "maml"] == [
         False,
         True,
@@ -94,7 +94,7 @@ def test_what_a_lost_worker_was_doing_is_handed_out_again_with_patience(tmp_path
 
 def test_a_run_whose_workers_are_all_lost_has_failed_and_the_others_are_done(tmp_path, console):
     script = ALL_DONE | {"maml": [Lost("was killed", killed=True)] * ATTEMPTS}
-    spread(jobs(tmp_path), Played(script), console)
+    run_all(jobs(tmp_path), Played(script), console)
     (failure,) = failed.read(tmp_path, [e.fields for e in GRID]).values()
     assert failure.message.startswith(
         f"its worker was lost {ATTEMPTS} times; the last one was killed"
@@ -109,7 +109,7 @@ def test_a_failure_and_what_was_said_are_shown(tmp_path, console):
     failures.note(tmp_path, GRID[0], ValueError("too [much]"))
     failed = Outcome("failed", "too [much]", ("going on after iteration 7",))
     left = Outcome("left", "is run by process 7 on elsewhere")
-    spread(jobs(tmp_path), Played(ALL_DONE | {"maml": [failed], "fomaml": [left]}), console)
+    run_all(jobs(tmp_path), Played(ALL_DONE | {"maml": [failed], "fomaml": [left]}), console)
     text = console.export_text()
     assert "maml seed 0 has failed (1 of 3" in text
     assert "too [much]" in text
@@ -126,7 +126,7 @@ def test_who_does_a_run_is_told_as_its_lock_says(tmp_path, console):
 
     before = jobs(tmp_path)[2].files.lock
     paths.write_text(before, "process 1 on yesterday")
-    spread(jobs(tmp_path), Locking(ALL_DONE), console)
+    run_all(jobs(tmp_path), Locking(ALL_DONE), console)
     text = console.export_text()
     assert text.count("starts: process 7 on elsewhere") == 3
     assert "yesterday" not in text
@@ -135,13 +135,13 @@ def test_who_does_a_run_is_told_as_its_lock_says(tmp_path, console):
 def test_ctrl_c_stops_the_workers(tmp_path, console):
     launcher = Played(ALL_DONE | {"maml": ["Ctrl-C", DONE]})
     with pytest.raises(Interrupted):
-        spread(jobs(tmp_path), launcher, console)
+        run_all(jobs(tmp_path), launcher, console)
     assert launcher.end == "stopped"
 
 
 def test_an_out_folder_that_is_not_shared_is_said(tmp_path, console, monkeypatch):
-    monkeypatch.setattr(launching, "VISIBLE", 0.0)
+    monkeypatch.setattr(workers, "VISIBLE", 0.0)
     launcher = Played({"maml": [Outcome("done", "elsewhere")]})
     with pytest.raises(BenchError, match="--out must be a folder that all machines share"):
-        spread(jobs(tmp_path)[:1], launcher, console)
+        run_all(jobs(tmp_path)[:1], launcher, console)
     assert launcher.end == "stopped"

@@ -1,4 +1,7 @@
-"""Spreads the runs of a grid over workers, and watches them to the end."""
+"""The runs of a grid (``grid.py``) given to workers, and watched until all are done.
+
+A worker does one job (``jobs.py``) at a time; where workers come from is a file in ``launchers``.
+"""
 
 import time
 from collections import Counter, deque
@@ -12,7 +15,7 @@ from rich.console import Console
 from bench.base import locks
 from bench.base.errors import BenchError, Interrupted
 from bench.running import failures, less_memory
-from bench.running.interruption import Signals, noted
+from bench.running.interruption import Signals, note_signals
 from bench.running.jobs import Job, Outcome
 from bench.running.machine import Machine
 
@@ -71,7 +74,7 @@ class Launcher:
         """Clears away, when all jobs have ended."""
 
 
-def spread(jobs: Sequence[Job], launcher: Launcher, console: Console) -> None:
+def run_all(jobs: Sequence[Job], launcher: Launcher, console: Console) -> None:
     """Has workers do all jobs; what a lost one was doing is handed out again.
 
     Args:
@@ -83,7 +86,7 @@ def spread(jobs: Sequence[Job], launcher: Launcher, console: Console) -> None:
         BenchError: if no job can be handed out, or what a worker wrote is not seen here.
         Interrupted: after Ctrl-C or SIGTERM, when the workers have stopped.
     """
-    with noted() as signals:
+    with note_signals() as signals:
         try:
             _watch(jobs, launcher, console, signals)
         except BaseException as error:
@@ -103,7 +106,8 @@ def _watch(jobs: Sequence[Job], launcher: Launcher, console: Console, signals: S
             if batch := [waiting.popleft() for _ in range(min(room, len(waiting)))]:
                 launcher.submit(batch)
                 if not attempts:
-                    _print(console, f"{len(jobs)} run{'s' * (len(jobs) > 1)}, {launcher.where}")
+                    count = "1 run" if len(jobs) == 1 else f"{len(jobs)} runs"
+                    _print(console, f"{count}, {launcher.where}")
                 attempts.update(job.experiment.key for job in batch)
                 running |= {job.experiment.key: job for job in batch}
             for job, outcome in launcher.ended():
@@ -118,11 +122,11 @@ def _watch(jobs: Sequence[Job], launcher: Launcher, console: Console, signals: S
                         )
                         waiting.append(job._replace(patience=PATIENCE))
                         continue
-                    outcome = _given_up(job, outcome)
+                    outcome = _give_up(job, outcome)
                 ended += 1
-                to_do = len(waiting) + len(running) / 2  # half done, one with another
+                to_do = len(waiting) + len(running) / 2  # half done, on average
                 seconds = (time.monotonic() - began) / ended * to_do
-                _say(job, outcome, f"{ended} of {len(jobs)}{_left(seconds)}", console)
+                _say(job, outcome, f"{ended} of {len(jobs)}{_time_left(seconds)}", console)
             if signals.number:
                 raise Interrupted(signals.number)
             starts.note(running.values())
@@ -146,28 +150,28 @@ class _Starts:
                 _print(self.console, f"{job.experiment} starts: {locks.owner(job.files.lock)}")
 
 
-def _given_up(job: Job, lost: Lost) -> Outcome:
+def _give_up(job: Job, lost: Lost) -> Outcome:
     """Notes a run whose worker was lost every time as failed."""
     message = f"its worker was lost {ATTEMPTS} times; the last one {lost.reason}"
     if lost.killed:
-        message += f"; where memory ran out, {less_memory.listed(job.experiment)}"
+        message += f"; where memory ran out, {less_memory.list_options(job.experiment)}"
     return Outcome("failed", failures.note(job.out, job.experiment, BenchError(message)).message)
 
 
 def _say(job: Job, outcome: Outcome, count: str, console: Console) -> None:
     if outcome.state == "done":
         _print(console, f"{job.experiment} is done ({count})", "green")
-        _await(job.files.record)
+        _wait_for(job.files.record)
     elif outcome.state == "failed":
         _print(console, f"{job.experiment} has failed ({count}): {outcome.message}", "red")
-        _await(job.files.failure)
+        _wait_for(job.files.failure)
     else:
         _print(console, f"{job.experiment} {outcome.message} ({count})")
-    for line in outcome.said:
+    for line in outcome.printed:
         _print(console, f"  {line}")
 
 
-def _await(path: Path) -> None:
+def _wait_for(path: Path) -> None:
     """Waits for a file that another machine has written."""
     until = time.monotonic() + VISIBLE
     while not path.exists():
@@ -179,7 +183,7 @@ def _await(path: Path) -> None:
         time.sleep(0.5)
 
 
-def _left(seconds: float) -> str:
+def _time_left(seconds: float) -> str:
     return f", about {timedelta(seconds=round(seconds))} left" if seconds else ""
 
 

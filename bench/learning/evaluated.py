@@ -1,0 +1,96 @@
+"""How every algorithm is validated, tested and asked for predictions under a Trainer."""
+
+import warnings
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from bench.base.errors import BenchError
+from bench.tasks import evaluation
+from bench.tasks.episode import Episode, MetaBatch, alike
+from bench.tasks.evaluation import EpisodeScores, Scores
+
+
+class Evaluated(LightningModule):
+    """Adapts to every episode on its own, and scores its predictions by episode number.
+
+    Needs ``predict``, ``spec`` and ``objective`` of :class:`bench.learning.learner.MetaLearner`.
+
+    Attributes:
+        episode_scores: after a validation or test ``index``, ``[episodes]``, and each metric,
+            ``[episodes, steps]``.
+        view_scores: the same for each view: for each number of answers shown, or each source.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.scores: EpisodeScores | None = None  # while episodes are scored
+        self.episode_scores: dict[str, Any] | None = None
+        self.view_scores: list[Scores] = []
+
+    def evaluate(self, episode: Episode) -> Tensor:
+        """:meth:`predict` where gradients are switched off, as inside ``Trainer.test``.
+
+        Lightning evaluates in inference mode, in which nothing can adapt: this leaves it, on
+        copies of the episode's tensors.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
+            return self.predict(Episode(*copies)).detach()
+
+    def validation_step(self, batch: MetaBatch, batch_idx: int) -> None:
+        """Adapts and scores a batch of validation episodes."""
+        self._score(batch)
+
+    def test_step(self, batch: MetaBatch, batch_idx: int) -> None:
+        """Adapts and scores a batch of test episodes."""
+        self._score(batch)
+
+    def predict_step(self, batch: MetaBatch, batch_idx: int) -> Tensor | list[Tensor]:
+        """Adapted probabilities of every query, ``[tasks, query, outputs]``.
+
+        Of tasks of different shapes a list of them.
+        """
+        found = [self.objective.probabilities(self.evaluate(e)[:, -1]) for e in alike(batch)]
+        return found[0] if isinstance(batch, Episode) else found
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts an empty table of scores."""
+        self.scores = EpisodeScores(self.spec.kind).to(self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs ``val/accuracy`` and its like."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs ``test/accuracy`` with its interval and per inner step; keeps every episode.
+
+        They are then in ``self.episode_scores`` and ``self.view_scores``.
+        """
+        self._report("test")
+
+    def _score(self, batch: MetaBatch) -> None:
+        for episode in alike(batch):
+            if episode.index is None:
+                raise BenchError(
+                    "Episode.index is None: evaluation needs the number of each episode"
+                )
+            outputs = self.evaluate(episode)
+            self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
+
+    def _report(self, split: str) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        self.view_scores = self.scores.views(split, data)
+        self.scores = None
+        self.episode_scores = evaluation.joined(self.view_scores)
+        figures = evaluation.figures(split, self.episode_scores)
+        headline = f"{split}/{self.objective.headline}"
+        with warnings.catch_warnings():
+            # The scores were gathered over devices already.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+            self.log(headline, figures.pop(headline), prog_bar=True)
+            self.log_dict(figures)

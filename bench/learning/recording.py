@@ -1,0 +1,144 @@
+"""Writes a meta-step down as a list of tensor operations, to be played back or compiled."""
+
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from bench.base.errors import BenchError, out_of_memory
+from bench.learning import torch_private
+from bench.tasks.episode import Episode
+
+TORCH_LAYERS = {c for c in vars(nn).values() if isinstance(c, type) and issubclass(c, nn.Module)}
+
+
+def is_recordable(module: nn.Module) -> bool:
+    """Whether a module may be recorded without having been asked for.
+
+    What it computes must follow from its parameters and inputs alone, now and at any later
+    iteration. Layers of torch are such; other classes must say so, with ``recordable = True`` in
+    their own body: a subclass may do something else, and has to say so again.
+    """
+    cls = type(module)
+    declared = cls in TORCH_LAYERS or vars(cls).get("recordable", False)
+    return declared and not torch_private.has_hooks(module)
+
+
+def recorded(
+    learner: nn.Module, parameters: dict[str, Tensor], episode: Episode, compiles: bool
+) -> Callable[[dict[str, Tensor], Episode], list[Tensor | None]]:
+    """The whole meta-step for episodes of this shape as a list of tensor operations.
+
+    Args:
+        learner: its ``forward`` is the meta-objective of each task.
+        parameters: what the gradient is with respect to.
+        episode: an example.
+        compiles: whether the list is compiled, or played back as it is.
+
+    Returns:
+        A function from parameters and episode to the sum of the losses and its gradients.
+
+    Raises:
+        BenchError: without a compiler, or where the step cannot be recorded.
+    """
+    given = [i for i, v in enumerate(episode) if v is not None]
+
+    def step(values: list[Tensor], batch: list[Tensor]) -> list[Tensor | None]:
+        named = dict(zip(parameters, values))
+        fields: list[Tensor | None] = [None] * len(episode)
+        for i, v in zip(given, batch):
+            fields[i] = v
+        loss = functional_call(learner, named, (Episode(*fields),)).sum()
+        return [v if v is None else v.detach() for v in with_gradient(loss, named)]
+
+    def arguments(parameters, episode):
+        return [p.detach() for p in parameters.values()], [episode[i] for i in given]
+
+    values, batch = arguments(parameters, episode)
+    device = values[0].device.type
+    if compiles:
+        require_compiler(device)
+    with _quiet(), _WithoutReading():
+        try:
+            graph = torch_private.recorder()(step)(
+                [v.clone().requires_grad_() for v in values], batch
+            )
+        except Exception as error:
+            if isinstance(error, BenchError) or out_of_memory(error):
+                raise
+            raise _refusal(str(error).strip().split("\n")[0]) from error
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    if operation := torch_private.shaped_by_values(graph):
+        raise _refusal(f"how large the result of {operation} is depends on values")
+    function = graph
+    if compiles:
+        # On a GPU the kernels are replayed as one CUDA graph, so that launching them costs nothing.
+        mode = "reduce-overhead" if device == "cuda" else None
+        function = torch.compile(graph, dynamic=False, mode=mode)
+
+    def run(parameters, episode):
+        with torch.no_grad(), _quiet():
+            return function(*arguments(parameters, episode))
+
+    return run
+
+
+def require_compiler(device: str) -> None:
+    """Refuses to compile where nothing can.
+
+    Raises:
+        BenchError: says what to install.
+    """
+    if device != "cpu":
+        return
+    try:
+        torch_private.find_cpp_compiler()
+    except Exception as error:  # torch has its own class for it, at a place that moves
+        raise BenchError(
+            "engine='compiled' needs a C++ compiler such as g++ or clang, and none was found; "
+            "install one, or use engine='batched'"
+        ) from error
+
+
+def with_gradient(loss: Tensor, parameters: dict[str, Tensor]) -> list[Tensor | None]:
+    """A loss, and its gradient for each parameter; None for one that it does not depend on."""
+    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    return [loss.detach(), *gradients]
+
+
+class _WithoutReading(TorchFunctionMode):
+    """Within this context, operations that look at values to no purpose do without.
+
+    A recording holds no values. ``one_hot`` reads them to refuse class numbers out of range.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is F.one_hot:
+            return _one_hot(*args, **kwargs or {})
+        return function(*args, **kwargs or {})
+
+
+def _one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    if num_classes < 0:
+        raise BenchError(
+            "this step cannot be recorded (one_hot without num_classes depends on values): give "
+            "one_hot the number of classes, or use engine='batched'"
+        )
+    return (tensor[..., None] == torch.arange(num_classes, device=tensor.device)).long()
+
+
+def _refusal(reason: str) -> BenchError:
+    return BenchError(f"this step cannot be recorded ({reason}); use engine='batched'")
+
+
+@contextmanager
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="torch")
+        yield
