@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
+from bench.algorithms.item_mean import ItemMean
 from bench.algorithms.maml import MAML
+from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
 from bench.learning.inner_loop import Fast
@@ -128,12 +130,19 @@ def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
         return Gaussian(logits, query_slopes, root[:, :, None] * inner * root[:, None])
 
 
-def has_ability(learner: MetaLearner) -> bool:
-    """Whether a learner has an ability, and so a posterior of its own."""
+def abilities(learner: MetaLearner) -> int | None:
+    """How many numbers a learner knows a student by; 0: none, None: by others than abilities."""
     learner.configure_model()
     if isinstance(learner, TwoPL):
-        return True
-    return isinstance(learner, MAML) and "ability" in dict(learner.net.named_parameters())
+        return 1
+    if isinstance(learner, MAML) and "ability" in dict(learner.net.named_parameters()):
+        return learner.net.ability.numel()
+    return 0 if isinstance(learner, ItemMean | NoAdaptation) else None
+
+
+def has_ability(learner: MetaLearner) -> bool:
+    """Whether a learner has an ability, and so a posterior of its own."""
+    return bool(abilities(learner))
 
 
 def require_ability(learner: MetaLearner) -> None:

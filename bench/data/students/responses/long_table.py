@@ -20,8 +20,7 @@ NAMES = {
     "order_id": ["order_id", "timestamp", "log_id", "order", "start_time", "time"],
 }
 _LIKE = {"timestamp": "order_id"}
-# The Item Response Warehouse has a number of a person where other tables have one of a row.
-_WAREHOUSE = {"user_id": "id", "item_id": "item", "correct": "resp"}
+_WAREHOUSE = {"id", "item", "resp"}  # the Item Response Warehouse's: elsewhere an id is a row's
 # What columns are likely to be, for advice alone
 _LIKELY = {
     "user_id": ["learner", "pupil", "name", "person", "subject", "respondent", "schueler", "id"],
@@ -108,9 +107,9 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
         if alike:
             notes.append(f"dropped {alike:,} rows that repeat another with the same {timed.name}")
     time = np.arange(len(value)) if timed.time is None else timed.time
-    if timed.time is None:
+    if "order_id" not in at:
         notes.append("no order_id or timestamp: the answers' order may not be that of time")
-    elif ties := len(once) - len(_first([student, time], once)):
+    elif timed.time is not None and (ties := len(once) - len(_first([student, time], once))):
         notes.append(
             f"{ties:,} answers have the {timed.name} of another of the student: these are in the "
             "order of the file"
@@ -143,10 +142,9 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
                 + nearest(name, names)
             )
         at[_LIKE.get(role, role)] = names.index(name)
-    usual = NAMES
-    if set(_WAREHOUSE.values()) <= set(plain):
-        usual = NAMES | {role: [name, *NAMES[role]] for role, name in _WAREHOUSE.items()}
-    for role, known in usual.items():
+    for role, known in NAMES.items():
+        if role == "user_id" and set(plain) >= _WAREHOUSE:
+            known = [*known, "id"]
         here = [plain.index(name) for name in known if name in plain]
         free = [column for column in here if column not in at.values()]
         if role not in at and free:

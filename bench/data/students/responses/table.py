@@ -30,14 +30,11 @@ Where = Callable[[int], BenchError]
 def delimiter(text: Text) -> str:
     """What separates the fields of a line: as the file tells, or as its first line looks.
 
-    A comma, a semicolon, a tab or a bar, or else a blank; not what stands between quotes and, where
-    there are semicolons, no comma of a decimal number.
+    A comma, a semicolon, a tab or a bar, or else a blank; not what stands between quotes.
     """
     if text.delimiter is not None:
         return text.delimiter
     line = re.sub('"[^"]*"', "", next(text.filled())[1])
-    if ";" in line:
-        line = re.sub(r"(?<=\d),(?=\d)", "", line)
     best = max(",;\t|", key=line.count)
     return best if best in line else " "
 
