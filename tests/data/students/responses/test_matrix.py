@@ -94,9 +94,8 @@ def test_odd_signs_are_named_wherever_they_stand(tmp_path, sign, first):
         text = [row.replace("{}", "1") for row in rows]
         text[line] = text[line][: -len("1;0")] + f"{sign};0"
         path = write(tmp_path, "\n".join([f"{first};q1;q2;q3", *text]) + "\n")
-        with pytest.raises(
-            BenchError, match=f"line {line + 2}: column q2: answer {re.escape(repr(sign))} is nei"
-        ):
+        words = re.escape(f"line {line + 2}: column q2: answer {sign!r} is neither 0 nor 1")
+        with pytest.raises(BenchError, match=words):
             read(path)
 
 
