@@ -155,7 +155,7 @@ def test_the_algorithm_is_whole(tmp_path):
     learner = module.ANIL(spec=data.spec)
     learner.configure_model()
     episode = next(iter(data.train_dataloader()))
-    assert set(learner.fast(episode)) == {"head.weight", "head.bias"}
+    assert set(learner.start(episode)) == {"head.weight", "head.bias"}
     learner.loss(episode).mean().backward()
     assert all(p.grad.abs().sum() > 0 for p in learner.net.parameters())
     assert "`bench/algorithms/anil.py`" in README

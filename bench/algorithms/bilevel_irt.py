@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.algorithms.maml import MAML, InnerLoss
-from bench.learning.learner import OuterSchedule
+from bench.learning.gradient_based import GradientBased, InnerLoss
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import rows_of
 from bench.models.irt import GROWTH_TIME
 from bench.tasks.episode import Episode
 from bench.tasks.questions import POSITION
 
 
-class BilevelIRT(MAML):
+class BilevelIRT(GradientBased):
     """MAML on an IRT model of which the ability alone adapts.
 
     The inner level fits a student's ability to the answers shown, the outer level fits what items
@@ -28,10 +28,10 @@ class BilevelIRT(MAML):
         model: ``"irt"``, or another model that says what ``adapts``.
         inner_lr: inner learning rate of the ability, for one answer if ``inner_loss="sum"``.
         inner_steps: gradient steps on the answers shown.
-        inner_loss: see :class:`bench.algorithms.maml.MAML`.
+        inner_loss: see :class:`bench.learning.gradient_based.GradientBased`.
         outer_lr: Adam's learning rate for the items.
         outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
-        **kwargs: see :class:`bench.algorithms.maml.MAML`.
+        **kwargs: see :class:`bench.learning.gradient_based.GradientBased`.
     """
 
     label = "bilevel IRT"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.learning.learner import OuterSchedule
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of, skills_of
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import POSITION

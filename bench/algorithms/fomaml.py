@@ -10,7 +10,7 @@ class FOMAML(MAML):
 
     Args:
         order: 1.
-        **kwargs: see :class:`bench.algorithms.maml.MAML`.
+        **kwargs: see :class:`bench.learning.gradient_based.GradientBased`.
     """
 
     label = "MAML"

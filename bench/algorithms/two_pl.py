@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.learning.learner import OuterSchedule
+from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import StudentLearner, rows_of
 from bench.models.irt import ItemParameters
 from bench.tasks.episode import Episode, TaskSpec

@@ -130,8 +130,10 @@ def constant(module: str, name: str, otherwise: Any = None) -> Any:
 
 
 def defines(module: str, name: str) -> bool:
-    """Whether a module of the package defines a function of that name."""
-    return any(isinstance(n, ast.FunctionDef) and n.name == name for n in _source(module).tree.body)
+    """Whether a module of the package has a function or value of that name, or imports it."""
+    source = _source(module)
+    functions = (n.name for n in source.tree.body if isinstance(n, ast.FunctionDef))
+    return name in {*functions, *source.constants, *source.imported}
 
 
 class _Source(NamedTuple):

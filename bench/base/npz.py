@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.base import regular_files
 from bench.base.archives import MOST_BYTES_OF_A_FILE
 
 
@@ -17,12 +18,13 @@ def load(path: Path) -> dict[str, np.ndarray]:
             and texts, or would unpack to more than there is.
         OSError: if it cannot be read.
     """
+    regular_files.check(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES_OF_A_FILE:
                 raise ValueError(f"more than {MOST_BYTES_OF_A_FILE >> 30} GiB unpacked")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy, of a header that it mends
+            warnings.simplefilter("ignore")  # numpy, of a header that it repairs
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
     except OSError:

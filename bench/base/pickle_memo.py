@@ -55,7 +55,7 @@ def _end(content: bytes, start: int, argument: pickletools.ArgumentDescriptor | 
     if argument.n >= 0:
         return start + argument.n
     if argument.n == pickletools.UP_TO_NEWLINE:
-        for _ in range(2 if argument is pickletools.stringnl_noescape_pair else 1):
+        for _ in range(2 if argument.name == "stringnl_noescape_pair" else 1):
             start = content.index(b"\n", start) + 1
         return start
     first = start + _LENGTHS[argument.n]

@@ -2,21 +2,23 @@
 
 ``my_method`` on the command line is ``bench/algorithms/my_method.py``, and the class in it is the
 one defined there that carries the same name without underscores, whatever its capitals. Nothing is
-registered by hand, and only the file that is asked for is imported.
+registered by hand, and only the file that is asked for is imported. Plug-ins of the user's own,
+outside the package, are added when they are named: :func:`add`.
 """
 
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.base import arguments as argument_checks
-from bench.base import declarations
+from bench.base import declarations, outside
 from bench.base.declarations import Declaration
 from bench.base.errors import BenchError, nearest
+from bench.base.outside import Outside
 
 KINDS = {  # to the package in which the plug-ins lie
     "algorithms": "bench.algorithms",
@@ -26,9 +28,61 @@ KINDS = {  # to the package in which the plug-ins lie
     "launchers": "bench.running.launchers",
 }
 
+BY_USERS = ("algorithms", "data", "models")  # kinds that a record or a checkpoint depends on
+
+_outside: dict[tuple[str, str], Outside] = {}  # those that the user has named
+
+
+def add(kind: str, given: str) -> str:
+    """Makes a plug-in known that the user names, wherever it lies.
+
+    Args:
+        kind: such as ``"algorithms"``.
+        given: a name, the path of a file, ``package.module:Class``, or a name that an installed
+            package declares as an entry point of ``maml_bench.algorithms`` and its like.
+
+    Returns:
+        The name that it is known by from now on.
+
+    Raises:
+        BenchError: if there is no such file or class, or its name is taken.
+    """
+    if outside.is_place(given):
+        found = outside.find(kind, given)
+    else:
+        found = outside.entry_points(kind).get(given)
+        if found is None or given in names(kind):
+            return given
+    before = _outside.setdefault((kind, found.name), found)
+    if found.name in _inside(kind) or before != found:
+        raise BenchError(
+            f"{given}: there is another {kind.rstrip('s')} called {found.name}: rename this one"
+        )
+    return found.name
+
+
+def added() -> list[Outside]:
+    """What :func:`add` has made known, for processes that work for this one."""
+    return list(_outside.values())
+
+
+def add_all(plug_ins: Iterable[Outside]) -> None:
+    """Makes known what the process that this one works for knows."""
+    _outside.update({(p.kind, p.name): p for p in plug_ins})
+
+
+def version(kind: str, name: str) -> str | None:
+    """Which code a plug-in is that lies outside the package; None: it is part of it."""
+    found = _outside.get((kind, name))
+    return None if found is None else found.version
+
 
 def names(kind: str) -> list[str]:
     """All plug-ins of a kind, sorted, as they are written on the command line."""
+    return sorted([*_inside(kind), *(name for k, name in _outside if k == kind)])
+
+
+def _inside(kind: str) -> list[str]:
     folder = Path(bench.__file__).parent.joinpath(*KINDS[kind].split(".")[1:])
     modules = sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.ispkg)
     return [n.replace("_", "-") if kind == "suites" else n for n in modules]
@@ -41,7 +95,7 @@ def module_name(kind: str, name: str) -> str:
         BenchError: for an unknown name; the message gives the nearest match.
     """
     name = name.replace("_", "-") if kind == "suites" else name.replace("-", "_")
-    if name not in names(kind):
+    if name not in _inside(kind):
         raise BenchError(f"unknown {kind.rstrip('s')} {name!r}: {nearest(name, names(kind))}")
     return f"{KINDS[kind]}.{name.replace('-', '_')}"
 
@@ -66,6 +120,8 @@ def load(kind: str, name: str):
     Raises:
         BenchError: for an unknown name; the message gives the nearest match.
     """
+    if found := _outside.get((kind, name.replace("-", "_"))):
+        return outside.load(found)
     module = importlib.import_module(module_name(kind, name))
     return module.SUITE if kind == "suites" else getattr(module, class_name(kind, name))
 
@@ -77,6 +133,8 @@ def declaration(kind: str, name: str) -> Declaration:
     Raises:
         BenchError: for an unknown name.
     """
+    if (kind, name) in _outside:
+        return declarations.of_class(load(kind, name))
     try:
         return declarations.read(module_name(kind, name), class_name(kind, name))
     except declarations.Unreadable:

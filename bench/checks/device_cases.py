@@ -81,7 +81,7 @@ SMALL = {
     TinyGlyphs: {"model_options": {"filters": 4}},
     BKTDataModule: {},
 }
-UNEVEN = ("maml", "fomaml")  # the others do nothing else with tasks of different shapes
+ONLY = {UnevenGlyphs: ("maml", "fomaml")}  # the others do nothing else with different shapes
 VARIANTS = {  # engine and batch norm change how the gradient is computed
     ("maml", TinyGlyphs): ({"inner_steps": 2}, {"batch_norm": "support"}),
     ("maml", BKTDataModule): ({"engine": "loop"}, {"engine": "recorded"}),
@@ -141,7 +141,7 @@ def cases(devices: int) -> list[Case]:
         made = [
             Case(name, learner, data, _known(name, SMALL[data] | options), DATA[data] | sizes)
             for data in DATA
-            if data is not UnevenGlyphs or name in UNEVEN
+            if name in ONLY.get(data, (name,))
             for options in ({}, *VARIANTS.get((name, data), ()))
         ]
         fitting = [case for case in made if case.fits]

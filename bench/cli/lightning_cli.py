@@ -24,6 +24,7 @@ import bench
 from bench.base import registry
 from bench.base.errors import BenchError, nearest, out_of_memory
 from bench.base.option_text import of_lightning, typed_as
+from bench.cli import configurations
 from bench.data.students.recorded import RecordedStudents, notes_are_printed
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
@@ -46,6 +47,7 @@ ALLOWED = (
 FLAG = "--allow-classes"
 # as jsonargparse says it, and as _Parser does where that stands inside another message
 _DENIED = re.compile(r"Importing '([\w.]+)' is not allowed|([\w.]+) was not imported")
+_REMOTE = re.compile(r"(?<=does not exist: ')\w+://[^']+|\w+://[^\s'\"]+\.(?:ya?ml|json)")
 MORE = "(maml-bench fit --help shows every argument)"
 HELP = f"{FLAG} PACKAGE ... lets the configuration name classes of packages of yours."
 
@@ -69,7 +71,12 @@ def run_lightning(argv: list[str]) -> None:
     _check_name(argv, "--data", modules)
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     restoring = _Restoring()
-    with _allowed(own), _refusals_named(restoring), typed_as(of_lightning):
+    with (
+        _allowed(own),
+        configurations.checked(),
+        _refusals_named(restoring),
+        typed_as(of_lightning),
+    ):
         _CommandLine(
             argv[0],
             model_class=MetaLearner,
@@ -90,6 +97,10 @@ class _Parser(LightningArgumentParser):
     """Answers mistakes as the other commands do, and says which class may not be named."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if remote := _REMOTE.search(message):
+            raise BenchError(
+                f"{remote[0]}: configurations are read from files of this machine: fetch it first"
+            ) from ex
         if denied := _DENIED.search(message):
             name = denied[1] or denied[2]
             if name.endswith((".yaml", ".yml", ".json")):

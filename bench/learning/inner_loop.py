@@ -7,22 +7,24 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from bench.learning.second_derivatives import missing_are_named
+
 Fast = dict[str, Tensor]
 
 
 def inner_loop(
-    support_loss: Callable[[Fast], Tensor],
+    support_loss: Callable[[Fast, int], Tensor],
     fast: Fast,
     steps: int,
-    rate: Callable[[str, int], Tensor | float],
+    update: Callable[[Fast, Fast, int], Fast],
     order: int,
     recompute: bool = False,
     shared: Sequence[Tensor] = (),
 ) -> Iterator[Fast]:
     """Adapts by gradient descent and yields the parameters after every step (MAML, equation 1).
 
-    ``theta'_t = theta_t - rate * grad L_t(theta_t)``. The tasks do not share parameters, so the
-    gradient of the summed loss holds each task's own gradient.
+    ``theta'_t = update(theta_t, grad L_t(theta_t))``, in MAML ``theta_t - alpha * grad``. The tasks
+    do not share parameters, so the gradient of the summed loss holds each task's own gradient.
 
     With ``order=2`` the steps stay in the autograd graph, so that a gradient of what is computed
     from the result differentiates through them. With ``order=1`` each gradient is taken on
@@ -31,14 +33,16 @@ def inner_loop(
     to anything, for evaluation.
 
     Args:
-        support_loss: maps the parameters to ``[tasks]``, the mean loss over each support set.
+        support_loss: maps the parameters and the number of the step to ``[tasks]``, the loss of
+            each task on its support set.
         fast: parameters that adapt, name to ``[tasks, ...]``.
         steps: how many steps.
-        rate: step size of a parameter at a step, a number or a tensor that broadcasts.
+        update: maps the parameters, their gradients and the number of the step to the parameters
+            after it.
         order: 2, 1 or 0.
         recompute: with ``order=2``, keep only the parameters between steps, and compute each step
             again in the backward pass (Chen et al. 2016, arXiv:1604.06174).
-        shared: with ``recompute``, what else the loss and the rate depend on and is learned.
+        shared: with ``recompute``, what else the loss and the update depend on and is learned.
 
     Yields:
         The parameters after 0, 1, ..., ``steps`` steps.
@@ -47,12 +51,14 @@ def inner_loop(
 
     def step(k: int, order: int, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
         with torch.enable_grad():
-            loss = support_loss(dict(zip(names, values)))
-            gradients = torch.autograd.grad(
-                loss.sum(), values, create_graph=order == 2, materialize_grads=True
-            )
+            loss = support_loss(dict(zip(names, values)), k)
+            with missing_are_named():
+                gradients = torch.autograd.grad(
+                    loss.sum(), values, create_graph=order == 2, materialize_grads=True
+                )
         start = values if order == 2 else [v if order else v.detach() for v in fast.values()]
-        return tuple(v - rate(n, k) * g for n, v, g in zip(names, start, gradients))
+        after = update(dict(zip(names, start)), dict(zip(names, gradients)), k)
+        return tuple(after[n] for n in names)
 
     for k in range(steps):
         yield fast

@@ -1,36 +1,36 @@
 """The LightningModule that every algorithm is: two methods to write, everything else is here.
 
-What is more than a few lines has a file of its own: how a learner is evaluated (``evaluated.py``),
-how its loss is computed for a meta-batch (``meta_step.py``) and its network for many tasks
-(``task_forward.py``), what moves its parameters (``outer_optimizer.py``), and what a checkpoint
-holds of it (``checkpoint_fields.py``).
+Here are what an algorithm is, and how it is trained. Its network is in ``networked.py``, how it is
+evaluated in ``evaluated.py``, what a checkpoint holds of it in ``stored.py``. How its loss is
+computed for a meta-batch is in ``meta_step.py``, how its outer rate falls in ``outer_schedule.py``.
 """
 
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bench.base import arguments
 from bench.base.errors import BenchError
-from bench.learning import batch_norm as batch_norms
-from bench.learning import checkpoint_fields, divergence, heads, outer_optimizer
+from bench.learning import divergence, outer_schedule, stored
 from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
-from bench.learning.inner_loop import Fast
-from bench.learning.meta_step import Engine, MetaStep
-from bench.learning.networks import build_model, initial_weights
+from bench.learning.meta_step import Engine
+from bench.learning.networked import Networked, plain
+from bench.learning.outer_schedule import OuterSchedule
+from bench.learning.recording import with_gradient
+from bench.learning.second_derivatives import missing_are_named
+from bench.learning.stored import Stored
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks import kinds
-from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
-from bench.tasks.objectives import OBJECTIVES, weighted_mean
+from bench.tasks.episode import Episode, MetaBatch, TaskSpec, split_by_shape
 
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
 Role = Literal["floor", "ceiling", "baseline"] | None
-OuterSchedule = Literal["constant", "cosine"]
 
 
-class MetaLearner(Evaluated):
+class MetaLearner(Networked, Evaluated, Stored):
     """What all algorithms share: the network, the outer optimiser, evaluation and logging.
 
     A subclass implements :meth:`loss` and :meth:`predict`; works under an unmodified Trainer.
@@ -83,15 +83,15 @@ class MetaLearner(Evaluated):
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
+        self.save_hyperparameters()
         arguments.check_all(type(self), self.hparams)
         if not outer_lr > 0:
             raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
         if isinstance(spec, TaskSpec):
-            self.hparams["spec"] = _plain(spec)
+            self.hparams["spec"] = plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
-        self.vocabulary: dict[str, Any] | None = None  # what questions to students are called
+        self.forward_features: TaskForward | None = None  # of the network's features alone
 
     # What an algorithm is -------------------------------------------------------------------
 
@@ -106,107 +106,39 @@ class MetaLearner(Evaluated):
         """
         raise NotImplementedError
 
+    def meta_gradient(self, episode: Episode, parameters: dict[str, Tensor]) -> list[Tensor | None]:
+        """The summed meta-objective of some tasks, and what the outer optimiser gets for them.
+
+        An algorithm whose outer update is no gradient of its loss overrides it.
+
+        Args:
+            episode: the tasks.
+            parameters: those to learn, by name.
+
+        Returns:
+            The sum of the losses, then the summed gradient for each parameter, in their order;
+            None for one that it does not depend on.
+        """
+        return with_gradient(self.loss(episode).sum(), parameters)
+
+    @property
+    def follows_loss(self) -> bool:
+        """Whether the outer update is made of the gradient of :meth:`loss`, and nothing else."""
+        return type(self).meta_gradient is MetaLearner.meta_gradient
+
+    def optimizer(self, parameters: list[Tensor]) -> Optimizer:
+        """What moves the meta-learned parameters: Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
+        return torch.optim.Adam(parameters, lr=self.hparams["outer_lr"])
+
+    @property
+    def progress(self) -> float:
+        """The share of the training that is done, from 0 to 1."""
+        steps = self.trainer.estimated_stepping_batches
+        return self.trainer.global_step / steps if 0 < steps < float("inf") else 0.0
+
     def forward(self, episode: Episode) -> Tensor:
         """Same as :meth:`loss`."""
         return self.loss(episode)
-
-    # The network ----------------------------------------------------------------------------
-
-    @property
-    def spec(self) -> TaskSpec:
-        """What the tasks look like.
-
-        Raises:
-            BenchError: if neither a data module nor ``spec=`` has said so.
-        """
-        if self.hparams["spec"] is None:
-            data = getattr(self._trainer, "datamodule", None)
-            if not hasattr(data, "spec"):
-                raise BenchError(
-                    f"{type(self).__name__} does not know what its tasks look like: fit it with a "
-                    "data module of the suite, or pass spec={'kind': 'classification', "
-                    "'input_shape': [1, 28, 28], 'outputs': 5}"
-                )
-            self.hparams["spec"] = _plain(data.spec)
-        spec = TaskSpec(**self.hparams["spec"])
-        return spec._replace(input_shape=tuple(spec.input_shape))
-
-    def build(self, spec: TaskSpec) -> nn.Module:
-        """The network for such tasks; an algorithm with a network of its own overrides it.
-
-        Raises:
-            BenchError: if there is no such model, or it does not fit the tasks.
-        """
-        model = self._given_model[0]
-        if isinstance(model, nn.Module):
-            return model
-        return build_model(model, spec, self.hparams["model_options"] or {})
-
-    @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
-    def configure_model(self) -> None:
-        """Builds the network from the spec; doing so twice changes nothing."""
-        if self.net is not None:
-            return
-        spec = self.spec
-        with initial_weights(self.hparams["seed"]):
-            net = self.build(spec)
-        check_adaptable(net)
-        if self.hparams["batch_norm"] == "support":
-            net = batch_norms.convert(net)
-        norms = (*batch_norms.BATCH_NORMS, batch_norms.SupportBatchNorm)
-        self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
-        self.net = net.to(self.device)
-        self.objective = OBJECTIVES[spec.kind]
-        self.forward_tasks = TaskForward(self.net, vectorised=self.hparams["engine"] != "loop")
-        self.meta_step = MetaStep(self, self.hparams["engine"])
-
-    def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
-        """Outputs of every task's own network, ``[tasks, rows, outputs]``.
-
-        Raises:
-            BenchError: if padding would enter the statistics of batch norm.
-        """
-        if w is not None and self.has_batch_norm:
-            raise BenchError(
-                "rows with weights (padding) would change the mean and variance that batch norm "
-                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
-            )
-        return self.forward_tasks(fast, x)
-
-    def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
-        """Outputs for the query rows, ``[tasks, query, outputs]``."""
-        if self.hparams["batch_norm"] != "support":
-            outputs = self.task_outputs(fast, episode.query_x, episode.query_w)
-            return self.within_ways(outputs, episode)
-        both = torch.cat([episode.support_x, episode.query_x], 1)
-        rows = episode.support_x.shape[1]
-        with batch_norms.statistics_from(self.net, rows, both.shape[1]):
-            outputs = self.task_outputs(fast, both, episode.support_w)[:, rows:]
-        return self.within_ways(outputs, episode)
-
-    def within_ways(self, outputs: Tensor, episode: Episode) -> Tensor:
-        """Makes classes that are not in an episode impossible, ``[tasks, rows, outputs]``."""
-        if not self.spec.varying_ways:
-            return outputs
-        return heads.masked(outputs, episode.support_y, episode.support_w)
-
-    def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
-        """Mean loss over the rows of each task, ``[tasks]``.
-
-        Raises:
-            BenchError: if outputs and targets do not fit the spec and each other.
-        """
-        spec = self.spec
-        regression = spec.kind == "regression"
-        wanted = y.shape if regression else (*y.shape, spec.outputs)
-        if outputs.shape != wanted or outputs.shape[-1] != spec.outputs:
-            shape = f"[tasks, rows, {spec.outputs}]"
-            raise BenchError(
-                f"outputs {tuple(outputs.shape)} and targets {tuple(y.shape)} do not fit: "
-                f"{spec.kind} needs outputs {shape} and targets "
-                f"{shape if regression else '[tasks, rows]'}"
-            )
-        return weighted_mean(self.objective.loss(outputs, y), w)
 
     def check_data(self, data: object) -> None:
         """Refuses data that the algorithm is not for, before any of it is read.
@@ -239,6 +171,8 @@ class MetaLearner(Evaluated):
     def on_fit_start(self) -> None:
         """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``."""
         check_adaptable(self.net)
+        if self.trainer.checkpoint_callbacks:
+            stored.require_readable(self)
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
     def on_train_start(self) -> None:
@@ -258,35 +192,23 @@ class MetaLearner(Evaluated):
         # at once, although a GPU is waited for: one step later the weights no longer tell the task
         divergence.check(self, loss.detach(), batch, self.global_step + 1)
         if logs:
-            tasks = sum(len(episode.query_y) for episode in alike(batch))
+            tasks = sum(len(episode.query_y) for episode in split_by_shape(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
 
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Lightning's backward pass.
+
+        Raises:
+            BenchError: names what of the network has no second derivative.
+        """
+        with missing_are_named():
+            super().backward(loss, *args, **kwargs)
+
     def configure_optimizers(self):
-        """Adam on every parameter that requires a gradient."""
-        return outer_optimizer.adam(
-            [p for p in self.parameters() if p.requires_grad],
-            self.hparams["outer_lr"],
+        """The outer optimiser on every parameter that requires a gradient, with its schedule."""
+        return outer_schedule.scheduled(
+            self.optimizer([p for p in self.parameters() if p.requires_grad]),
             self.hparams["outer_schedule"],
             steps=lambda: self.trainer.estimated_stepping_batches,
         )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what it takes to use the model without its data: see ``learner_file.py``."""
-        data = getattr(self._trainer, "datamodule", None)
-        vocabulary = getattr(data, "vocabulary", None) or self.vocabulary
-        checkpoint_fields.write(self, checkpoint, vocabulary)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Reads what questions are called, and refuses the weights of another network.
-
-        Raises:
-            BenchError: says to pass the model again.
-        """
-        self.vocabulary = checkpoint.get(checkpoint_fields.STUDENTS)
-        if self.strict_loading:
-            checkpoint_fields.check_weights(self, checkpoint)
-
-
-def _plain(spec: TaskSpec) -> dict[str, Any]:
-    return spec._asdict() | {"input_shape": list(spec.input_shape)}

@@ -11,8 +11,8 @@ import torch
 
 from bench.base import registry
 from bench.base.errors import BenchError
-from bench.learning.checkpoint_fields import ALGORITHM
 from bench.learning.learner import MetaLearner
+from bench.learning.stored import ALGORITHM
 
 
 def load(path: str | Path) -> MetaLearner:

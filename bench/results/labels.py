@@ -56,7 +56,7 @@ def label(algorithm: str, learner: Mapping[str, Any]) -> Label:
         return Label(name, None, role)
     default = declared.arguments["order"].default if "order" in declared.arguments else None
     order = learner.get("order", default)
-    return Label(name, order if order in ORDERS else None)
+    return Label(name, order if type(order) is int and order in ORDERS else None)
 
 
 def of_record(record: Mapping[str, Any]) -> Label:

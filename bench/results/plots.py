@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.base.errors import BenchError
-from bench.base.paths import replacing
+from bench.base.paths import explain_refusal, replacing
 from bench.results import labels
 from bench.results.answer_tables import is_curve
 from bench.results.labels import Label
@@ -235,9 +234,6 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    try:
+    with explain_refusal(path, "choose another folder"), replacing(path) as file:
         # without matplotlib's version in it, the same records give the same file
-        with replacing(path) as file:
-            figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from None
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -100,6 +100,8 @@ class Experiment:
             for arguments in (self.data_arguments, self.learner_arguments)
         )
         fields = asdict(self) | {"data": data, "learner": learner}
+        if code := self._code():
+            fields["code"] = code
         for words in ("chosen", "remark", "set_by_user"):  # on which nothing depends
             del fields[words]
         try:
@@ -114,6 +116,14 @@ class Experiment:
         key = "-".join([*stem, hashlib.sha256(text.encode()).hexdigest()[:8]])
         return json.loads(text) | sizes | {"key": key}
 
+    def _code(self) -> dict[str, str]:
+        """The version of each plug-in outside the package, on which the result depends too."""
+        used = {"algorithms": self.algorithm, "data": self.dataset}
+        if isinstance(model := self.learner.get("model"), str):
+            used["models"] = model
+        found = {name: registry.version(kind, name) for kind, name in used.items()}
+        return {name: version for name, version in found.items() if version}
+
     @property
     def key(self) -> str:
         """A readable name that is unique to the fields, such as ``glyphs-5way-1shot-maml-...``."""
@@ -121,7 +131,7 @@ class Experiment:
 
     def files(self, out: Path) -> RunFiles:
         """Where its record, failure, checkpoints and lock lie in a results folder."""
-        return RunFiles.of(out, self.fields)
+        return RunFiles.locate(out, self.fields)
 
     @property
     def setting(self) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench.base.errors import BenchError
+from bench.base import locks, registry
+from bench.base.errors import BenchError, RunsLeft
 from bench.results import failed, records, tables
 from bench.results.summary import Results
 from bench.running import jobs, ranks, workers
@@ -84,13 +85,15 @@ def finish(
     world = ranks.join(machine)
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
-        began = time.time()
+        failed_before = {e.key: e.files(out).last_failed for e in experiments}
         # the others do what the first one finds
         to_do = world.broadcast(
             plan(experiments, out, console, retry_failed) if world.is_first else []
         )
         grid = [
-            jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
+            jobs.Job(
+                e, out, machine, split, split == "test" and e.iterations > 0, failed_before[e.key]
+            )
             for e in to_do
         ]
         if launcher is None:
@@ -127,6 +130,7 @@ def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
         job._replace(
             out=job.out.resolve(),
             machine=job.machine.resolved(),
+            plug_ins=tuple(registry.added()),
             measure=job.measure and first[_repetition(job.experiment)] == job.experiment.key,
         )
         for job in grid
@@ -158,6 +162,7 @@ def run(
 
     Raises:
         BenchError: if a run has failed; the rest of the grid is done then.
+        RunsLeft: if another process holds a run and has not finished it.
         Interrupted: after Ctrl-C or SIGTERM.
     """
     machine = machine or Machine()
@@ -166,17 +171,19 @@ def run(
     suite = experiments[0].suite
     if any(e.files(out).is_recorded for e in experiments):
         report(suite, out, console)
-    raise_failures(experiments, out)
+    raise_unfinished(experiments, out)
 
 
-def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
-    """Says which runs of a grid have failed.
+def raise_unfinished(experiments: Sequence[Experiment], out: Path) -> None:
+    """Says which runs of a grid have failed or, if none has, are left to other processes.
 
     Raises:
-        BenchError: if any has.
+        BenchError: if any has failed.
+        RunsLeft: if another process has any.
     """
     failures = failed.read(out, (e.fields for e in experiments))
     if not failures:
+        _raise_left(experiments, out)
         return
     first = next(iter(failures.values()))
     if len(experiments) == 1 or len({f.message for f in failures.values()}) == 1:
@@ -185,6 +192,16 @@ def raise_failures(experiments: Sequence[Experiment], out: Path) -> None:
         messages = "; ".join(f"{f.key}: {f.message}" for f in list(failures.values())[:5])
     again = "" if all(f.again for f in failures.values()) else "; --retry-failed tries again"
     raise BenchError(f"{len(failures)} of {len(experiments)} runs failed: {messages}{again}")
+
+
+def _raise_left(experiments: Sequence[Experiment], out: Path) -> None:
+    left = [e for e in experiments if not e.files(out).is_finished]
+    if left:
+        raise RunsLeft(
+            f"{len(left)} of {len(experiments)} runs are left to other processes, which have not "
+            f"finished them, such as {left[0].key} ({locks.owner(left[0].files(out).lock)}): run "
+            "the same command again when they have ended"
+        )
 
 
 def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None = None) -> None:

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from bench.base import locks
+from bench.base import locks, registry
 from bench.base.errors import BenchError, Interrupted
+from bench.base.outside import Outside
 from bench.results import failed, records
 from bench.results.run_files import RunFiles
 from bench.running import failures
@@ -31,8 +32,9 @@ class Job(NamedTuple):
         machine: devices and folders.
         split: which episodes the record is of: ``"test"`` or ``"val"``.
         measure: whether what a meta-iteration costs is measured too.
-        began: when the grid's command began, in seconds since the epoch.
+        failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
+        plug_ins: those outside the package that the grid's command has named.
     """
 
     experiment: Experiment
@@ -40,8 +42,9 @@ class Job(NamedTuple):
     machine: Machine
     split: str
     measure: bool
-    began: float
+    failed_before: int | None = None
     patience: float = 0.0
+    plug_ins: tuple[Outside, ...] = ()
 
     @property
     def files(self) -> RunFiles:
@@ -81,7 +84,8 @@ def do(job: Job, console: Console, world: World | None = None) -> Outcome:
         if owner := world.broadcast(owner):
             return Outcome("left", f"is run by {owner}")
         files = job.files
-        if world.broadcast(files.is_finished or files.failed_since(job.began)):
+        failed_meanwhile = files.last_failed not in (None, job.failed_before)
+        if world.broadcast(files.is_finished or failed_meanwhile):
             return Outcome("left", "was done by another process meanwhile")
         if world.is_first:
             failed.forget(files)
@@ -114,6 +118,7 @@ def do_unwatched(job: Job) -> Outcome:
     from bench.base import allocator
 
     allocator.keep_memory()
+    registry.add_all(job.plug_ins)
     text = io.StringIO()
     outcome = do(job, Console(file=text, width=120))
     return outcome._replace(printed=tuple(text.getvalue().splitlines()))

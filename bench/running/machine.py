@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.base import registry
 from bench.base.paths import data_root
 from bench.running.experiment import Experiment
 
@@ -45,4 +46,5 @@ class Machine:
             "dataset": experiment.dataset,
             "data": self.data_arguments(experiment),
             "accelerator": self.accelerator,
+            "plug_ins": registry.added(),
         }

@@ -18,6 +18,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from bench.base import regular_files
 from bench.base.errors import BenchError, Interrupted
 from bench.base.paths import replacing
 from bench.running.interruption import Signals
@@ -216,6 +217,7 @@ def forget(folder: Path) -> None:
 
 def _find_wrong(path: Path, fields: dict[str, Any]) -> str | None:
     try:
+        regular_files.check(path)
         content = path.read_bytes()
         if _file_name(int(path.stem.split("-")[0]), content) != path.name:
             return "damaged: its content does not fit its name"

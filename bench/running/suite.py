@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.base import registry
@@ -93,7 +93,10 @@ class Suite:
         studies = self.studies
         if datasets is not None:
             known = [s.dataset for s in studies]
-            datasets = [name.replace("-", "_") for name in datasets]
+            datasets = [registry.add("data", name).replace("-", "_") for name in datasets]
+            others = [n for n in datasets if n not in known and registry.version("data", n)]
+            studies = (*studies, *(self._like(name) for name in others))
+            known += others
             for name in datasets:
                 if name not in known:
                     raise BenchError(
@@ -105,9 +108,9 @@ class Suite:
             option = name.rpartition(".")[2]
             if option in GRID_FLAGS:
                 raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
-        algorithms = [name.replace("-", "_") for name in algorithms or ()]
+        algorithms = [registry.add("algorithms", n).replace("-", "_") for n in algorithms or ()]
         for name in algorithms:
-            registry.module_name("algorithms", name)  # a misspelt name, before anything runs
+            registry.declaration("algorithms", name)  # a misspelt name, before anything runs
             if datasets is not None or not any(_fits(name, study) for study in studies):
                 for study in studies:
                     self._check(name, study)
@@ -139,6 +142,26 @@ class Suite:
                 f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
             )
         return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
+
+    def _like(self, dataset: str) -> Study:
+        """A study of a data set from outside, like the suite's first on tasks of its kind.
+
+        Raises:
+            BenchError: if the suite has none of that kind.
+        """
+        kind = kinds.kind_of(dataset)
+        takes = registry.option_names("data", dataset)
+        for study in self.studies:
+            if kinds.kind_of(study.dataset) == kind:
+                return replace(
+                    study,
+                    dataset=dataset,
+                    data={n: v for n, v in study.data.items() if n in takes},
+                    ways=study.ways if "ways" in takes else (),
+                    repeats=({},),
+                    sweep={},
+                )
+        raise BenchError(f"suite {self.name} has no tasks of the kind of {dataset}: {kind}")
 
     def _check(self, algorithm: str, study: Study) -> None:
         declared = registry.declaration("algorithms", algorithm).attributes

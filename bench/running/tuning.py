@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench.base import paths, registry
+from bench.base import paths, registry, spreadsheets
 from bench.base.errors import BenchError
 from bench.results import records
 from bench.running import choices
@@ -114,11 +114,11 @@ def tune(
     # of all trials that there are, not only of those asked for now
     done = [t for t in trials(suite) if t.experiment.files(out).is_recorded]
     if not done:
-        runner.raise_failures(experiments, out)
+        runner.raise_unfinished(experiments, out)
     frame = pd.DataFrame([row(trial, out) for trial in done])
     show(frame, suite, console)
-    paths.write_text(out / "tuning" / f"{suite.name}.csv", frame.to_csv(index=False))
-    runner.raise_failures(experiments, out)
+    paths.write_text(out / "tuning" / f"{suite.name}.csv", spreadsheets.to_csv(frame))
+    runner.raise_unfinished(experiments, out)
     return frame
 
 

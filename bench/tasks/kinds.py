@@ -34,7 +34,10 @@ def kind_of(dataset: str) -> str:
     Raises:
         BenchError: for an unknown name.
     """
-    return registry.declaration("data", dataset).attributes["kind"]
+    kind = registry.declaration("data", dataset).attributes.get("kind")
+    if kind is None:
+        raise BenchError(f"{dataset} does not say of which kind its tasks are: give its class kind")
+    return kind
 
 
 def check(name: str, kinds: Sequence[str] | None, kind: str, of_what: str) -> None:
@@ -51,8 +54,8 @@ def check(name: str, kinds: Sequence[str] | None, kind: str, of_what: str) -> No
     """
     if kinds is None or kind in kinds:
         return
-    own = " and ".join(dict.fromkeys(WORDS.get(k, k) for k in kinds))
+    listed = " and ".join(dict.fromkeys(WORDS.get(k, k) for k in kinds))
     raise BenchError(
-        f"{name} is for {own}, and {of_what} is {WORDS.get(kind, kind)}: choose one of "
+        f"{name} is for {listed}, and {of_what} is {WORDS.get(kind, kind)}: choose one of "
         f"{', '.join(fitting(kind))}"
     )

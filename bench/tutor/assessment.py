@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from bench.algorithms.maml import MAML
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.gradient_based import GradientBased
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 from bench.tutor import posterior
@@ -229,7 +229,7 @@ def believed(
 
 def _as_trained(learner: MetaLearner, episode: Episode, most: int | None) -> Episode:
     """The students with no more weight on their answers than a learner is used to."""
-    if most is None or not isinstance(learner, MAML):
+    if most is None or not isinstance(learner, GradientBased):
         return episode
     weight = episode.support_w
     share = (most / weight.sum(1, keepdim=True).clamp_min(1)).clamp_max(1)

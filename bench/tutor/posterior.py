@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from bench.algorithms.item_mean import ItemMean
-from bench.algorithms.maml import MAML
 from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.gradient_based import GradientBased
 from bench.learning.inner_loop import Fast
 from bench.learning.learner import MetaLearner
 from bench.learning.student_learner import rows_of
@@ -135,7 +135,7 @@ def abilities(learner: MetaLearner) -> int | None:
     learner.configure_model()
     if isinstance(learner, TwoPL):
         return 1
-    if isinstance(learner, MAML) and "ability" in dict(learner.net.named_parameters()):
+    if isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters()):
         return learner.net.ability.numel()
     return 0 if isinstance(learner, ItemMean | NoAdaptation) else None
 
@@ -158,7 +158,7 @@ def require_ability(learner: MetaLearner) -> None:
         )
 
 
-def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
+def prior_variance(learner: GradientBased, fast: Fast, w: Tensor) -> Tensor:
     """The variance of the normal prior that the inner steps stand for.
 
     A few steps of gradient descent stop about where a normal prior around the initialisation would,
@@ -179,7 +179,7 @@ def prior_variance(learner: MAML, fast: Fast, w: Tensor) -> Tensor:
     return torch.cat([p.flatten(1) for p in parts], 1) / rows
 
 
-def _linear(learner: MAML, fast: Fast, x: Tensor) -> tuple[Tensor, Tensor]:
+def _linear(learner: GradientBased, fast: Fast, x: Tensor) -> tuple[Tensor, Tensor]:
     """Log-odds ``[tasks, rows]``, and their derivatives ``[tasks, rows, dimensions]``."""
 
     def logit(own: Fast, row: Tensor) -> tuple[Tensor, Tensor]:

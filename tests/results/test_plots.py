@@ -98,7 +98,7 @@ def test_variants_and_algorithms_of_ones_own_can_be_told_apart():
 
 def test_an_unwritable_folder_is_said(tmp_path):
     (tmp_path / "figures").touch()
-    with pytest.raises(BenchError, match="cannot write"):
+    with pytest.raises(BenchError, match="cannot be written"):
         plots.write_all(tmp_path, [run("maml")])
 
 

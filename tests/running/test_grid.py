@@ -1,9 +1,12 @@
 import json
+import re
 
 import pytest
 
-from bench.base.errors import BenchError
+from bench.base import locks
+from bench.base.errors import BenchError, RunsLeft
 from bench.results import records
+from bench.results.schema import COST_FIELDS
 from bench.running import grid, training, tuning
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
@@ -37,7 +40,7 @@ SUITE = Suite(
 @pytest.fixture(autouse=True)
 def no_probe(monkeypatch):
     """The cost of a meta-iteration is measured in tests/test_probe.py."""
-    cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+    cost = dict.fromkeys(COST_FIELDS, 1.0)
     monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
 
 
@@ -48,7 +51,7 @@ def finished(tmp_path_factory):
 
     out = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+        cost = dict.fromkeys(COST_FIELDS, 1.0)
         patch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
         grid.run(SUITE.experiments(), out, Console(quiet=True), CPU)
     return out
@@ -118,6 +121,43 @@ def test_an_interrupted_run_says_so_and_leaves_no_record(tmp_path, console, monk
     with pytest.raises(BenchError, match="interrupted"):
         grid.run(SUITE.experiments(), tmp_path, console, CPU)
     assert not records.read_all(tmp_path, "tiny")
+
+
+def test_runs_that_another_process_still_has_are_a_code_of_their_own(tmp_path, console):
+    experiments = SUITE.experiments(["random_init", "no_adaptation"])
+    with locks.held(experiments[0].files(tmp_path).lock):
+        with pytest.raises(RunsLeft) as left:
+            grid.run(experiments, tmp_path, console, CPU)
+        assert left.value.code == 3
+        words = f"1 of 2 runs are left to other processes, .*such as {experiments[0].key} .process"
+        assert re.search(words, str(left.value))
+        with pytest.raises(RunsLeft):
+            grid.run(experiments, tmp_path, console, CPU)
+    text = console.export_text()
+    assert "is run by process" in text
+    assert "not adapted" in text.lower() or "no adaptation" in text.lower()  # the table so far
+    grid.run(experiments, tmp_path, console, CPU)
+    assert len(records.read_all(tmp_path, "tiny")) == 2
+
+
+def test_a_failure_is_said_before_what_is_left(tmp_path, console, monkeypatch):
+    experiments = SUITE.experiments(["random_init", "no_adaptation"])
+
+    def fail(*args):
+        raise RuntimeError("fell over")
+
+    monkeypatch.setattr("bench.running.training.train", fail)
+    with locks.held(experiments[0].files(tmp_path).lock), pytest.raises(BenchError) as error:
+        grid.run(experiments, tmp_path, console, CPU)
+    assert error.value.code == 2
+    assert "1 of 2 runs failed: RuntimeError: fell over" in str(error.value)
+
+
+def test_trials_that_another_process_still_has_are_said_after_the_table(tmp_path, console):
+    first = tuning.trials(SUITE, ["random_init"])[0].experiment
+    with locks.held(first.files(tmp_path).lock), pytest.raises(RunsLeft):
+        tuning.tune(SUITE, tmp_path, console, ["random_init"], machine=CPU)
+    assert (tmp_path / "tuning" / "tiny.csv").read_text().count("random_init") == 1
 
 
 def test_time_left_is_estimated_from_the_runs_so_far():

@@ -4,7 +4,7 @@ import argparse
 import ast
 from pathlib import Path
 
-from bench.base import registry
+from bench.base import outside, registry
 from bench.base.errors import BenchError
 from bench.running.machine import Machine
 from bench.running.workers import Launcher
@@ -17,9 +17,16 @@ EXAMPLES = {
 
 def grid_flags(command: argparse.ArgumentParser) -> None:
     """Declares which part of a suite runs, where, and where its records go."""
-    command.add_argument("suite", metavar="SUITE", help="see maml-bench list suites")
-    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="only these")
-    command.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    command.add_argument(
+        "suite", metavar="SUITE", help="see maml-bench list suites; or a file that defines SUITE"
+    )
+    for kind in ("algorithms", "datasets"):
+        command.add_argument(
+            f"--{kind}",
+            nargs="+",
+            metavar="NAME",
+            help="only these; also your own: path/to/file.py or package.module:Class",
+        )
     command.add_argument(
         "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
     )
@@ -58,6 +65,29 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="what a kill may cost of training; an interrupted run goes on from there",
     )
+
+
+def outside_flags(command: argparse.ArgumentParser) -> None:
+    """Declares where the code lies that a record or a checkpoint needs and never loads itself."""
+    for kind in registry.BY_USERS:
+        command.add_argument(
+            f"--{kind}",
+            nargs="+",
+            default=[],
+            metavar="PLACE",
+            help="code of your own that it was made with: path/to/file.py or package.module:Class",
+        )
+
+
+def add_outside(options: argparse.Namespace) -> None:
+    """Makes the code known that :func:`outside_flags` let the user name.
+
+    Raises:
+        BenchError: if there is no such file or class.
+    """
+    for kind in registry.BY_USERS:
+        for place in getattr(options, kind):
+            registry.add(kind, place)
 
 
 def machine_of(options: argparse.Namespace) -> Machine:
@@ -111,6 +141,8 @@ def setting(text: str, flag: str = "--set") -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BenchError(f"{flag} {text}: write NAME=VALUE, such as {EXAMPLES[flag]}")
+    if name.rpartition(".")[2] == "model" and outside.is_place(value):
+        return name, registry.add("models", value)
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

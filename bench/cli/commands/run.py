@@ -37,7 +37,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
-    suite = registry.load("suites", options.suite)
+    suite = registry.load("suites", registry.add("suites", options.suite))
     settings = dict(setting(text) for text in options.set)
     for name in ("train_datasets", "test_datasets"):
         if given := getattr(options, name):

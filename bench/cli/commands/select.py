@@ -5,11 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.cli.commands._grid import add_outside, outside_flags
+
 HELP = "compare ways to choose a student's next question"
 
 
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
+    outside_flags(command)
     command.add_argument(
         "--checkpoint",
         nargs="+",
@@ -37,6 +40,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
+    add_outside(options)
     from bench.base import paths
     from bench.tutor.selection_report import select
 

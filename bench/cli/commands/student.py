@@ -7,12 +7,14 @@ from rich.console import Console
 
 from bench.base.errors import BenchError
 from bench.base.option_text import of_flag, typed_as
+from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "what students master, and what to ask next"
 
 
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
+    outside_flags(command)
     command.add_argument(
         "--checkpoint", nargs="+", type=Path, required=True, help="of a model of students"
     )
@@ -50,6 +52,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
+    add_outside(options)
     from bench.tutor import tutor
     from bench.tutor.assessment import Settings
 

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     machine = machine_of(options)
     allocator.keep_memory()
     tuning.tune(
-        registry.load("suites", options.suite),
+        registry.load("suites", registry.add("suites", options.suite)),
         paths.writable(options.out),
         console,
         options.algorithms,

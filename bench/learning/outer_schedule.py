@@ -1,30 +1,29 @@
-"""What moves the meta-learned parameters: Adam, at a constant rate or one that falls to zero."""
+"""How the outer learning rate falls over a run."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 from bench.base.errors import BenchError
 
+OuterSchedule = Literal["constant", "cosine"]
 
-def adam(
-    parameters: Iterable[Tensor], rate: float, schedule: str, steps: Callable[[], float]
+
+def scheduled(
+    optimizer: Optimizer, schedule: OuterSchedule, steps: Callable[[], float]
 ) -> Optimizer | dict[str, Any]:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980), as Lightning takes it.
+    """An optimiser with the schedule of its rate, as Lightning takes it.
 
     Args:
-        parameters: those to learn.
-        rate: the learning rate.
+        optimizer: any.
         schedule: ``"constant"``, or ``"cosine"``, which falls to zero by the last step.
         steps: gives the number of steps of the whole run; asked for where it is needed alone.
 
     Raises:
         BenchError: if the rate is to fall to zero in a run without an end.
     """
-    optimizer = torch.optim.Adam(parameters, lr=rate)
     if schedule == "constant":
         return optimizer
     if (last := steps()) == float("inf"):

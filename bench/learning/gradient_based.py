@@ -1,0 +1,249 @@
+"""Algorithms that adapt by gradient steps: the one inner loop, and what each may change of it."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench.base.errors import BenchError
+from bench.learning import heads, second_derivatives
+from bench.learning.heads import Head
+from bench.learning.inner_loop import Fast, inner_loop
+from bench.learning.learner import MetaLearner
+from bench.tasks.episode import Episode
+from bench.tasks.questions import ITEM
+
+Order = Literal[1, 2]
+InnerLoss = Literal["mean", "sum"]
+
+
+class GradientBased(MetaLearner):
+    """Adapts to a task by gradient steps on its support set, and learns through them.
+
+    As it stands, it is MAML. An algorithm changes one of: which parameters adapt and where they
+    start (:meth:`start`, :meth:`start_head`), what is minimised on the support set at each step
+    (:meth:`support_loss`), how long a step is (:meth:`rate`) or what it is (:meth:`update`), what
+    is minimised by the outer loop (:meth:`loss`), or its gradient
+    (:meth:`bench.learning.learner.MetaLearner.meta_gradient`).
+
+    Args:
+        order: 2 differentiates through the inner loop; 1 does not, and builds no graph for it.
+        inner_lr: inner learning rate, in terms of the **mean** loss over the support set. The
+            loss of the MAML paper's code is ``ways`` times larger: its 0.4 for 5-way Omniglot is
+            2.0 here.
+        inner_steps: gradient steps on the support set while training.
+        test_steps: gradient steps at validation, test and prediction; None: ``inner_steps``.
+        inner_loss: ``"mean"`` or ``"sum"`` over the support rows. With the sum, more rows move the
+            parameters further, as more answers of a student should; ``inner_lr`` is then the rate
+            of one row.
+        head: where the network's last layer starts in each task. ``"learned"``: where training has
+            brought it. ``"zero"``: at zero, which treats all classes alike however many there are
+            (as Meta-Dataset does). ``"prototypes"``: at the prototypes of the support set, which
+            is Proto-MAML. See :mod:`bench.learning.heads`.
+        recompute: with order 2, compute each inner step again in the backward pass instead of
+            keeping it: memory hardly grows with the inner steps, for about a third more time.
+        **kwargs: see :class:`bench.learning.learner.MetaLearner`.
+    """
+
+    def __init__(
+        self,
+        order: Order = 2,
+        inner_lr: float = 0.1,
+        inner_steps: int = 1,
+        test_steps: int | None = None,
+        inner_loss: InnerLoss = "mean",
+        head: Head = "learned",
+        recompute: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._frozen: set[str] = set()  # by freeze(): names of the parameters that were learned
+        for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
+            if steps < 0:
+                raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
+        if not inner_lr >= 0:
+            raise BenchError(f"inner_lr={inner_lr!r}: give a number of at least 0")
+
+    def configure_model(self) -> None:
+        """Builds the network; a head that starts anew in each task is no parameter to learn."""
+        super().configure_model()
+        if self.hparams["head"] != "learned":
+            heads.find(self.net, self.spec).requires_grad_(False)
+
+    @property
+    def test_steps(self) -> int:
+        """Inner steps at validation, test and prediction."""
+        steps = self.hparams["test_steps"]
+        return self.hparams["inner_steps"] if steps is None else steps
+
+    def freeze(self) -> "GradientBased":
+        """Lightning's step before inference: nothing is learned, and what adapts still does."""
+        self._frozen = self._frozen or self._learned()
+        return super().freeze()
+
+    def unfreeze(self) -> None:
+        """Undoes :meth:`freeze`: what was not learned before is not learned after."""
+        frozen, self._frozen = self._frozen, set()
+        super().unfreeze()
+        for name, p in self.net.named_parameters() if frozen else ():
+            p.requires_grad_(name in frozen)
+
+    def _learned(self) -> set[str]:
+        """Names of the parameters that require a gradient."""
+        if self.net is None:
+            return set()
+        return {n for n, p in self.net.named_parameters() if p.requires_grad}
+
+    def start(self, episode: Episode) -> Fast:
+        """The parameters that adapt, as they start: name to ``[tasks, ...]``.
+
+        All that require a gradient; of a network that names them in ``adapts`` (parameters, or
+        layers with all they hold), only those. The others are shared by all tasks.
+        """
+        tasks = len(episode.support_x)
+        learned = self._learned() | self._frozen
+        named = [(n, p) for n, p in self.net.named_parameters() if n in learned]
+        adapts = getattr(self.net, "adapts", None)
+        if adapts is not None:
+            every_name = self.net.named_parameters(remove_duplicate=False)
+            chosen = {id(p) for n, p in every_name if n in adapts or n.split(".")[0] in adapts}
+            named = [(n, p) for n, p in named if id(p) in chosen]
+            if not named:
+                raise BenchError(
+                    f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
+                )
+        fast = {
+            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in named},
+            **self.start_head(episode),
+        }
+        if not fast:
+            raise BenchError(
+                f"no parameter of {type(self.net).__name__} requires a gradient, so that nothing "
+                "can adapt: set requires_grad of those that are to"
+            )
+        return fast
+
+    def start_head(self, episode: Episode) -> Fast:
+        """The last layer of each task, if it starts anew: ``head.weight`` and ``head.bias``."""
+        if self.hparams["head"] == "learned":
+            return {}
+        if self.hparams["head"] == "zero":
+            return heads.zeros(self.net, len(episode.support_x))
+        rows = self.embed(episode.support_x)
+        return heads.prototypes(rows, episode.support_y, episode.support_w, self.spec.outputs)
+
+    def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
+        """What inner step number ``step`` makes smaller, ``[tasks]``."""
+        x, y, w = episode.support_x, episode.support_y, episode.support_w
+        outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
+        loss = self.mean_loss(outputs, y, w)
+        if self.hparams["inner_loss"] == "mean":
+            return loss
+        return loss * (y.shape[1] if w is None else w.sum(1))
+
+    def rate(self, name: str, step: int) -> Tensor | float:
+        """Step size of a parameter at an inner step: a number, or a tensor that broadcasts."""
+        return self.hparams["inner_lr"]
+
+    def update(self, fast: Fast, gradients: Fast, step: int) -> Fast:
+        """The parameters after an inner step: gradient descent (MAML, equation 1)."""
+        return {n: v - self.rate(n, step) * gradients[n] for n, v in fast.items()}
+
+    def adapted(self, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
+        """The parameters of every task after 0, 1, ..., ``steps`` steps on its support set."""
+        recompute = self.hparams["recompute"]
+
+        def support_loss(fast: Fast, step: int) -> Tensor:
+            with second_derivatives.chosen(self.net) if order == 2 else nullcontext():
+                return self.support_loss(fast, episode, step)
+
+        return inner_loop(
+            support_loss,
+            self.start(episode),
+            steps,
+            self.update,
+            order,
+            recompute,
+            [p for p in self.parameters() if p.requires_grad] if recompute else [],
+        )
+
+    def loss(self, episode: Episode) -> Tensor:
+        """Loss on the query after adaptation, ``[tasks]``."""
+        steps = self.adapted(episode, self.hparams["inner_steps"], self.hparams["order"])
+        fast = deque(steps, maxlen=1).pop()
+        return self.mean_loss(self.query_outputs(fast, episode), episode.query_y, episode.query_w)
+
+    def predict(self, episode: Episode) -> Tensor:
+        """Outputs for the query after each inner step, ``[tasks, steps, query, outputs]``."""
+        outputs = []
+        for fast in self.adapted(episode, self.test_steps, order=0):
+            with torch.no_grad():
+                outputs.append(self.query_outputs(fast, episode))
+        return torch.stack(outputs, 1)
+
+    def adapt(self, support_x: Tensor, support_y: Tensor) -> Callable[[Tensor], Tensor]:
+        """Adapts to a user's own few examples, outside any Trainer.
+
+        Args:
+            support_x: ``[support, *input_shape]``.
+            support_y: ``[support]`` class numbers below ``outputs``, or as in an episode.
+
+        Returns:
+            A function from query inputs ``[query, *input_shape]`` to probabilities
+            ``[query, outputs]`` (of a regression: to the prediction).
+
+        Raises:
+            BenchError: if the shapes or the class numbers do not fit the model's tasks.
+        """
+        with torch.inference_mode(False):
+            self.configure_model()
+            x, y = self._tensor(support_x), self._tensor(support_y)
+            self._check_support(x, y)
+            if self.spec.classifies:
+                y = y.long()
+            episode = Episode(x[None], y[None], x[None], y[None])
+            fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
+
+        @torch.no_grad()
+        def predictor(query_x: Tensor) -> Tensor:
+            x = self._tensor(query_x)
+            self._check_inputs("query_x", x)
+            query = episode._replace(query_x=x[None])
+            return self.objective.probabilities(self.query_outputs(fast, query)[0])
+
+        return predictor
+
+    def _tensor(self, values) -> Tensor:
+        like = next(self.net.parameters())
+        values = torch.as_tensor(values, device=like.device).clone()  # the clone can be adapted on
+        return values.to(like.dtype) if values.is_floating_point() else values
+
+    def _check_inputs(self, name: str, x: Tensor) -> None:
+        spec, shape = self.spec, tuple(x.shape[1:])
+        if not x.dim() or not len(x) or shape != spec.input_shape:
+            raise BenchError(
+                f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
+                f"shape {spec.input_shape} each"
+            )
+        if not x.is_floating_point():
+            raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
+        if spec.items and not 0 <= x[..., ITEM].min() <= x[..., ITEM].max() < spec.items:
+            raise BenchError(f"column 0 of {name} must hold item numbers up to {spec.items - 1}")
+
+    def _check_support(self, x: Tensor, y: Tensor) -> None:
+        self._check_inputs("support_x", x)
+        spec = self.spec
+        shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
+        if y.shape != shape:
+            raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
+        top = spec.outputs - 1 if spec.classifies else {"answers": 1}.get(spec.kind)
+        if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
+            raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
+
+
+def _channels_last(p: Tensor) -> Tensor:
+    """Convolution weights channels last, as the layers for many tasks want them at every step."""
+    return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p
