@@ -12,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
+from bench.algorithms.item_mean import ItemMean
+from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
 from bench.learning.inner_loop import Fast
 from bench.learning.learner import MetaLearner
+from bench.learning.parameters import call_with
 from bench.learning.student_learner import rows_of
 from bench.tasks import counter_random
 from bench.tasks.episode import Episode
@@ -128,12 +131,19 @@ def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
         return Gaussian(logits, query_slopes, root[:, :, None] * inner * root[:, None])
 
 
-def has_ability(learner: MetaLearner) -> bool:
-    """Whether a learner has an ability, and so a posterior of its own."""
+def abilities(learner: MetaLearner) -> int | None:
+    """How many numbers a learner knows a student by; 0: none, None: by others than abilities."""
     learner.configure_model()
     if isinstance(learner, TwoPL):
-        return True
-    return isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters())
+        return 1
+    if isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters()):
+        return learner.net.ability.numel()
+    return 0 if isinstance(learner, ItemMean | NoAdaptation) else None
+
+
+def has_ability(learner: MetaLearner) -> bool:
+    """Whether a learner has an ability, and so a posterior of its own."""
+    return bool(abilities(learner))
 
 
 def require_ability(learner: MetaLearner) -> None:
@@ -174,7 +184,7 @@ def _linear(learner: GradientBased, fast: Fast, x: Tensor) -> tuple[Tensor, Tens
     """Log-odds ``[tasks, rows]``, and their derivatives ``[tasks, rows, dimensions]``."""
 
     def logit(own: Fast, row: Tensor) -> tuple[Tensor, Tensor]:
-        out = functional_call(learner.net, own, row[None]).squeeze()
+        out = call_with(learner.net, own, row[None]).squeeze()
         return out, out
 
     each = vmap(vmap(grad(logit, has_aux=True), (None, 0)))
