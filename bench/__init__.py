@@ -8,9 +8,11 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
+    "ANIL": "bench.algorithms.anil",
     "Bayes": "bench.algorithms.bayes",
     "BilevelIRT": "bench.algorithms.bilevel_irt",
     "BKT": "bench.algorithms.bkt",
+    "BOIL": "bench.algorithms.boil",
     "DKT": "bench.algorithms.dkt",
     "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "FOMAML": "bench.algorithms.fomaml",

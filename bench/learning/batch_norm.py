@@ -57,6 +57,11 @@ class SupportBatchNorm(nn.Module):
         return x * self.weight.view(shape) + self.bias.view(shape)
 
 
+def is_batch_norm(layer: nn.Module) -> bool:
+    """Whether a layer is batch norm of any kind."""
+    return isinstance(layer, (*BATCH_NORMS, SupportBatchNorm))
+
+
 def convert(net: nn.Module) -> nn.Module:
     """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
     if isinstance(net, BATCH_NORMS):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 from bench.learning import heads
@@ -22,11 +22,12 @@ InnerLoss = Literal["mean", "sum"]
 class GradientBased(MetaLearner):
     """Adapts to a task by gradient steps on its support set, and learns through them.
 
-    As it stands, it is MAML. An algorithm changes one of: which parameters adapt and where they
-    start (:meth:`start`, :meth:`start_head`), what is minimised on the support set at each step
-    (:meth:`support_loss`), how long a step is (:meth:`rate`) or what it is (:meth:`update`), what
-    is minimised by the outer loop (:meth:`loss`), or its gradient
-    (:meth:`bench.learning.learner.MetaLearner.meta_gradient`).
+    As it stands, it is MAML. An algorithm changes one of: which parameters adapt
+    (:meth:`adapting`) and where they start (:meth:`start`, :meth:`start_head`), what is minimised
+    on the support set at each step (:meth:`support_loss`), how long a step is (:meth:`rate`) or
+    what it is (:meth:`update`), what is minimised by the outer loop (:meth:`loss`), or its gradient
+    (:meth:`bench.learning.learner.MetaLearner.meta_gradient`). What it learns beside the network it
+    adds in :meth:`bench.learning.learner.MetaLearner.configure_parameters`.
 
     Args:
         order: 2 differentiates through the inner loop; 1 does not, and builds no graph for it.
@@ -63,9 +64,8 @@ class GradientBased(MetaLearner):
             if steps < 0:
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
 
-    def configure_model(self) -> None:
-        """Builds the network; a head that starts anew in each task is no parameter to learn."""
-        super().configure_model()
+    def configure_parameters(self) -> None:
+        """Freezes a head that starts anew in each task: it is no parameter to learn."""
         if self.hparams["head"] != "learned":
             heads.of(self.net, self.spec).requires_grad_(False)
 
@@ -75,23 +75,30 @@ class GradientBased(MetaLearner):
         steps = self.hparams["test_steps"]
         return self.hparams["inner_steps"] if steps is None else steps
 
-    def start(self, episode: Episode) -> Fast:
-        """The parameters that adapt, as they start: name to ``[tasks, ...]``.
+    def adapting(self) -> dict[str, nn.Parameter]:
+        """The network's parameters that adapt, by name.
 
-        All that require a gradient; of a network that names them in ``adapts`` (parameters, or
-        layers with all they hold), only those. The others are shared by all tasks.
+        All that require a gradient, and the head where it starts anew; of a network that names them
+        in ``adapts`` (parameters, or layers with all they hold), only those. The others are shared
+        by all tasks.
         """
-        tasks = len(episode.support_x)
-        named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
+        learned = {n: p for n, p in self.net.named_parameters() if p.requires_grad}
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
-            named = [(n, p) for n, p in named if n in adapts or n.split(".")[0] in adapts]
-            if not named:
+            learned = {n: p for n, p in learned.items() if n in adapts or n.split(".")[0] in adapts}
+            if not learned:
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
+        if self.hparams["head"] == "learned":
+            return learned
+        return learned | {f"head.{n}": p for n, p in self.net.head.named_parameters()}
+
+    def start(self, episode: Episode) -> Fast:
+        """The parameters that adapt, as they start: name to ``[tasks, ...]``."""
+        tasks = len(episode.support_x)
         return {
-            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in named},
+            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
             **self.start_head(episode),
         }
 
@@ -106,9 +113,8 @@ class GradientBased(MetaLearner):
 
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
         """What inner step number ``step`` makes smaller, ``[tasks]``."""
-        x, y, w = episode.support_x, episode.support_y, episode.support_w
-        outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
-        loss = self.mean_loss(outputs, y, w)
+        y, w = episode.support_y, episode.support_w
+        loss = self.mean_loss(self.support_outputs(fast, episode), y, w)
         if self.hparams["inner_loss"] == "mean":
             return loss
         return loss * (y.shape[1] if w is None else w.sum(1))

@@ -93,6 +93,7 @@ class MetaLearner(Evaluated):
             self.hparams["spec"] = _plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
+        self.meta_step: MetaStep | None = None
         self.forward_features: TaskForward | None = None  # of the network's features alone
         self.vocabulary: dict[str, Any] | None = None  # what questions to students are called
 
@@ -135,7 +136,9 @@ class MetaLearner(Evaluated):
 
     @property
     def progress(self) -> float:
-        """The share of the training that is done, from 0 to 1."""
+        """The share of the training that is done, from 0 to 1; 0 without a Trainer."""
+        if self._trainer is None:  # in a loop of the user's own
+            return 0.0
         steps = self.trainer.estimated_stepping_batches
         return self.trainer.global_step / steps if 0 < steps < float("inf") else 0.0
 
@@ -178,20 +181,27 @@ class MetaLearner(Evaluated):
     @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
     def configure_model(self) -> None:
         """Builds the network from the spec; doing so twice changes nothing."""
-        if self.net is not None:
+        if self.meta_step is not None:
             return
         spec = self.spec
         with initial_weights(self.hparams["seed"]):
             net = self.build(spec)
-        check_adaptable(net)
-        if self.hparams["batch_norm"] == "support":
-            net = batch_norms.convert(net)
-        norms = (*batch_norms.BATCH_NORMS, batch_norms.SupportBatchNorm)
-        self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
-        self.net = net.to(self.device)
+            check_adaptable(net)
+            if self.hparams["batch_norm"] == "support":
+                net = batch_norms.convert(net)
+            self.has_batch_norm = any(map(batch_norms.is_batch_norm, net.modules()))
+            self.net = net
+            self.configure_parameters()
+        self.to(self.device)
         self.objective = OBJECTIVES[spec.kind]
         self.forward_tasks = TaskForward(self.net, vectorised=self.hparams["engine"] != "loop")
         self.meta_step = MetaStep(self, self.hparams["engine"])
+
+    def configure_parameters(self) -> None:
+        """Adds what is learned beside the network, and freezes what of the network is not.
+
+        Called once, when the network is built; random numbers follow from ``seed``.
+        """
 
     def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
         """Outputs of every task's own network, ``[tasks, rows, outputs]``.
@@ -199,21 +209,18 @@ class MetaLearner(Evaluated):
         Raises:
             BenchError: if padding would enter the statistics of batch norm.
         """
-        if w is not None and self.has_batch_norm:
-            raise BenchError(
-                "rows with weights (padding) would change the mean and variance that batch norm "
-                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
-            )
+        self._check_padding(w)
         return self.forward_tasks(fast, x)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor, w: Tensor | None = None) -> Tensor:
         """What the shared network's ``features`` make of each row, ``[tasks, rows, width]``.
 
         Batch norm takes its statistics from the rows of each task.
 
         Raises:
-            BenchError: if the network has no such part.
+            BenchError: if the network has no such part, or padding would enter the statistics.
         """
+        self._check_padding(w)
         features = getattr(self.net, "features", None)
         if not isinstance(features, nn.Module):
             raise BenchError(
@@ -224,6 +231,18 @@ class MetaLearner(Evaluated):
             self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
         shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
         return self.forward_features(shared, x)
+
+    def _check_padding(self, w: Tensor | None) -> None:
+        if w is not None and self.has_batch_norm:
+            raise BenchError(
+                "rows with weights (padding) would change the mean and variance that batch norm "
+                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
+            )
+
+    def support_outputs(self, fast: Fast, episode: Episode) -> Tensor:
+        """Outputs for the support rows, ``[tasks, support, outputs]``."""
+        outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
+        return self.within_ways(outputs, episode)
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""

@@ -60,7 +60,7 @@ class TaskForward:
         """
         with self._unchanged_buffers():
             if not self._probed:
-                self._probe(x[0])
+                self._probe(x[0].detach())
             if not self.vectorised:
                 return self._loop(fast, x)
             try:

@@ -11,6 +11,7 @@ from bench.tasks.questions import ITEM, POSITION
 
 STUDENTS = TaskSpec("answers", (5,), 1, items=8, skills=2)
 METHODS = (
+    "anil",
     "bilevel_irt",
     "bkt",
     "dkt",
@@ -71,7 +72,7 @@ def padded(episode, rows=2):
 
 
 def test_all_are_covered():
-    others = {"bayes", "fomaml", "first_order_bilevel_irt", "no_adaptation", "random_init"}
+    others = {"bayes", "boil", "fomaml", "first_order_bilevel_irt", "no_adaptation", "random_init"}
     assert set(METHODS) | others == set(registry.names("algorithms"))
 
 
