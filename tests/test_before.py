@@ -12,7 +12,7 @@ from lightning import Trainer
 
 from bench import MAML, SinusoidDataModule
 from bench.base import registry
-from bench.checks.reproducing import experiment_of
+from bench.checks.reproducing import read_experiment
 from bench.cli import main as cli
 from bench.learning import learner_file
 from bench.results import records, tables
@@ -38,7 +38,7 @@ def test_the_name_of_an_experiment_does_not_change():
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_record_is_read_and_stands_for_the_same_experiment(key):
-    found = experiment_of(record(key), BEFORE / "runs")
+    found = read_experiment(record(key), BEFORE / "runs")
     assert found.key == key
     assert found.fields == record(key)["experiment"]
 
@@ -53,7 +53,7 @@ def test_a_table_is_made_of_records_that_do_not_say_their_label():
 def test_weights_are_read_and_score_what_they_scored(key, tmp_path):
     path = BEFORE / "weights" / key / "best.ckpt"
     learner = learner_file.load(path)
-    experiment = experiment_of(record(key), path)
+    experiment = read_experiment(record(key), path)
     data = registry.create("data", experiment.dataset, **experiment.data_arguments)
     Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, **QUIET).test(
         learner, data, verbose=False

@@ -30,6 +30,7 @@ from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.data.students import prepared, responses
 from bench.learning import learner_file
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import resuming
 from bench.running.experiment import Experiment
 
@@ -192,12 +193,19 @@ def png(seed, side=6, form="PNG", mode="RGB"):
 
 PICTURES = [png(0), png(0, mode="P"), png(0, mode="1"), png(0, form="JPEG"), png(0, form="GIF")]
 PICTURES += [png(0, form="BMP"), png(0, form="TIFF"), png(0, form="WEBP"), png(0, form="PPM")]
+PICTURES += [
+    png(0, mode="RGBA"),
+    png(0, mode="LA"),
+    png(0, mode="I;16"),
+    png(0, mode="CMYK", form="TIFF"),
+]
+PICTURES += [png(0, mode="F", form="TIFF"), png(0, mode="I", form="TIFF")]
 PICTURES += [png(0, form="ICO"), png(0, form="TGA"), png(0, form="PCX"), png(0, form="JPEG2000")]
 
 
 @given(either(*PICTURES))
 def test_pictures(content):
-    refused(preparing.fitted, content, mini_imagenet.KNOWN, "picture")
+    refused(preparing.resize, content, mini_imagenet.IMAGE_SET, "picture")
 
 
 PICKLES = [
@@ -372,9 +380,9 @@ def test_layouts(layout, data):
         return ((n, files[n]) for n in wanted)
 
     def read(tree):
-        found = layouts.detect(tree, dataset.KNOWN.layouts)
+        found = layouts.detect(tree, dataset.IMAGE_SET.layouts)
         for number, content in found.stream():
-            preparing.fitted(content, dataset.KNOWN, found.images[number].name)
+            preparing.resize(content, dataset.IMAGE_SET, found.images[number].name)
 
     refused(read, archives.Tree(Path("source"), sorted(files), stream, file))
 
@@ -507,7 +515,7 @@ RECORD = {
         ],
     },
     "training": {"iterations": 3, "seconds": 1.0, "best_iteration": None, "validation": [[1, 2]]},
-    "cost": dict.fromkeys(records.COST_FIELDS, 1.0),
+    "cost": dict.fromkeys(COST_FIELDS, 1.0),
     "provenance": {"torch": "2"},
 }
 
@@ -520,6 +528,7 @@ def test_records(file, content):
         from bench.results import summary, tables
 
         refused(tables.to_markdown, [record])
+        refused(tables.to_csv, [record])
         refused(summary.summary, [record])
 
 
@@ -579,6 +588,6 @@ def test_checkpoints(checkpoint, file, data):
         content = data.draw(damaged(content))
     path = file(content, "x.ckpt")
     refused(learner_file.load, path)
-    name = resuming._name(7, content)
+    name = resuming._file_name(7, content)
     assert resuming.find(file(content, name).parent, {}, lambda text: None) is None
     path.with_name(name).unlink()

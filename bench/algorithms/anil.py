@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
-from bench.learning.inner_loop import Fast, inner_loop
+from bench.learning.inner_loop import Fast
+from bench.learning.networks import features_of, head_of
 from bench.learning.task_forward import TaskForward
 from bench.tasks.episode import Episode
 
@@ -19,9 +20,9 @@ class ANIL(GradientBased):
     the outer loop through it: Raghu, Raghu, Bengio and Vinyals, "Rapid Learning or Feature Reuse?
     Towards Understanding the Effectiveness of MAML", ICLR 2020 (arXiv:1909.09157), section 4.
 
-    As the body does not adapt, the support set passes it once, however many inner steps there are;
-    ``recompute`` has nothing to spare and changes nothing. With ``order=1`` the inner gradients,
-    which are functions of the body too, are constants.
+    As the body does not adapt, the support set passes it once, however many inner steps there are,
+    and ``recompute`` has nothing to spare. With ``order=1`` the inner gradients are constants,
+    though they are functions of the body too.
 
     All arguments are those of :class:`bench.learning.gradient_based.GradientBased`. The network
     must be ``head(features(x))``.
@@ -37,15 +38,16 @@ class ANIL(GradientBased):
             BenchError: says what it needs.
         """
         super().configure_parameters()
-        features, head = (getattr(self.net, n, None) for n in ("features", "head"))
-        if not isinstance(features, nn.Module) or not isinstance(head, nn.Module):
-            raise BenchError(
-                "ANIL needs a network with .features and a .head, which alone adapts; "
-                f"{type(self.net).__name__} has no such parts"
-            )
+        features_of(self.net)
+        head = head_of(self.net)
         if not self.adapting():
             raise BenchError(f"ANIL adapts the head, which {type(self.net).__name__} does not")
         self.forward_head = TaskForward(head, vectorised=self.hparams["engine"] != "loop")
+
+    @property
+    def recomputes(self) -> bool:
+        """False: what would be computed again is the head alone."""
+        return False
 
     def adapting(self) -> dict[str, nn.Parameter]:
         """The head's parameters, by name."""
@@ -55,14 +57,7 @@ class ANIL(GradientBased):
         """The heads of every task after 0, 1, ..., ``steps`` steps on its support set."""
         with torch.set_grad_enabled(order == 2):
             rows = self.embed(episode.support_x, episode.support_w)
-        embedded = episode._replace(support_x=rows)
-        return inner_loop(
-            lambda fast, step: self.support_loss(fast, embedded, step),
-            self.start(episode),
-            steps,
-            self.update,
-            order,
-        )
+        return self.descend(self.start(episode), episode._replace(support_x=rows), steps, order)
 
     def support_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs of each task's head for its embedded rows, ``[tasks, support, outputs]``."""

@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import nn
 
-from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
+from bench.learning.networks import head_of
 
 
 class BOIL(GradientBased):
@@ -43,11 +43,7 @@ class BOIL(GradientBased):
             BenchError: says what it needs.
         """
         super().configure_parameters()
-        if not isinstance(getattr(self.net, "head", None), nn.Module):
-            raise BenchError(
-                "BOIL needs a network with a .head, which alone does not adapt; "
-                f"{type(self.net).__name__} has none"
-            )
+        head_of(self.net)
 
     def adapting(self) -> dict[str, nn.Parameter]:
         """The parameters of all but the head, by name."""

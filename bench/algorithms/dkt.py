@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.base.errors import BenchError
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of
 from bench.models.irt import ItemParameters
@@ -40,6 +41,8 @@ class DKT(StudentLearner):
         **kwargs,
     ):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
+        if hidden < 1:
+            raise BenchError(f"hidden={hidden}: give a whole number of at least 1")
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network."""

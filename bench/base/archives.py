@@ -8,12 +8,13 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from bench.base import regular_files
 from bench.base.errors import BenchError
 
 ZIP_SUFFIXES = (".zip", ".npz")  # NumPy's is a zip of its arrays
@@ -22,7 +23,7 @@ SUFFIXES = ZIP_SUFFIXES + TAR_SUFFIXES
 MOST_FILES = 2_000_000  # ILSVRC-2012 has 1,281,167 images for training
 MOST_BYTES = 32 * 2**30  # unpacked; the largest of the usual data sets, as PNGs, stays below half
 MOST_BYTES_OF_A_FILE = 2 * 2**30  # of one that is read into memory whole
-MOST_BYTES_OF_A_NAME = 2**20  # in a tar, with whatever else is said of a file before it
+MOST_BYTES_OF_A_NAME = 2**20  # in a tar, with whatever else stands before a file
 MOST_BYTES_OF_LONG_NAMES = 2**26  # in a tar, together
 _USUAL_HEADERS = 2048  # bytes before a file's content: up to three blocks, and a name of one
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
@@ -40,12 +41,15 @@ class Tree(NamedTuple):
             they are stored, which need not be the order asked for: one pass over the archive.
         file: takes one of the names and gives the file, to read piece by piece in a ``with``: for
             files that are too large for ``stream``.
+        identity: takes one of the names and gives what is the same for all names of one file, which
+            has several where there are links.
     """
 
     where: Path
     names: list[str]
     stream: Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
     file: Callable[[str], AbstractContextManager[BinaryIO]]
+    identity: Callable[[str], Hashable] = str
 
 
 @contextmanager
@@ -64,9 +68,15 @@ def opened(source: Path, content: bytes | None = None) -> Iterator[Tree]:
     file = source if content is None else io.BytesIO(content)
     if source.is_dir():
         yield _folder(source)
-    elif content is None and not source.exists():
-        raise BenchError(f"{source}: there is no such file or folder: check --source")
-    elif source.name.lower().endswith(ZIP_SUFFIXES):
+        return
+    if content is None:
+        try:
+            regular_files.check(source)
+        except OSError as error:
+            absent = isinstance(error, FileNotFoundError)
+            what = "there is no such file or folder" if absent else error.strerror
+            raise BenchError(f"{source}: {what}: check --source") from error
+    if source.name.lower().endswith(ZIP_SUFFIXES):
         with _damage_named(source):
             archive = zipfile.ZipFile(file)
         with archive:
@@ -88,36 +98,79 @@ def _damage_named(source: Path) -> Iterator[None]:
     except PermissionError as error:
         raise BenchError(f"{source}: may not be read: {error.strerror}") from error
     except _DAMAGE as error:
-        said = " ".join(str(error).split())  # tarfile's has a line for each kind of compression
-        raise BenchError(f"{source}: damaged ({said}): get it again") from error
+        reason = " ".join(str(error).split())  # tarfile's has a line for each kind of compression
+        raise BenchError(f"{source}: damaged ({reason}): get it again") from error
     except _UNREADABLE as error:
         raise BenchError(f"{source}: cannot be read ({error}): unpack it first") from error
 
 
 def _folder(source: Path) -> Tree:
-    names = []
-    for folder, inner, files in os.walk(source, followlinks=True):
-        inner[:] = sorted(name for name in inner if not _hidden(name))
-        inside = Path(folder).relative_to(source)
-        names += [(inside / name).as_posix() for name in sorted(files) if not _hidden(name)]
-        _check_size(source, len(names))
-
     @contextmanager
     def file(name: str) -> Iterator[BinaryIO]:
-        try:
-            with (source / name).open("rb") as content:
-                yield content
-        except OSError as error:
-            raise BenchError(f"{source / name}: cannot be read: {error.strerror}") from error
+        with _refusal_named(source / name), regular_files.open_to_read(source / name) as content:
+            yield content
 
     def stream(wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for name in wanted:
-            with file(name) as content:
-                _check_size_of(source, name, os.fstat(content.fileno()).st_size)
-                whole = content.read()
+            with _refusal_named(source / name):
+                _check_size_of(source, name, regular_files.check(source / name).st_size)
+                whole = regular_files.read_bytes(source / name, MOST_BYTES_OF_A_FILE)
             yield name, whole
 
-    return Tree(source, names, stream, file)
+    def identity(name: str) -> Hashable:
+        with _refusal_named(source / name):
+            found = regular_files.check(source / name)
+        return _inode(source / name, found)
+
+    return Tree(source, _names_in(source), stream, file, identity)
+
+
+def _names_in(source: Path) -> list[str]:
+    """The files below a folder, those that are reached through links after the others.
+
+    A link that leads back to a folder that it lies in is not followed.
+    """
+    direct, linked, count = [], [], 0
+    to_visit = [(source, frozenset(), False)]
+    while to_visit:
+        folder, above, through_link = to_visit.pop()
+        with _refusal_named(folder):
+            inode = _inode(folder, folder.stat())
+            if inode in above:
+                continue
+            with os.scandir(folder) as scanned:
+                entries = sorted((e for e in scanned if not _hidden(e.name)), key=lambda e: e.name)
+        inner = []
+        for entry in entries:
+            path, is_linked = folder / entry.name, through_link or entry.is_symlink()
+            if _is_folder(entry):
+                inner.append((path, above | {inode}, is_linked))
+            else:
+                (linked if is_linked else direct).append(path.relative_to(source).as_posix())
+        to_visit += reversed(inner)
+        count += len(entries)
+        _check_size(source, count)
+    return direct + linked
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _inode(path: Path, found: os.stat_result) -> Hashable:
+    """What is the same for all names of a file or folder; some file systems do not tell."""
+    return (found.st_dev, found.st_ino) if found.st_ino else path
+
+
+@contextmanager
+def _refusal_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _zip(source: Path, archive: zipfile.ZipFile) -> Tree:

@@ -16,6 +16,9 @@ from bench.base.errors import BenchError, nearest
 DATA = (bool, int, float, str, list, tuple, dict, NoneType)  # types of plain values
 PLAIN = (bool, int, float, str, list, tuple, dict, Mapping, Sequence, Iterable)
 WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
+MOST = 2**31 - 1  # no size, count or length of anything here is a whole number beyond it
+LARGEST = 1e30  # single precision holds it, and some multiples of it
+SEEDS = -(2**63), 2**64 - 1  # what torch takes
 
 
 def check(name: str, value: Any, hint: Any, converts: bool = False) -> Any:
@@ -39,17 +42,17 @@ def check(name: str, value: Any, hint: Any, converts: bool = False) -> Any:
     plain = [part for part in alternatives if _is_plain(part)]
     if type(value) not in DATA:
         if len(plain) == len(alternatives) and not isinstance(value, str | os.PathLike):
-            raise BenchError(f"{name}={value!r:.60}: {remedy(value, hint)}")
+            raise BenchError(f"{name}={_shown(value)}: {remedy(value, hint)}")
         return value
     found = _parsed(value, typing.Union[tuple(plain)]) if plain else _REFUSED  # noqa: UP007
     converted = isinstance(value, str) and not isinstance(found, str)
     if found is _REFUSED or (converted and not converts):
-        raise BenchError(f"{name}={value!r:.60}: {remedy(value, hint)}")
+        raise BenchError(f"{name}={_shown(value)}: {remedy(value, hint)}")
     return found if converted else value
 
 
 def check_all(cls: type, values: Mapping[str, Any]) -> None:
-    """Checks the arguments that an object of a class was made with.
+    """Checks the arguments that an object of a class was made with, and the size of numbers.
 
     Raises:
         BenchError: names the first that does not fit.
@@ -57,6 +60,27 @@ def check_all(cls: type, values: Mapping[str, Any]) -> None:
     for name, argument in _declared(cls).items():
         if name in values:
             check(name, values[name], argument.hint)
+            _check_size(name, values[name], float in _alternatives(argument.hint))
+
+
+def _check_size(name: str, value: Any, is_float: bool) -> None:
+    """Refuses numbers that nothing could be computed with, which would be found out later."""
+    if type(value) not in (int, float):
+        return
+    if is_float:
+        if not abs(value) <= LARGEST:
+            raise BenchError(f"{name}={_shown(value)}: give a number up to {LARGEST:g}")
+        return
+    least, most = SEEDS if name == "seed" or name.endswith("_seed") else (-MOST, MOST)
+    if not least <= value <= most:
+        raise BenchError(f"{name}={_shown(value)}: give a whole number from {least} to {most}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # longer than Python writes whole numbers
+        return "(thousands of digits)"
 
 
 @functools.cache

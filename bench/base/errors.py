@@ -1,4 +1,4 @@
-"""The exception that stands for a mistake the user can mend, and its kinds."""
+"""The exception that stands for a mistake that the user can put right, and its kinds."""
 
 
 class BenchError(Exception):
@@ -28,7 +28,7 @@ class Interrupted(BenchError):
 
     def __init__(self, signal: int):
         super().__init__("interrupted; run the same command again to go on where it stopped")
-        self.code = 128 + signal  # as shells have it: 130 for Ctrl-C, 143 for SIGTERM
+        self.code = 128 + signal  # the shells' convention: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -37,11 +37,11 @@ def out_of_memory(error: BaseException) -> bool:
     >>> out_of_memory(MemoryError()), out_of_memory(ValueError("other"))
     (True, False)
     """
-    said = str(error).lower()
+    message = str(error).lower()
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported for this
-        or any(words in said for words in ("allocate memory", "out of memory", "alloc_failed"))
+        or any(words in message for words in ("allocate memory", "out of memory", "alloc_failed"))
     )
 
 

@@ -22,7 +22,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES_OF_A_FILE:
                 raise ValueError(f"more than {MOST_BYTES_OF_A_FILE >> 30} GiB unpacked")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy, of a header that it mends
+            warnings.simplefilter("ignore")  # numpy, of a header that it repairs
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
     except OSError:

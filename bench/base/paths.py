@@ -3,9 +3,10 @@
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,6 +65,9 @@ def existing(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of ``path`` when it is whole, and not before.
 
+    It has the permissions of the file whose place it takes. A symbolic link is replaced, not
+    followed.
+
     Raises:
         OSError: if the folder cannot be written to; what was there is still there.
     """
@@ -74,9 +78,32 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            before = path.lstat().st_mode
+            if stat.S_ISREG(before):
+                temporary.chmod(stat.S_IMODE(before))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_refusal(path: Path, remedy: str) -> Iterator[None]:
+    """Says what cannot be written, where the operating system refuses it within this context.
+
+    Args:
+        path: the file or folder.
+        remedy: what the user can do.
+
+    Raises:
+        BenchError: names all three.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be written ({error.strerror or error}): {remedy}"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,11 +112,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    try:
-        with replacing(Path(path)) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    with explain_refusal(path, "choose another folder"), replacing(Path(path)) as file:
+        file.write(text.encode())
 
 
 def is_file_name(text: Any) -> bool:

@@ -23,7 +23,7 @@ from bench.base.errors import BenchError
 from bench.checks import process_group
 from bench.checks.device_cases import Case, cases
 from bench.running.quiet import quiet
-from bench.tasks.episode import MetaBatch, alike
+from bench.tasks.episode import MetaBatch, split_by_shape
 
 STEPS = 20
 TOLERANCE = 1e-6
@@ -163,7 +163,7 @@ def _measured(case: Case, accelerator: str, devices: int) -> Found:
 
 
 def _numbers(batch: MetaBatch) -> list[int]:
-    return [i for episode in alike(batch) for i in episode.index.tolist()]
+    return [i for episode in split_by_shape(batch) for i in episode.index.tolist()]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
@@ -183,7 +183,7 @@ def compare(case: Case, one: Found, many: Sequence[Found]) -> Verdict:
     """
     trains, wrong = case.learner.trains, []
     gradient, weights, rows = (
-        max(difference(getattr(one, part), getattr(own, part)) for own in many)
+        max(difference(getattr(one, part), getattr(other, part)) for other in many)
         for part in ("gradient", "weights", "rows")
     )
     differences = {"test rows": rows}
@@ -195,14 +195,14 @@ def compare(case: Case, one: Found, many: Sequence[Found]) -> Verdict:
             wrong.append(f"{len(one.trained)} meta-iterations instead of {STEPS}")
         wrong += _tasks(one, many)
     wrong += [f"{n} differ by {v:.1e}" for n, v in differences.items() if not v <= TOLERANCE]
-    tested = [i for own in many for i in own.tested]
+    tested = [i for found in many for i in found.tested]
     for who, seen in (("one device", one.tested), (f"{len(many)} devices", tested)):
         if sorted(seen) != list(range(one.listed)):
             wrong.append(
                 f"{who} tested {len(seen)} episodes, {len(set(seen))} different ones, of "
                 f"{one.listed}"
             )
-    trained = sum(len(tasks) for own in many for tasks in own.trained)
+    trained = sum(len(tasks) for found in many for tasks in found.trained)
     return Verdict(
         case, *((gradient, weights) if trains else (None, None)), rows, trained, len(tested), wrong
     )
@@ -210,7 +210,7 @@ def compare(case: Case, one: Found, many: Sequence[Found]) -> Verdict:
 
 def _tasks(one: Found, many: Sequence[Found]) -> list[str]:
     """What is wrong with how the tasks were dealt out."""
-    dealt = [[i for tasks in own.trained for i in tasks] for own in many]
+    dealt = [[i for tasks in found.trained for i in tasks] for found in many]
     shared = sum(map(len, dealt)) - len(set().union(*dealt))
     wrong = [f"{shared} training tasks were seen twice"] if shared else []
     steps = [sorted(i for tasks in step for i in tasks) for step in zip(*(m.trained for m in many))]
@@ -272,5 +272,5 @@ def conclude(verdicts: Sequence[Verdict], devices: int) -> None:
     """
     wrong = [f"{v.case}: {', '.join(v.wrong)}" for v in verdicts if v.wrong]
     if wrong:
-        said = "; ".join(wrong)
-        raise BenchError(f"{devices} devices do not give what one gives: {said}")
+        reasons = "; ".join(wrong)
+        raise BenchError(f"{devices} devices do not give what one gives: {reasons}")

@@ -101,5 +101,5 @@ def free_port() -> int:
 
 def _reason(error: Exception) -> str:
     """The last line of a traceback, or how the process ended."""
-    said = str(error).strip().splitlines()[-1]
-    return re.sub(r"^bench(\.\w+)+: ", "", said)
+    last = str(error).strip().splitlines()[-1]
+    return re.sub(r"^bench(\.\w+)+: ", "", last)

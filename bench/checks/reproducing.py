@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.results import records
+from bench.results.checking import without_headline
 from bench.running import ranks
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
@@ -33,7 +34,7 @@ class Compared(NamedTuple):
     largest: float | None
 
 
-def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
+def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
     """The experiment that a record is of.
 
     Raises:
@@ -66,7 +67,7 @@ def experiment_of(record: dict[str, Any], path: Path) -> Experiment:
     return found
 
 
-def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
+def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
     """The record, and the record of running its experiment again, which leaves no files.
 
     It is run on as many devices and by the same engine as the record's.
@@ -78,7 +79,7 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] |
         BenchError: if the record or its data is not as it should be.
     """
     first = records.read(path)
-    experiment, by = experiment_of(first, path), first["provenance"]
+    experiment, by = read_experiment(first, path), first["provenance"]
     if isinstance(by.get("devices"), int):  # older records do not say
         machine = dataclasses.replace(machine, devices=by["devices"])
     computed_by = {n: by[n] for n in COMPUTED_BY if by.get(n) is not None}
@@ -88,10 +89,10 @@ def again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] |
     world = ranks.join(machine)
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
-        return _again(first, experiment, machine, console, world)
+        return _run_again(first, experiment, machine, console, world)
 
 
-def _again(
+def _run_again(
     first: dict, experiment: Experiment, machine: Machine, console: Console, world: World
 ) -> tuple[dict, dict] | None:
     from bench.running.training import train  # which takes seconds to load
@@ -119,14 +120,23 @@ def compare(first: dict, second: dict) -> list[Compared]:
     values = [r["evaluation"]["per_episode"].get(headline, []) for r in (first, second)]
     means = [[r["metrics"].get(headline, {}).get("mean")] for r in (first, second)]
     data = [r["provenance"].get("data") for r in (first, second)]
+    metrics = [_without_intervals(r["metrics"]) for r in (first, second)]
     return [
         *([Compared("data", data[0] == data[1], None)] if data[0] is not None else []),
         _compared("which episodes", *(r["evaluation"]["index"] for r in (first, second))),
         _compared(f"{headline} of each episode", *values),
         _compared(f"mean {headline}", *means),
         _compared("validations while training", *validations),
-        Compared("every metric", first["metrics"] == second["metrics"], None),
+        Compared("every metric", metrics[0] == metrics[1], None),
     ]
+
+
+def _without_intervals(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Intervals follow from the episodes, and how has changed: older records have 1.96 for t."""
+    return {
+        name: {k: v for k, v in metric.items() if k != "ci95"}
+        for name, metric in without_headline(metrics).items()
+    }
 
 
 def show(first: dict, second: dict, compared: list[Compared], console: Console) -> None:

@@ -23,6 +23,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 import bench
 from bench.base import registry
 from bench.base.errors import BenchError, nearest, out_of_memory
+from bench.cli import configurations
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
 from bench.tasks.data_module import EpisodeDataModule
@@ -44,6 +45,7 @@ ALLOWED = (
 FLAG = "--allow-classes"
 # as jsonargparse says it, and as _Parser does where that stands inside another message
 _DENIED = re.compile(r"Importing '([\w.]+)' is not allowed|([\w.]+) was not imported")
+_REMOTE = re.compile(r"(?<=does not exist: ')\w+://[^']+|\w+://[^\s'\"]+\.(?:ya?ml|json)")
 MORE = "(maml-bench fit --help shows every argument)"
 HELP = f"{FLAG} PACKAGE ... lets the configuration name classes of packages of yours."
 
@@ -67,7 +69,7 @@ def run_lightning(argv: list[str]) -> None:
     _check_name(argv, "--data", modules)
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     restoring = _Restoring()
-    with _allowed(own), _refusals_named(restoring):
+    with _allowed(own), configurations.checked(), _refusals_named(restoring):
         _CommandLine(
             argv[0],
             model_class=MetaLearner,
@@ -88,6 +90,10 @@ class _Parser(LightningArgumentParser):
     """Answers mistakes as the other commands do, and says which class may not be named."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if remote := _REMOTE.search(message):
+            raise BenchError(
+                f"{remote[0]}: configurations are read from files of this machine: fetch it first"
+            ) from ex
         if denied := _DENIED.search(message):
             name = denied[1] or denied[2]
             if name.endswith((".yaml", ".yml", ".json")):

@@ -1,12 +1,9 @@
 """Caltech-101: photographs of 101 kinds of things, 84x84, in any of miniImageNet's layouts."""
 
-from pathlib import Path
-
 from bench.data import mini_imagenet
-from bench.data.images import preparing
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = mini_imagenet.KNOWN._replace(
+IMAGE_SET = mini_imagenet.IMAGE_SET._replace(
     name="caltech101",
     title="Caltech-101",
     standard=None,
@@ -23,9 +20,7 @@ class Caltech101DataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
-    return preparing.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

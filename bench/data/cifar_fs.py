@@ -1,11 +1,9 @@
 """CIFAR-FS: CIFAR-100, its classes divided at random (Bertinetto et al. 2019)."""
 
-from pathlib import Path
-
 from bench.data.images import cifar100
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = cifar100.known(
+IMAGE_SET = cifar100.image_set(
     "cifar_fs",
     "CIFAR-FS",
     "bertinetto.json",
@@ -21,9 +19,7 @@ class CifarFSDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.cifar100.prepare`."""
-    return cifar100.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

@@ -1,12 +1,10 @@
 """CUB-200-2011: photographs of 200 kinds of birds, 84x84."""
 
-from pathlib import Path
-
 from bench.data.images import preparing
 from bench.data.images.layouts import class_folders, plain_folders
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = preparing.ImageSet(
+IMAGE_SET = preparing.ImageSet(
     name="cub",
     title="CUB-200-2011",
     side=84,
@@ -25,9 +23,7 @@ class CUBDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
-    return preparing.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

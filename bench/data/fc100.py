@@ -1,11 +1,9 @@
 """FC100: CIFAR-100, its superclasses divided: test classes are far (Oreshkin et al. 2018)."""
 
-from pathlib import Path
-
 from bench.data.images import cifar100
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = cifar100.known(
+IMAGE_SET = cifar100.image_set(
     "fc100",
     "FC100",
     "oreshkin.json",
@@ -21,9 +19,7 @@ class FC100DataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.cifar100.prepare`."""
-    return cifar100.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

@@ -1,12 +1,10 @@
 """Any images that lie in a folder for each class."""
 
-from pathlib import Path
-
 from bench.data.images import preparing
 from bench.data.images.layouts import class_folders, plain_folders
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = preparing.ImageSet(
+IMAGE_SET = preparing.ImageSet(
     name="image_folder",
     title="your images",
     side=84,
@@ -14,6 +12,8 @@ KNOWN = preparing.ImageSet(
     standard=None,
     layouts=(class_folders, plain_folders),
     no_download="your own images have to be given",
+    upright=True,
+    writes_splits=True,
 )
 
 
@@ -24,13 +24,7 @@ class ImageFolderDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source, and writes down which class is in which split.
-
-    See :func:`bench.data.images.preparing.prepare`.
-    """
-    said = preparing.prepare(KNOWN, source, data_root)
-    return f"{said} {preparing.write_splits(KNOWN, data_root)}"
+prepare = IMAGE_SET.prepare

@@ -145,7 +145,7 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         for split in SPLITS:
             for name in self.sources(split):
                 used.setdefault(name, []).append(split)
-        return checksums.of(
+        return checksums.digest(
             part for name in sorted(used) for part in self._opened(name).identity(used[name])
         )
 

@@ -1,7 +1,5 @@
 """miniImageNet, or any images laid out like it: 84x84 colour photographs in 64/16/20 classes."""
 
-from pathlib import Path
-
 from bench.data.images import preparing
 from bench.data.images.layouts import (
     cache_pickles,
@@ -16,7 +14,7 @@ from bench.data.images.layouts import (
 )
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = preparing.ImageSet(
+IMAGE_SET = preparing.ImageSet(
     name="mini_imagenet",
     title="miniImageNet",
     side=84,
@@ -47,9 +45,7 @@ class MiniImageNetDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
-    return preparing.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.base import archives, paths
 from bench.base.errors import BenchError
-from bench.data.images import packed, preparing
+from bench.data.images import decoding, packed, preparing
 from bench.data.images.collection import Collection, Found
 from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
 from bench.tasks.data_module import SPLITS
@@ -136,8 +136,8 @@ def opened(source: Path) -> Iterator[Collection]:
             for tree, here in enumerate(trees):
                 own = [name for t, name in number_of if t == tree]
                 for name, content in here.stream(own):
-                    image = packed.decode(content, f"{here.where}: {name}").convert("L")
-                    yield number_of[tree, name], 255 - np.asarray(image)
+                    image = decoding.decode(content, f"{here.where}: {name}").image
+                    yield number_of[tree, name], 255 - np.asarray(image.convert("L"))
 
         yield Collection("Omniglot's drawings", images, stream, notes, grouped=True)
 
@@ -281,7 +281,7 @@ def shrunk(content: bytes, name: str) -> tuple[np.ndarray, bool]:
     Raises:
         BenchError: names the file, if it cannot be decoded.
     """
-    image = packed.decode(content, name).convert("L")
+    image = decoding.decode(content, name).image.convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     return 255 - small[..., None], image.size == (105, 105)  # paper becomes 0
 

@@ -1,12 +1,10 @@
 """Quick, Draw!: people's drawings of things in 20 seconds, 28x28, from NumPy files."""
 
-from pathlib import Path
-
 from bench.data.images import preparing
 from bench.data.images.layouts import numpy_files
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = preparing.ImageSet(
+IMAGE_SET = preparing.ImageSet(
     name="quickdraw",
     title="Quick, Draw!",
     side=28,
@@ -14,6 +12,7 @@ KNOWN = preparing.ImageSet(
     standard=None,  # people take some of the classes, and split them as they like
     layouts=(numpy_files,),
     no_download="Quick, Draw! is 40 GB, so it is not downloaded unasked",
+    writes_splits=True,
 )
 
 
@@ -24,13 +23,7 @@ class QuickDrawDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source, and writes down which class is in which split.
-
-    See :func:`bench.data.images.preparing.prepare`.
-    """
-    said = preparing.prepare(KNOWN, source, data_root)
-    return f"{said} {preparing.write_splits(KNOWN, data_root)}"
+prepare = IMAGE_SET.prepare

@@ -1,12 +1,10 @@
 """tieredImageNet: 84x84 colour photographs in 351/97/160 classes, split by kinds of things."""
 
-from pathlib import Path
-
 from bench.data.images import preparing
 from bench.data.images.layouts import class_folders, plain_folders, png_pickles
 from bench.data.images.prepared import PreparedImages
 
-KNOWN = preparing.ImageSet(
+IMAGE_SET = preparing.ImageSet(
     name="tiered_imagenet",
     title="tieredImageNet",
     side=84,
@@ -30,9 +28,7 @@ class TieredImageNetDataModule(PreparedImages):
         **kwargs: see :class:`bench.data.images.prepared.PreparedImages`.
     """
 
-    known = KNOWN
+    image_set = IMAGE_SET
 
 
-def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
-    """Packs the images of a source; see :func:`bench.data.images.preparing.prepare`."""
-    return preparing.prepare(KNOWN, source, data_root)
+prepare = IMAGE_SET.prepare

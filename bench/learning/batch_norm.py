@@ -62,6 +62,19 @@ def is_batch_norm(layer: nn.Module) -> bool:
     return isinstance(layer, (*BATCH_NORMS, SupportBatchNorm))
 
 
+def check_padding(net: nn.Module, w: Tensor | None) -> None:
+    """Refuses rows with weights where batch norm would count all of them alike.
+
+    Raises:
+        BenchError: says what to use instead.
+    """
+    if w is not None and any(map(is_batch_norm, net.modules())):
+        raise BenchError(
+            "rows with weights (padding) would change the mean and variance that batch norm takes; "
+            "use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
+        )
+
+
 def convert(net: nn.Module) -> nn.Module:
     """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
     if isinstance(net, BATCH_NORMS):

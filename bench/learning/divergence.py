@@ -1,9 +1,13 @@
-"""Where a loss that is not finite came from: which task, and after which inner step."""
+"""Where a loss that is not finite came from: which task, after which inner step, of which rate."""
 
 import torch
 
 from bench.base.errors import Diverged, DivergedElsewhere
-from bench.tasks.episode import MetaBatch, alike
+from bench.tasks.episode import MetaBatch, split_by_shape
+
+# A loss before any inner step, in nats or squares of targets, beyond which the weights have
+# diverged from iteration to iteration, though they and the loss are still finite.
+LARGE = 1e6
 
 
 def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
@@ -16,35 +20,64 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
         iteration: its number, from 1.
 
     Raises:
-        Diverged: names iteration, task and inner step; on all devices, if it is so on any: none is
-            left waiting for the others.
+        Diverged: names iteration, task and inner step, and the rate to lower; on all devices, if it
+            is so on any: none is left waiting for the others.
     """
     finite = bool(torch.isfinite(loss))
     if learner.trainer.strategy.reduce_boolean_decision(finite, all=True):
         return
+    either = _rates(learner, "outer_lr or inner_lr")
     if finite:
         raise DivergedElsewhere(
-            f"meta-iteration {iteration}: the loss of another device is not finite: choose a "
-            "smaller inner_lr"
+            f"meta-iteration {iteration}: the loss of another device is not finite: {either}"
         )
     where = f"meta-iteration {iteration}: the loss is {float(loss):g}"
     weights = [n for n, p in learner.named_parameters() if not p.isfinite().all()]
+    if weights and iteration == 1:
+        raise Diverged(f"{where}, as {weights[0]} is not finite from the start: check the network")
     if weights:
         raise Diverged(
-            f"{where}, as {weights[0]} was not finite after the iteration before: choose a smaller "
-            "outer_lr or inner_lr"
+            f"{where}, as {weights[0]} was not finite after the iteration before: {either}"
         )
     tasks = 0
-    for episode in alike(batch):
+    for episode in split_by_shape(batch):
         outputs = learner.evaluate(episode)
-        for step in range(outputs.shape[1]):
-            each = learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)
+        losses = [
+            learner.mean_loss(outputs[:, step], episode.query_y, episode.query_w)
+            for step in range(outputs.shape[1])
+        ]
+        for step, each in enumerate(losses):
             if not each.isfinite().all():
                 task = int((~each.isfinite()).nonzero()[0])
                 number = "" if episode.index is None else f" (episode {int(episode.index[task])})"
-                raise Diverged(
-                    f"{where}: task {tasks + task}{number} is no longer finite after inner step "
-                    f"{step} of {outputs.shape[1] - 1}: choose a smaller inner_lr"
-                )
+                cause = _cause(learner, iteration, step, len(losses) - 1, float(losses[0][task]))
+                raise Diverged(f"{where}: task {tasks + task}{number} {cause}")
         tasks += len(episode.query_y)
-    raise Diverged(f"{where}, though every task's query loss is finite: choose a smaller inner_lr")
+    raise Diverged(f"{where}, though every task's query loss is finite: {either}")
+
+
+def _cause(learner, iteration: int, step: int, steps: int, first: float) -> str:
+    """What became of a task, and what to do.
+
+    Args:
+        learner: the learner.
+        iteration: number of the meta-iteration, from 1.
+        step: after which inner step its query loss is not finite.
+        steps: how many inner steps there are.
+        first: its query loss before any inner step.
+    """
+    if step == 0:
+        before = " before any inner step" if steps else ""
+        if iteration == 1:
+            return f"is not finite{before} or iteration: check the data and the network"
+        return f"is not finite{before}: {_rates(learner, 'outer_lr')}"
+    rate = "outer_lr" if iteration > 1 and first > LARGE else "inner_lr"
+    return (
+        f"is no longer finite after inner step {step} of {steps} (its query loss was {first:.3g} "
+        f"before the first): {_rates(learner, rate)}"
+    )
+
+
+def _rates(learner, names: str) -> str:
+    """The remedy; not every algorithm has an inner loop."""
+    return f"choose a smaller {names if 'inner_lr' in learner.hparams else 'outer_lr'}"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.base.errors import BenchError
 from bench.tasks import evaluation
-from bench.tasks.episode import Episode, MetaBatch, alike
+from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 from bench.tasks.evaluation import EpisodeScores, Scores
 
 
@@ -53,7 +53,9 @@ class Evaluated(LightningModule):
 
         Of tasks of different shapes a list of them.
         """
-        found = [self.objective.probabilities(self.evaluate(e)[:, -1]) for e in alike(batch)]
+        found = [
+            self.objective.probabilities(self.evaluate(e)[:, -1]) for e in split_by_shape(batch)
+        ]
         return found[0] if isinstance(batch, Episode) else found
 
     def on_validation_epoch_start(self) -> None:
@@ -74,7 +76,7 @@ class Evaluated(LightningModule):
         self._report("test")
 
     def _score(self, batch: MetaBatch) -> None:
-        for episode in alike(batch):
+        for episode in split_by_shape(batch):
             if episode.index is None:
                 raise BenchError(
                     "Episode.index is None: evaluation needs the number of each episode"
@@ -86,7 +88,7 @@ class Evaluated(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         self.view_scores = self.scores.views(split, data)
         self.scores = None
-        self.episode_scores = evaluation.joined(self.view_scores)
+        self.episode_scores = evaluation.concatenate(self.view_scores)
         figures = evaluation.figures(split, self.episode_scores)
         headline = f"{split}/{self.objective.headline}"
         with warnings.catch_warnings():

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
-from bench.learning import heads
+from bench.learning import heads, second_derivatives
 from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
@@ -60,20 +61,41 @@ class GradientBased(MetaLearner):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self._frozen: set[str] = set()  # by freeze(): names of the parameters that were learned
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
             if steps < 0:
                 raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
+        if not inner_lr >= 0:
+            raise BenchError(f"inner_lr={inner_lr!r}: give a number of at least 0")
 
     def configure_parameters(self) -> None:
         """Freezes a head that starts anew in each task: it is no parameter to learn."""
         if self.hparams["head"] != "learned":
-            heads.of(self.net, self.spec).requires_grad_(False)
+            heads.find(self.net, self.spec).requires_grad_(False)
 
     @property
     def test_steps(self) -> int:
         """Inner steps at validation, test and prediction."""
         steps = self.hparams["test_steps"]
         return self.hparams["inner_steps"] if steps is None else steps
+
+    def freeze(self) -> "GradientBased":
+        """Lightning's step before inference: nothing is learned, and what adapts still does."""
+        self._frozen = self._frozen or self._learned()
+        return super().freeze()
+
+    def unfreeze(self) -> None:
+        """Undoes :meth:`freeze`: what was not learned before is not learned after."""
+        frozen, self._frozen = self._frozen, set()
+        super().unfreeze()
+        for name, p in self.net.named_parameters() if frozen else ():
+            p.requires_grad_(name in frozen)
+
+    def _learned(self) -> set[str]:
+        """Names of the parameters that require a gradient."""
+        if self.net is None:
+            return set()
+        return {n for n, p in self.net.named_parameters() if p.requires_grad}
 
     def adapting(self) -> dict[str, nn.Parameter]:
         """The network's parameters that adapt, by name.
@@ -82,34 +104,48 @@ class GradientBased(MetaLearner):
         in ``adapts`` (parameters, or layers with all they hold), only those. The others are shared
         by all tasks.
         """
-        learned = {n: p for n, p in self.net.named_parameters() if p.requires_grad}
+        learned = self._learned() | self._frozen
+        named = {n: p for n, p in self.net.named_parameters() if n in learned}
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
-            learned = {n: p for n, p in learned.items() if n in adapts or n.split(".")[0] in adapts}
-            if not learned:
+            every_name = self.net.named_parameters(remove_duplicate=False)
+            chosen = {id(p) for n, p in every_name if n in adapts or n.split(".")[0] in adapts}
+            named = {n: p for n, p in named.items() if id(p) in chosen}
+            if not named:
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
         if self.hparams["head"] == "learned":
-            return learned
-        return learned | {f"head.{n}": p for n, p in self.net.head.named_parameters()}
+            return named
+        return named | {f"head.{n}": p for n, p in self.net.head.named_parameters()}
 
     def start(self, episode: Episode) -> Fast:
         """The parameters that adapt, as they start: name to ``[tasks, ...]``."""
         tasks = len(episode.support_x)
-        return {
-            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
+        fast = {
+            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
             **self.start_head(episode),
         }
+        if not fast:
+            raise BenchError(
+                f"no parameter of {type(self.net).__name__} requires a gradient, so that nothing "
+                "can adapt: set requires_grad of those that are to"
+            )
+        return fast
 
     def start_head(self, episode: Episode) -> Fast:
         """The last layer of each task, if it starts anew: ``head.weight`` and ``head.bias``."""
         if self.hparams["head"] == "learned":
             return {}
         if self.hparams["head"] == "zero":
-            return heads.zero(self.net, len(episode.support_x))
+            return heads.zeros(self.net, len(episode.support_x))
         rows = self.embed(episode.support_x)
         return heads.prototypes(rows, episode.support_y, episode.support_w, self.spec.outputs)
+
+    def support_outputs(self, fast: Fast, episode: Episode) -> Tensor:
+        """Outputs for the support rows, ``[tasks, support, outputs]``."""
+        outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
+        return self.within_ways(outputs, episode)
 
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
         """What inner step number ``step`` makes smaller, ``[tasks]``."""
@@ -127,14 +163,32 @@ class GradientBased(MetaLearner):
         """The parameters after an inner step: gradient descent (MAML, equation 1)."""
         return {n: v - self.rate(n, step) * gradients[n] for n, v in fast.items()}
 
+    def inner_optimizer(self) -> Callable[[Fast, Fast, int], Fast]:
+        """What makes the inner steps of one adaptation; if it has a state, it starts anew."""
+        return self.update
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether inner steps are computed again in the backward pass."""
+        return self.hparams["recompute"]
+
     def adapted(self, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
         """The parameters of every task after 0, 1, ..., ``steps`` steps on its support set."""
-        recompute = self.hparams["recompute"]
+        return self.descend(self.start(episode), episode, steps, order)
+
+    def descend(self, start: Fast, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
+        """The same from given parameters."""
+        recompute = self.recomputes
+
+        def support_loss(fast: Fast, step: int) -> Tensor:
+            with second_derivatives.chosen(self.net) if order == 2 else nullcontext():
+                return self.support_loss(fast, episode, step)
+
         return inner_loop(
-            lambda fast, step: self.support_loss(fast, episode, step),
-            self.start(episode),
+            support_loss,
+            start,
             steps,
-            self.update,
+            self.inner_optimizer(),
             order,
             recompute,
             [p for p in self.parameters() if p.requires_grad] if recompute else [],
@@ -214,6 +268,6 @@ class GradientBased(MetaLearner):
             raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 
 
-def _laid_out(p: Tensor) -> Tensor:
+def _channels_last(p: Tensor) -> Tensor:
     """Convolution weights channels last, as the layers for many tasks want them at every step."""
     return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p

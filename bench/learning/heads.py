@@ -17,7 +17,7 @@ Head = Literal["learned", "zero", "prototypes"]
 IMPOSSIBLE = -1e9  # a logit whose softmax is exactly 0; finite, so that no 0 * inf can arise
 
 
-def of(net: nn.Module, spec: TaskSpec) -> nn.Linear:
+def find(net: nn.Module, spec: TaskSpec) -> nn.Linear:
     """The last layer of a network of classes.
 
     Raises:
@@ -34,7 +34,7 @@ def of(net: nn.Module, spec: TaskSpec) -> nn.Linear:
     return head
 
 
-def zero(net: nn.Module, tasks: int) -> Fast:
+def zeros(net: nn.Module, tasks: int) -> Fast:
     """A layer of zeros for each task."""
     named = {f"head.{n}": p for n, p in net.head.named_parameters()}
     return {n: p.new_zeros(tasks, *p.shape) for n, p in named.items()}
@@ -56,13 +56,13 @@ def prototypes(features: Tensor, y: Tensor, w: Tensor | None, outputs: int) -> F
         w: ``[tasks, support]`` 0/1 weights, or None.
         outputs: classes of the layer; those that a task lacks get zeros.
     """
-    of_class = _of_class(y, w, outputs).to(features.dtype)
-    sums = of_class.transpose(1, 2) @ features
-    means = sums / of_class.sum(1).clamp_min(1)[..., None]
+    membership = _membership(y, w, outputs).to(features.dtype)
+    sums = membership.transpose(1, 2) @ features
+    means = sums / membership.sum(1).clamp_min(1)[..., None]
     return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}
 
 
-def masked(outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
+def mask_absent(outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
     """Logits in which the classes that are not in the support set are impossible.
 
     Args:
@@ -70,11 +70,11 @@ def masked(outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
         y: ``[tasks, support]`` class numbers.
         w: ``[tasks, support]`` 0/1 weights, or None.
     """
-    there = _of_class(y, w, outputs.shape[-1]).any(1)
+    there = _membership(y, w, outputs.shape[-1]).any(1)
     return outputs.masked_fill(~there[:, None], IMPOSSIBLE)
 
 
-def _of_class(y: Tensor, w: Tensor | None, outputs: int) -> Tensor:
+def _membership(y: Tensor, w: Tensor | None, outputs: int) -> Tensor:
     """Which rows are of which class, ``[tasks, support, outputs]``."""
     found = y[..., None] == torch.arange(outputs, device=y.device)
     return found if w is None else found & (w > 0)[..., None]

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from bench.learning.second_derivatives import missing_are_named
+
 Fast = dict[str, Tensor]
 
 
@@ -50,9 +52,10 @@ def inner_loop(
     def step(k: int, order: int, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
         with torch.enable_grad():
             loss = support_loss(dict(zip(names, values)), k)
-            gradients = torch.autograd.grad(
-                loss.sum(), values, create_graph=order == 2, materialize_grads=True
-            )
+            with missing_are_named():
+                gradients = torch.autograd.grad(
+                    loss.sum(), values, create_graph=order == 2, materialize_grads=True
+                )
         start = values if order == 2 else [v if order else v.detach() for v in fast.values()]
         after = update(dict(zip(names, start)), dict(zip(names, gradients)), k)
         return tuple(after[n] for n in names)

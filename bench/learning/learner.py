@@ -6,9 +6,13 @@ how its loss is computed for a meta-batch (``meta_step.py``) and its network for
 holds of it (``checkpoint_fields.py``).
 """
 
+import inspect
+from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any, ClassVar, Literal
 
 import torch
+from lightning import Callback
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,12 +24,14 @@ from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import Engine, MetaStep
-from bench.learning.networks import build_model, initial_weights
+from bench.learning.networks import build_model, features_of, initial_weights
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.recording import with_gradient
+from bench.learning.second_derivatives import missing_are_named
 from bench.learning.task_forward import TaskForward, check_adaptable
 from bench.tasks import kinds
-from bench.tasks.episode import Episode, MetaBatch, TaskSpec, alike
+from bench.tasks.data_module import EpisodeDataModule
+from bench.tasks.episode import Episode, MetaBatch, TaskSpec, split_by_shape
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
 
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
@@ -85,7 +91,8 @@ class MetaLearner(Evaluated):
         spec: TaskSpec | dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.save_hyperparameters(ignore=["model"] if isinstance(model, nn.Module) else [])
+        self.save_hyperparameters()
+        self.register_state_dict_post_hook(checkpoint_fields.note_spec)
         arguments.check_all(type(self), self.hparams)
         if not outer_lr > 0:
             raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
@@ -178,6 +185,16 @@ class MetaLearner(Evaluated):
             return model
         return build_model(model, spec, self.hparams["model_options"] or {})
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Builds the network before any callback looks at its layers, and adds no callback."""
+        known = self.hparams["spec"] is not None or isinstance(
+            getattr(self.trainer, "datamodule", None), EpisodeDataModule
+        )
+        if known:  # otherwise after the data has been set up
+            with self.trainer.precision_plugin.module_init_context():
+                self.configure_model()
+        return []
+
     @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
     def configure_model(self) -> None:
         """Builds the network from the spec; doing so twice changes nothing."""
@@ -189,7 +206,6 @@ class MetaLearner(Evaluated):
             check_adaptable(net)
             if self.hparams["batch_norm"] == "support":
                 net = batch_norms.convert(net)
-            self.has_batch_norm = any(map(batch_norms.is_batch_norm, net.modules()))
             self.net = net
             self.configure_parameters()
         self.to(self.device)
@@ -209,7 +225,7 @@ class MetaLearner(Evaluated):
         Raises:
             BenchError: if padding would enter the statistics of batch norm.
         """
-        self._check_padding(w)
+        batch_norms.check_padding(self.net, w)
         return self.forward_tasks(fast, x)
 
     def embed(self, x: Tensor, w: Tensor | None = None) -> Tensor:
@@ -220,29 +236,12 @@ class MetaLearner(Evaluated):
         Raises:
             BenchError: if the network has no such part, or padding would enter the statistics.
         """
-        self._check_padding(w)
-        features = getattr(self.net, "features", None)
-        if not isinstance(features, nn.Module):
-            raise BenchError(
-                f"{type(self).__name__} needs a network with .features, whose outputs are embedded "
-                f"rows; {type(self.net).__name__} has none"
-            )
+        batch_norms.check_padding(self.net, w)
+        features = features_of(self.net)
         if self.forward_features is None:
             self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
         shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
         return self.forward_features(shared, x)
-
-    def _check_padding(self, w: Tensor | None) -> None:
-        if w is not None and self.has_batch_norm:
-            raise BenchError(
-                "rows with weights (padding) would change the mean and variance that batch norm "
-                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
-            )
-
-    def support_outputs(self, fast: Fast, episode: Episode) -> Tensor:
-        """Outputs for the support rows, ``[tasks, support, outputs]``."""
-        outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
-        return self.within_ways(outputs, episode)
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""
@@ -259,7 +258,7 @@ class MetaLearner(Evaluated):
         """Makes classes that are not in an episode impossible, ``[tasks, rows, outputs]``."""
         if not self.spec.varying_ways:
             return outputs
-        return heads.masked(outputs, episode.support_y, episode.support_w)
+        return heads.mask_absent(outputs, episode.support_y, episode.support_w)
 
     def mean_loss(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
         """Mean loss over the rows of each task, ``[tasks]``.
@@ -310,6 +309,8 @@ class MetaLearner(Evaluated):
     def on_fit_start(self) -> None:
         """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``."""
         check_adaptable(self.net)
+        if self.trainer.checkpoint_callbacks:
+            checkpoint_fields.require_readable(self)
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
 
     def on_train_start(self) -> None:
@@ -329,9 +330,18 @@ class MetaLearner(Evaluated):
         # at once, although a GPU is waited for: one step later the weights no longer tell the task
         divergence.check(self, loss.detach(), batch, self.global_step + 1)
         if logs:
-            tasks = sum(len(episode.query_y) for episode in alike(batch))
+            tasks = sum(len(episode.query_y) for episode in split_by_shape(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Lightning's backward pass.
+
+        Raises:
+            BenchError: names what of the network has no second derivative.
+        """
+        with missing_are_named():
+            super().backward(loss, *args, **kwargs)
 
     def configure_optimizers(self):
         """The outer optimiser on every parameter that requires a gradient, with its schedule."""
@@ -340,6 +350,33 @@ class MetaLearner(Evaluated):
             self.hparams["outer_schedule"],
             steps=lambda: self.trainer.estimated_stepping_batches,
         )
+
+    def save_hyperparameters(
+        self,
+        *args: Any,
+        ignore: Sequence[str] | str | None = None,
+        frame: FrameType | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Lightning's, without the arguments that are modules: their weights are stored anyway."""
+        frame = frame or inspect.currentframe().f_back
+        ignore = [ignore] if isinstance(ignore, str) else list(ignore or [])
+        ignore += [] if args else checkpoint_fields.modules_given(frame)
+        super().save_hyperparameters(*args, ignore=ignore, frame=frame, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Torch's; a network that does not exist yet is built first.
+
+        So it is after training in processes that Lightning has forked or spawned.
+
+        Raises:
+            BenchError: if nothing says what the tasks look like.
+        """
+        if self.net is None:
+            self.hparams["spec"] = self.hparams["spec"] or checkpoint_fields.noted_spec(state_dict)
+            self.configure_model()
+            self.to(next((v.dtype for v in state_dict.values() if v.is_floating_point()), None))
+        return super().load_state_dict(state_dict, *args, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what it takes to use the model without its data: see ``learner_file.py``."""

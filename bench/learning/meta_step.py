@@ -10,8 +10,8 @@ from torch.autograd import Function
 
 from bench.base.errors import BenchError
 from bench.learning import torch_private
-from bench.learning.recording import is_recordable, recorded
-from bench.tasks.episode import Episode, MetaBatch, alike
+from bench.learning.recording import is_recordable, record
+from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 
 Engine = Literal["auto", "loop", "batched", "recorded", "compiled"]
 
@@ -61,12 +61,12 @@ class MetaStep:
         """
         if not self.learner.trains:
             return self._zero()
-        engine, groups = self._engine_for(batch), alike(batch)
+        engine, groups = self._engine_for(batch), split_by_shape(batch)
         records, tasks = engine in RECORDS, sum(len(g.query_y) for g in groups)
         pieces = []
         for group in groups:
             at_once = tasks if engine == "compiled" else self.tasks_at_once(group)
-            pieces += parts(group, at_once)
+            pieces += split(group, at_once)
         if len(pieces) == 1 and not records and self.learner.follows_loss:
             return self.learner.loss(pieces[0]).mean()
         parameters = self._parameters()
@@ -86,20 +86,20 @@ class MetaStep:
             self.engine = "batched"
             warnings.warn(f"going on without recording the step: {error}", stacklevel=2)
             return self(batch)
-        return _Known.apply(total, gradients, *parameters.values()) / tasks
+        return _KnownGradient.apply(total, gradients, *parameters.values()) / tasks
 
     def _zero(self) -> Tensor:
         """The loss where nothing is trained: no weight moves, whatever steps a Trainer takes."""
         values = self._parameters().values()
         zero = torch.zeros((), device=self.learner.device)
-        return _Known.apply(zero, [torch.zeros_like(v) for v in values], *values)
+        return _KnownGradient.apply(zero, [torch.zeros_like(v) for v in values], *values)
 
     def _parameters(self) -> dict[str, Tensor]:
         return {n: p for n, p in self.learner.named_parameters() if p.requires_grad}
 
     def _engine_for(self, batch: MetaBatch) -> str:
         engine = self._engine_asked_for(batch)
-        if engine in RECORDS and torch_private.recorder() is None:
+        if engine in RECORDS and torch_private.load_make_fx() is None:
             return "batched"
         return engine
 
@@ -159,12 +159,13 @@ class MetaStep:
         if key not in self._recorded:
             if self.engine == "auto" and len(self._recorded) >= SHAPES:
                 return None
+            self.learner.loss(episode)  # what cannot be adapted is refused here, under its own name
             compiles = engine == "compiled"
-            self._recorded[key] = recorded(self.learner, parameters, episode, compiles)
+            self._recorded[key] = record(self.learner, parameters, episode, compiles)
         return self._recorded[key]
 
 
-def parts(episode: Episode, tasks: int) -> list[Episode]:
+def split(episode: Episode, tasks: int) -> list[Episode]:
     """Divides a batch of episodes into batches of ``tasks`` or fewer, as even as can be."""
     total = len(episode.query_y)
     count = -(-total // tasks)
@@ -176,7 +177,7 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
 
 
-class _Known(Function):
+class _KnownGradient(Function):
     """A loss whose gradient is known already."""
 
     @staticmethod

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning import torch_private
+from bench.learning.parameters import call_with
+from bench.learning.second_derivatives import missing_are_named
 from bench.tasks.episode import Episode
 
 TORCH_LAYERS = {c for c in vars(nn).values() if isinstance(c, type) and issubclass(c, nn.Module)}
@@ -29,7 +30,7 @@ def is_recordable(module: nn.Module) -> bool:
     return declared and not torch_private.has_hooks(module)
 
 
-def recorded(
+def record(
     learner: nn.Module, parameters: dict[str, Tensor], episode: Episode, compiles: bool
 ) -> Callable[[dict[str, Tensor], Episode], list[Tensor | None]]:
     """The whole meta-step for episodes of this shape as a list of tensor operations.
@@ -53,7 +54,7 @@ def recorded(
         fields: list[Tensor | None] = [None] * len(episode)
         for i, v in zip(given, batch):
             fields[i] = v
-        loss = functional_call(learner, named, (Episode(*fields),)).sum()
+        loss = call_with(learner, named, Episode(*fields)).sum()
         return [v if v is None else v.detach() for v in with_gradient(loss, named)]
 
     def arguments(parameters, episode):
@@ -65,7 +66,7 @@ def recorded(
         require_compiler(device)
     with _quiet(), _WithoutReading():
         try:
-            graph = torch_private.recorder()(step)(
+            graph = torch_private.load_make_fx()(step)(
                 [v.clone().requires_grad_() for v in values], batch
             )
         except Exception as error:
@@ -74,7 +75,7 @@ def recorded(
             raise _refusal(str(error).strip().split("\n")[0]) from error
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    if operation := torch_private.shaped_by_values(graph):
+    if operation := torch_private.find_shape_from_values(graph):
         raise _refusal(f"how large the result of {operation} is depends on values")
     function = graph
     if compiles:
@@ -108,7 +109,8 @@ def require_compiler(device: str) -> None:
 
 def with_gradient(loss: Tensor, parameters: dict[str, Tensor]) -> list[Tensor | None]:
     """A loss, and its gradient for each parameter; None for one that it does not depend on."""
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    with missing_are_named():
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return [loss.detach(), *gradients]
 
 

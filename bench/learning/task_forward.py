@@ -1,16 +1,18 @@
 """How a network is evaluated for many tasks at once, each with parameters of its own."""
 
 import warnings
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
+from torch.nn.parameter import is_lazy
 
 from bench.base.errors import BenchError, out_of_memory
+from bench.learning.fixed_function import draws_random_numbers, probe, unchanged
 from bench.learning.inner_loop import Fast
+from bench.learning.parameters import call_with
 from bench.learning.task_layers import TaskLayers
-from bench.learning.torch_private import buffers, version
+from bench.learning.torch_private import no_advice
 
 DROPOUTS = (  # and their like, which have .p
     nn.Dropout,
@@ -40,8 +42,7 @@ class TaskForward:
     def __init__(self, net: nn.Module, vectorised: bool = True):
         self.net = net
         self.vectorised = vectorised
-        self._layers = list(net.modules())
-        self._probed = False
+        self._probed: set[bool] = set()  # while training, and while not: layers differ
         self._widest_row: int | None = None
 
     def __call__(self, fast: Fast, x: Tensor) -> Tensor:
@@ -58,20 +59,19 @@ class TaskForward:
         Raises:
             BenchError: if the network is not a fixed function of its parameters and inputs.
         """
-        with self._unchanged_buffers():
-            if not self._probed:
-                self._probe(x[0].detach())
+        self._probe(x[0])
+        with unchanged(self.net, fast.values()):
             if not self.vectorised:
                 return self._loop(fast, x)
             try:
-                with TaskLayers():
+                with TaskLayers(), no_advice():
                     return vmap(self._one, randomness="error")(fast, x)
             except Exception as error:
                 if isinstance(error, BenchError) or out_of_memory(error):
                     raise
                 reason = str(error).strip().split("\n")[0]
             if "randomness error mode" in reason:
-                raise self._random()
+                raise draws_random_numbers(self.net)
             outputs = self._loop(fast, x)  # the module's own mistakes surface here, unchanged
         self.vectorised = False
         warnings.warn(
@@ -88,11 +88,12 @@ class TaskForward:
             x: ``[tasks, rows, *input_shape]``.
         """
         if self._widest_row is None:
-            sizes = [x[0, 0].nbytes]
+            self._probe(x[0])
+            sizes, rows = [x[0, 0].nbytes], x.shape[1]
 
             def note(layer, inputs, output):
                 if isinstance(output, Tensor):
-                    sizes.append(output.nbytes // x.shape[1])
+                    sizes.append(output.numel() * output.element_size() // rows)
 
             hooks = [layer.register_forward_hook(note) for layer in self.net.modules()]
             try:
@@ -105,54 +106,20 @@ class TaskForward:
         return self._widest_row
 
     def _one(self, parameters: Fast, x: Tensor) -> Tensor:
-        return functional_call(self.net, parameters, (x,))
+        return call_with(self.net, parameters, x)
 
     def _loop(self, fast: Fast, x: Tensor) -> Tensor:
         tasks = range(len(x))
         before = _random_state(x.device)
         outputs = [self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks]
         if not torch.equal(before, _random_state(x.device)):
-            raise self._random()
+            raise draws_random_numbers(self.net)
         return torch.stack(outputs)
 
     def _probe(self, x: Tensor) -> None:
-        """Evaluates one task with constant parameters, which must leave no way to the real ones."""
-        constant = {n: p.detach() for n, p in self.net.named_parameters()}
-        with torch.enable_grad():
-            outputs = self._one(constant, x)
-        name = type(self.net).__name__
-        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(x):
-            shape = tuple(getattr(outputs, "shape", ())) or type(outputs).__name__
-            raise BenchError(
-                f"{name} maps inputs {tuple(x.shape)} to {shape}; it must return a tensor "
-                "[rows, outputs]"
-            )
-        if outputs.requires_grad:
-            raise BenchError(
-                f"{name} reads some of its parameters from elsewhere than the attributes they are "
-                "registered as (a list, a closure), where adapted ones cannot be put; use "
-                "nn.ParameterList or self.<name>"
-            )
-        self._probed = True
-
-    @contextmanager
-    def _unchanged_buffers(self):
-        before = [(b, version(b)) for b in buffers(self._layers)]
-        yield
-        after = buffers(self._layers)
-        if len(before) != len(after) or any(
-            a is not b or version(a) != then for a, (b, then) in zip(after, before)
-        ):
-            raise BenchError(
-                f"{type(self.net).__name__} changes its buffers in its forward pass, so that one "
-                "task's data would leak into the next; use layers without running statistics"
-            )
-
-    def _random(self) -> BenchError:
-        return BenchError(
-            f"{type(self.net).__name__} draws random numbers in its forward pass; an adapted "
-            "network must be a fixed function of its parameters: remove the dropout"
-        )
+        if self.net.training not in self._probed:
+            probe(self.net, x.detach())
+            self._probed.add(self.net.training)
 
 
 def _random_state(device: torch.device) -> Tensor:
@@ -163,11 +130,24 @@ def check_adaptable(net: nn.Module) -> None:
     """Refuses a network that cannot be adapted exactly.
 
     Raises:
-        BenchError: names the first layer with running statistics or active dropout, and what to
-            use instead; or says that nothing can be learned.
+        BenchError: names the first layer with running statistics, active dropout, sparse gradients
+            or no weights yet, and what to use instead; or says that nothing can be learned.
     """
     for name, layer in net.named_modules():
         kind = f"layer {name!r} ({type(layer).__name__})"
+        if type(layer).__module__.startswith("torch.jit"):
+            raise BenchError(f"{kind} is TorchScript: give the module that it was made of")
+        if isinstance(layer, nn.DataParallel):
+            raise BenchError(f"{kind} copies its layers to devices: give its .module")
+        if any(map(is_lazy, layer.parameters(recurse=False))):
+            raise BenchError(
+                f"{kind} has no weights before it has seen an example: call the network once, such "
+                "as net(torch.zeros(2, *input_shape)), before it is given"
+            )
+        if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.sparse:
+            raise BenchError(
+                f"{kind} has sparse gradients, which cannot be adapted: build it with sparse=False"
+            )
         if getattr(layer, "track_running_stats", False):
             raise BenchError(
                 f"{kind} keeps running statistics, which mix the tasks of a batch and make the "

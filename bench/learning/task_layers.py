@@ -48,6 +48,8 @@ class TaskLayers(TorchFunctionMode):
             return _linear(*args, **kwargs)
         if function is F.batch_norm:
             return _batch_norm(*args, **kwargs)
+        if function is F.embedding:
+            return _embedding(*args, **kwargs)
         return function(*args, **kwargs)
 
 
@@ -72,6 +74,14 @@ def _linear(x, weight, bias=None):
             lambda x, w, b: torch.baddbmm(b[:, None], x, w.transpose(1, 2)), x, weight, bias
         )
     return F.linear(x, weight, bias)
+
+
+def _embedding(x, weight, padding_idx=None, *args, **kwargs):
+    """``vmap`` forgets that the row of the padding has no gradient."""
+    if padding_idx is not None:
+        learned = torch.arange(len(weight), device=weight.device) != padding_idx % len(weight)
+        weight, padding_idx = torch.where(learned[:, None], weight, weight.detach()), None
+    return F.embedding(x, weight, padding_idx, *args, **kwargs)
 
 
 def _covered(x: Tensor) -> bool:

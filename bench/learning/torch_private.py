@@ -7,7 +7,8 @@ says so once. Nothing else in the suite touches a private name of torch's.
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -77,11 +78,26 @@ def with_tasks(function: Callable[..., Tensor], *tensors: Tensor | None) -> Tens
     return _batched(y, 0, level)
 
 
+@contextmanager
+def no_advice() -> Iterator[None]:
+    """Within this context torch does not warn of layers that ``vmap`` takes one by one: exactly."""
+    try:
+        warn = _functorch._set_vmap_fallback_warning_enabled
+    except (NameError, AttributeError):  # no more than a warning is left
+        yield
+        return
+    warn(False)
+    try:
+        yield
+    finally:
+        warn(True)  # as it is by default: torch does not tell
+
+
 # Recording and compiling ------------------------------------------------------------------------
 
 
 @functools.cache
-def recorder() -> Callable | None:
+def load_make_fx() -> Callable | None:
     """``make_fx``, which writes down what a function does with tensors; None where it is gone."""
     try:
         from torch.fx.experimental.proxy_tensor import make_fx
@@ -91,7 +107,7 @@ def recorder() -> Callable | None:
     return make_fx
 
 
-def shaped_by_values(graph: torch.fx.GraphModule) -> str | None:
+def find_shape_from_values(graph: torch.fx.GraphModule) -> str | None:
     """The first operation of a recording whose result is as large as values say; None: none is.
 
     Played back, what follows it would take the size of the first time.
@@ -131,7 +147,7 @@ def find_cpp_compiler() -> None:
     get_cpp_compiler()
 
 
-# Buffers, and whether they were changed ---------------------------------------------------------
+# Buffers and parameters, and whether they were changed ------------------------------------------
 
 
 def buffers(layers: Iterable[nn.Module]) -> list[Tensor]:
@@ -141,6 +157,15 @@ def buffers(layers: Iterable[nn.Module]) -> list[Tensor]:
     except AttributeError:
         _warn_once("Module._buffers", "its method is called")
         return [b for layer in layers for b in layer.buffers(recurse=False)]
+
+
+def parameters(layers: Iterable[nn.Module]) -> list[Tensor]:
+    """The parameters of some modules alone; ``Module.parameters`` takes ten times as long."""
+    try:
+        return [p for layer in layers for p in layer._parameters.values() if p is not None]
+    except AttributeError:
+        _warn_once("Module._parameters", "its method is called")
+        return [p for layer in layers for p in layer.parameters(recurse=False)]
 
 
 def version(x: Tensor) -> int | bytes:

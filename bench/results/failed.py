@@ -3,17 +3,21 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from bench.base import paths
 from bench.base.errors import BenchError
-from bench.results import records
+from bench.results import schema
+from bench.results.checking import problem
+from bench.results.provenance import provenance
 from bench.results.run_files import RunFiles
 
-SCHEMA = 1
+VERSION = 1
 
 
-class Failure(NamedTuple):
+class Failure(msgspec.Struct, frozen=True):
     """Why a run has no record.
 
     Attributes:
@@ -23,7 +27,7 @@ class Failure(NamedTuple):
         experiment: the fields of the experiment, as in a record.
     """
 
-    key: str
+    key: schema.Name
     message: str
     again: bool
     experiment: dict[str, Any]
@@ -35,14 +39,10 @@ def write(out: Path, failure: Failure, traceback: str) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    content = {
-        "schema": SCHEMA,
-        **failure._asdict(),
-        "traceback": traceback,
-        "provenance": records.provenance(),
-    }
-    path = RunFiles.of(out, failure.experiment).failure
-    paths.write_text(path, json.dumps(content, indent=1) + "\n")
+    note = {"schema": VERSION, **msgspec.structs.asdict(failure)}
+    note |= {"traceback": traceback, "provenance": provenance()}
+    path = RunFiles.locate(out, failure.experiment).failure
+    paths.write_text(path, json.dumps(note, indent=1) + "\n")
 
 
 def read(out: Path, experiments: Iterable[Mapping[str, Any]]) -> dict[str, Failure]:
@@ -55,7 +55,7 @@ def read(out: Path, experiments: Iterable[Mapping[str, Any]]) -> dict[str, Failu
     Raises:
         BenchError: if a file is not what :func:`write` wrote.
     """
-    files = [RunFiles.of(out, e) for e in experiments]
+    files = [RunFiles.locate(out, e) for e in experiments]
     return {f.key: _read(f.failure) for f in files if f.has_failed}
 
 
@@ -66,7 +66,7 @@ def read_all(out: Path, suite: str | None = None) -> list[Failure]:
         BenchError: if a file is not what :func:`write` wrote.
     """
     found = [_read(path) for path in sorted(Path(out).glob(f"failed/{suite or '*'}/*.json"))]
-    return [f for f in found if not RunFiles.of(out, f.experiment).is_finished]
+    return [f for f in found if not RunFiles.locate(out, f.experiment).is_finished]
 
 
 def forget(files: RunFiles) -> None:
@@ -85,25 +85,25 @@ def forget(files: RunFiles) -> None:
 
 def _read(path: Path) -> Failure:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        failure = Failure(*(content[name] for name in Failure._fields))
-        if list(map(type, failure)) != [str, str, bool, dict] or failure.key != path.stem:
-            raise ValueError("key, message, again or experiment is wrong")
-        _check(failure, path)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, BenchError) as error:
+        note = msgspec.json.decode(path.read_bytes())
+        if wrong := _problem_of_note(note, path):
+            raise ValueError(wrong)
+    except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"{path}: no note of a failed run ({error}): delete it") from None
-    return failure
+    return msgspec.convert(note, Failure)
 
 
-def _check(failure: Failure, path: Path) -> None:
-    """Refuses what could not be put into a table."""
-    experiment = failure.experiment
-    for field, kind in records.FIELDS.items():
-        part, _, name = field.partition(".")
-        if part == "experiment" and not isinstance(experiment[name], kind):
-            raise ValueError(f"{field} is {experiment[name]!r}")
-    if RunFiles.of(Path(), experiment).failure.parts[1:] != path.parts[-2:]:
-        raise ValueError("experiment.suite and experiment.key say that it belongs elsewhere")
-    for text in (failure.message, experiment["dataset"], experiment["algorithm"]):
-        if not text.isprintable():
-            raise ValueError("there are control characters in it")
+def _problem_of_note(note: Any, path: Path) -> str | None:
+    """What keeps it from being a note that can be put into a table."""
+    if found := problem(note, Failure):
+        return found
+    experiment = note["experiment"]
+    if found := problem(experiment, schema.Experiment, "experiment"):
+        return found
+    if note["key"] != experiment["key"]:
+        return f"key is {note['key']}, and experiment.key is not"
+    if RunFiles.locate(Path(), experiment).failure.parts[1:] != path.parts[-2:]:
+        return "experiment.suite and experiment.key say that it belongs elsewhere"
+    if not note["message"].isprintable():
+        return "message holds control characters"
+    return None

@@ -1,6 +1,5 @@
 """What an algorithm is called in tables and plots, and what it is beside the others."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -56,7 +55,7 @@ def label(algorithm: str, learner: Mapping[str, Any]) -> Label:
         return Label(name, None, role)
     default = declared.arguments["order"].default if "order" in declared.arguments else None
     order = learner.get("order", default)
-    return Label(name, order if order in ORDERS else None)
+    return Label(name, order if type(order) is int and order in ORDERS else None)
 
 
 def of_record(record: Mapping[str, Any]) -> Label:
@@ -65,14 +64,3 @@ def of_record(record: Mapping[str, Any]) -> Label:
         return Label(stored["label"], stored["order"], stored["role"])
     experiment = record["experiment"]
     return label(experiment["algorithm"], experiment["learner"])
-
-
-@functools.cache
-def methods() -> list[str]:
-    """The names of the suite's methods that have no role, those that come in two orders first."""
-    compared = {}
-    for name in registry.names("algorithms"):
-        found = label(name, {})
-        if found.role is None:
-            compared[found.name] = found.order is None
-    return sorted(compared, key=lambda name: (compared[name], name))

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.base.errors import BenchError
-from bench.base.paths import replacing
+from bench.base.paths import explain_refusal, replacing
 from bench.results import labels
 from bench.results.answer_tables import is_curve
 from bench.results.labels import Label
@@ -202,21 +201,21 @@ def _panels(
 
 
 def _style(label: Label, drawn: list[Label], variant: int) -> dict:
-    """How an algorithm is drawn, the same in every suite that has only algorithms of the suite.
+    """How an algorithm is drawn: by its place among those compared, first those in two orders.
 
     Args:
         label: of the algorithm.
         drawn: all labels of the figure, sorted.
         variant: which one of several configurations of it.
     """
-    methods = list(dict.fromkeys([*labels.methods(), *(x.name for x in drawn if not x.role)]))
+    methods = sorted({(x.order is None, x.name) for x in drawn if not x.role})
     if label.role == "baseline":
         baselines = [x.name for x in drawn if x.role == "baseline"]
         colour, shape, dashes = BASELINES[baselines.index(label.name) % len(BASELINES)]
     elif label.role:
         colour, shape, dashes = ROLES[label.role]
     else:
-        number = methods.index(label.name)
+        number = methods.index((label.order is None, label.name))
         colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
         dashes = "--" if label.order == 1 else "-"
     return {
@@ -235,9 +234,6 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    try:
+    with explain_refusal(path, "choose another folder"), replacing(path) as file:
         # without matplotlib's version in it, the same records give the same file
-        with replacing(path) as file:
-            figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from None
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -23,7 +23,7 @@ class RunFiles(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, out: Path, experiment: Mapping[str, Any]) -> "RunFiles":
+    def locate(cls, out: Path, experiment: Mapping[str, Any]) -> "RunFiles":
         """The files of an experiment, given by its fields as they stand in a record.
 
         Raises:
@@ -78,9 +78,16 @@ class RunFiles(NamedTuple):
         """Whether it was tried last without success."""
         return not self.is_finished and self.failure.exists()
 
-    def failed_since(self, time: float) -> bool:
-        """Whether it failed after a time, in seconds since the epoch."""
-        return self.failure.exists() and self.failure.stat().st_mtime > time
+    @property
+    def last_failed(self) -> int | None:
+        """When it failed last, in nanoseconds of the file system's own time; None if it has not.
+
+        Only good to be compared with what it was before: clocks of machines differ.
+        """
+        try:
+            return self.failure.stat().st_mtime_ns
+        except OSError:
+            return None
 
     @contextmanager
     def measuring(self) -> Iterator[None]:

@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from bench.base.errors import BenchError
-from bench.results import labels
-from bench.results import records as record_files
+from bench.results import labels, schema
 from bench.results.labels import Label
 from bench.results.run_files import RunFiles
+from bench.results.views import by_shots
 from bench.tasks.statistics import Interval, interval, share_of_way
 
 SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
@@ -29,7 +28,7 @@ METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headli
 def frame(records: list[dict]) -> pd.DataFrame:
     """One row a record, flat: for a notebook, or a table of one's own."""
     rows = []
-    for record in record_files.by_shots(records):
+    for record in by_shots(records):
         experiment, metrics = record["experiment"], record["metrics"]
         nested = {k: v for k, v in experiment.items() if not isinstance(v, dict)}
         row = {**nested, "synthetic": record["synthetic"], "chosen": record["chosen"]}
@@ -41,7 +40,7 @@ def frame(records: list[dict]) -> pd.DataFrame:
                 row |= {name: metric["mean"], f"{name}_ci95": metric["ci95"]}
         row |= {"episodes": record["evaluation"]["episodes"]}
         row |= {f"training.{k}": v for k, v in record["training"].items() if k != "validation"}
-        row |= {k: (record["cost"] or {}).get(k) for k in record_files.COST_FIELDS}
+        row |= {k: (record["cost"] or {}).get(k) for k in schema.COST_FIELDS}
         rows.append(row | {f"provenance.{k}": v for k, v in record["provenance"].items()})
     return pd.DataFrame(rows)
 
@@ -56,7 +55,7 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
         BenchError: if two records differ in nothing.
     """
     groups: dict[tuple, list[dict]] = {}
-    for record in record_files.by_shots(records):
+    for record in by_shots(records):
         e = record["experiment"]
         key = e["suite"], e["dataset"], e["ways"], e["shots"], e["algorithm"]
         groups.setdefault(key, []).append(record)
@@ -142,7 +141,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
             row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
         for name in ("ability_correlation", "mastery_auc"):
             row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
-        for name in record_files.COST_FIELDS:
+        for name in schema.COST_FIELDS:
             row[name] = _mean(m["cost"][name] for m in members if m["cost"])
         row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]
@@ -208,7 +207,7 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def _file(record: dict) -> Path:
-    return RunFiles.of(Path(), record["experiment"]).record
+    return RunFiles.locate(Path(), record["experiment"]).record
 
 
 class Scores(NamedTuple):
@@ -246,13 +245,7 @@ def _over_runs(runs: list[np.ndarray]) -> Interval:
     """
     if len(runs) < 3:
         return interval(np.mean(runs, 0))
-    return _student([run.mean() for run in runs])
-
-
-def _student(values) -> Interval:
-    """Mean and 95 % interval of a few values (Student t)."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5
-    return Interval(float(np.mean(values)), float(stdtrit(len(values) - 1, 0.975) * error))
+    return interval([run.mean() for run in runs])
 
 
 def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
@@ -272,7 +265,7 @@ def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
     runs = _together(scores_of[key], cell("floor"), cell("ceiling"))
     if runs and _label(scores_of[key]).role not in ("floor", "ceiling"):
         shares = [share_of_way(*_aligned(run)) for run in runs]
-        result = shares[0] if len(shares) == 1 else _student([s.mean for s in shares])
+        result = shares[0] if len(shares) == 1 else interval([s.mean for s in shares])
     return {"share": result.mean, "share_half_width": result.half_width}
 
 

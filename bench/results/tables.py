@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base import spreadsheets
 from bench.base.errors import BenchError
+from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
-from bench.results import records as record_files
 from bench.results.answer_tables import curve, details, is_curve, shares
 from bench.results.failed import Failure
 from bench.results.summary import (
@@ -128,7 +129,7 @@ def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:
         kinds = {np.dtype(int): "Int64", np.dtype(bool): "boolean"}  # which may be missing
         table = table.astype({n: kinds[d] for n, d in table.dtypes.items() if d in kinds})
         table = pd.concat([table, failure_tables.rows(failed)])
-    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+    return spreadsheets.to_csv(table, float_format="%.7g")
 
 
 def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failure] = ()) -> str:
@@ -321,25 +322,32 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
         failed = failed_runs.read_all(out, suite)
         for suffix, form in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
-            record_files.write_text(paths[-1], form(own, failed=failed))
+            write_text(paths[-1], form(own, failed=failed))
     return paths
 
 
 def refresh_readme(path: Path, suite: str, markdown: str) -> None:
     """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
 
+    All else stays as it is: line ends, permissions, and where ``path`` is a link, the link.
+
     Raises:
-        BenchError: unless the file has that pair of marks once.
+        BenchError: unless the file is UTF-8 and has that pair of marks once.
     """
     start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes().decode()
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: is not in UTF-8 ({error}): save it as UTF-8") from None
     before, *after = text.split(start)
     if len(after) != 1 or end not in after[0]:
         raise BenchError(
             f"{path} must hold the lines {start} and {end} once for the table to go in"
         )
     rest = after[0].split(end, 1)[1]
-    record_files.write_text(path, f"{before}{start}\n{markdown.strip()}\n{end}{rest}")
+    block = f"{start}\n{markdown.strip()}\n{end}"
+    if after[0].startswith("\r\n"):
+        block = block.replace("\n", "\r\n")
+    write_text(Path(path).resolve(), f"{before}{block}{rest}")

@@ -121,7 +121,7 @@ class Experiment:
 
     def files(self, out: Path) -> RunFiles:
         """Where its record, failure, checkpoints and lock lie in a results folder."""
-        return RunFiles.of(out, self.fields)
+        return RunFiles.locate(out, self.fields)
 
     @property
     def setting(self) -> str:

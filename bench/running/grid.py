@@ -84,13 +84,15 @@ def finish(
     world = ranks.join(machine)
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
-        began = time.time()
+        failed_before = {e.key: e.files(out).last_failed for e in experiments}
         # the others do what the first one finds
         to_do = world.broadcast(
             plan(experiments, out, console, retry_failed) if world.is_first else []
         )
         grid = [
-            jobs.Job(e, out, machine, split, split == "test" and e.iterations > 0, began)
+            jobs.Job(
+                e, out, machine, split, split == "test" and e.iterations > 0, failed_before[e.key]
+            )
             for e in to_do
         ]
         if launcher is None:

@@ -31,7 +31,7 @@ class Job(NamedTuple):
         machine: devices and folders.
         split: which episodes the record is of: ``"test"`` or ``"val"``.
         measure: whether what a meta-iteration costs is measured too.
-        began: when the grid's command began, in seconds since the epoch.
+        failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
     """
 
@@ -40,7 +40,7 @@ class Job(NamedTuple):
     machine: Machine
     split: str
     measure: bool
-    began: float
+    failed_before: int | None = None
     patience: float = 0.0
 
     @property
@@ -81,7 +81,8 @@ def do(job: Job, console: Console, world: World | None = None) -> Outcome:
         if owner := world.broadcast(owner):
             return Outcome("left", f"is run by {owner}")
         files = job.files
-        if world.broadcast(files.is_finished or files.failed_since(job.began)):
+        failed_meanwhile = files.last_failed not in (None, job.failed_before)
+        if world.broadcast(files.is_finished or failed_meanwhile):
             return Outcome("left", "was done by another process meanwhile")
         if world.is_first:
             failed.forget(files)

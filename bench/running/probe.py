@@ -55,7 +55,7 @@ def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | No
         BenchError: if a process fails, or is killed for want of memory.
     """
     return {
-        **_elsewhere(_time, build, _threads(), iterations),
+        **_run_in_process(_time, build, _count_threads(), iterations),
         "peak_memory_mib": peak_memory(build),
     }
 
@@ -66,17 +66,17 @@ def peak_memory(build: dict[str, Any]) -> float | None:
     Raises:
         BenchError: if there is not so much memory.
     """
-    return _elsewhere(_memory, build, _threads())
+    return _run_in_process(_memory, build, _count_threads())
 
 
-def _threads() -> int | None:
+def _count_threads() -> int | None:
     """What training here would use."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch else None
 
 
-def _elsewhere(function: Callable, build: dict[str, Any], *arguments):
-    """What a function gives in a process of its own."""
+def _run_in_process(function: Callable, build: dict[str, Any], *arguments):
+    """What a function returns in a process of its own."""
     forkserver = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
     if forkserver:
@@ -90,7 +90,7 @@ def _elsewhere(function: Callable, build: dict[str, Any], *arguments):
     sender.close()
     try:
         result, error = receiver.recv()
-    except EOFError:  # it died without a word
+    except EOFError:  # it ended without an answer
         process.join()
         if process.exitcode == -9:
             raise BenchError(
@@ -125,7 +125,7 @@ def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[s
     import numpy as np
 
     keep_memory()  # as training does
-    iteration, parameters, _ = _prepared(build, threads)
+    iteration, parameters, _ = _prepare(build, threads)
     for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
         iteration()
     seconds: list[float] = []
@@ -143,8 +143,8 @@ def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[s
 
 
 def _memory(build: dict[str, Any], threads: int | None) -> float | None:
-    pages_of_its_own()
-    iteration, _, device = _prepared(build, threads)
+    separate_pages()
+    iteration, _, device = _prepare(build, threads)
     if device not in ("cpu", "cuda"):
         return None
     peak = CudaPeak() if device == "cuda" else ResidentPeak()
@@ -154,7 +154,7 @@ def _memory(build: dict[str, Any], threads: int | None) -> float | None:
     return peak.mib()
 
 
-def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], None], int, str]:
+def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], None], int, str]:
     """One meta-iteration as a function, the number of parameters, and the device."""
     import numpy as np
     import torch
@@ -188,7 +188,7 @@ def _prepared(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], 
     return iteration, sum(p.numel() for p in weights), device
 
 
-def pages_of_its_own() -> None:
+def separate_pages() -> None:
     """Makes glibc give each block of 64 KiB or more pages of its own, returned when it is freed."""
     mallopt = c_function("mallopt")
     if mallopt:
@@ -200,7 +200,7 @@ class ResidentPeak:
     """Highest resident memory of this process since :meth:`start`, above what it was then."""
 
     def __init__(self):
-        self.first = _highest_ever()  # where the kernel cannot start afresh
+        self.first = _highest_resident()  # where the kernel cannot start afresh
 
     def start(self) -> None:
         """Gives back what is free and takes the mark from which memory is counted."""
@@ -211,13 +211,13 @@ class ResidentPeak:
         trim = c_function("malloc_trim")
         if trim:
             trim(0)
-        self.before = _status("VmRSS")
+        self.before = _read_status("VmRSS")
         with contextlib.suppress(OSError):  # then the warm-up counts too, which needs the same
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM := VmRSS, see proc(5)
 
     def mib(self) -> float | None:
         """The peak since the start, in MiB; None where nobody tells."""
-        peak = _status("VmHWM") if sys.platform.startswith("linux") else _highest_ever()
+        peak = _read_status("VmHWM") if sys.platform.startswith("linux") else _highest_resident()
         return None if peak is None else max(peak - self.before, 0) / MIB
 
 
@@ -240,7 +240,7 @@ class CudaPeak:
         return (cuda.max_memory_allocated() - self.before) / MIB
 
 
-def _status(field: str) -> int:
+def _read_status(field: str) -> int:
     """A size in /proc/self/status, in bytes."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
@@ -248,7 +248,7 @@ def _status(field: str) -> int:
     raise BenchError(f"/proc/self/status has no {field}")
 
 
-def _highest_ever() -> int | None:
+def _highest_resident() -> int | None:
     """Highest resident memory of this process in its life, in bytes; None where nobody tells."""
     try:
         import resource

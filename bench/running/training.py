@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -14,7 +13,9 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
 from bench.learning.learner import MetaLearner
-from bench.results import labels, records
+from bench.results import labels
+from bench.results.assemble import assemble
+from bench.results.provenance import provenance
 from bench.running import choices, interruption, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
 from bench.running.experiment import COMPUTED_BY, Experiment
@@ -23,7 +24,6 @@ from bench.running.quiet import quiet
 from bench.running.recovery import recovery
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.objectives import OBJECTIVES, Objective
-from bench.tasks.statistics import interval
 
 
 class ValidationHistory(Callback):
@@ -71,7 +71,7 @@ def train(
         say: told where training goes on.
 
     Returns:
-        The record (see :mod:`bench.results.records`), without its cost.
+        The record (see :class:`bench.results.schema.Record`), without its cost.
 
     Raises:
         BenchError: what is wrong with the data or the settings.
@@ -83,7 +83,7 @@ def train(
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
-    records.provenance()  # notes which commit runs, before anybody changes it
+    provenance()  # notes which commit runs, before anybody changes it
     objective, folder = OBJECTIVES[data.spec.kind], experiment.files(out).checkpoints
     identity = experiment.fields | {"checksum of the data": checksum}
     history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
@@ -95,71 +95,28 @@ def train(
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
         evaluate(trainer, learner, data, split, best.best_model_path)
-    parts = learner.view_scores
-    episode_scores = {n: np.concatenate([p.episode[n] for p in parts]) for n in parts[0].episode}
-    headline = episode_scores[objective.headline][:, -1]
-    best_first = sorted(validation, key=lambda v: v[1], reverse=objective.higher_is_better)
-    return {
-        "schema": records.SCHEMA,
-        "experiment": experiment.fields,
-        "synthetic": data.synthetic,
-        "chosen": chosen,
-        "algorithm": labels.label(experiment.algorithm, experiment.learner_arguments).fields,
-        "metrics": {
-            "headline": objective.headline,
-            "higher_is_better": objective.higher_is_better,
-            **in_figures(episode_scores, parts[0].pooled if len(parts) == 1 else {}),
-        },
-        "evaluation": {
-            "episodes": len(headline),
-            "split": split,
-            "index": np.concatenate([p.index for p in parts]).tolist(),
-            "per_episode": {objective.headline: headline.tolist()},
-            "views": [
-                {
-                    "shots": part.view.shots,
-                    **({"source": part.view.source} if part.view.source else {}),
-                    "episodes": len(part.index),
-                    "metrics": in_figures(part.episode, part.pooled),
-                    "recovery": recovery(learner, data, part.index) if split == "test" else {},
-                }
-                for part in parts
-                if part.view is not None
-            ],
-        },
-        "training": {
+    recovered = [
+        recovery(learner, data, part.index) if split == "test" and part.view is not None else {}
+        for part in learner.view_scores
+    ]
+    return assemble(
+        data.spec.kind,
+        learner.view_scores,
+        recovered,
+        split,
+        {
             "iterations": trainer.global_step,
             "seconds": round(seconds, 1),
-            "best_iteration": best_first[0][0] if best_first else 0,
             "validation": validation,
         },
-        "cost": None,
-        "provenance": records.provenance(device_name(trainer), checksum)
+        experiment=experiment.fields,
+        synthetic=data.synthetic,
+        chosen=chosen,
+        algorithm=labels.label(experiment.algorithm, experiment.learner_arguments).fields,
+        provenance=provenance(device_name(trainer), checksum)
         | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
         | {"devices": trainer.world_size},
-    }
-
-
-def in_figures(
-    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
-) -> dict[str, dict[str, Any]]:
-    """Mean, 95 % interval and course over the inner steps of each metric.
-
-    Args:
-        episode: ``[episodes, steps]`` each.
-        pooled: ``[steps]`` each; they have no interval.
-    """
-    figures = {
-        name: {
-            "mean": interval(values[:, -1]).mean,
-            "ci95": interval(values[:, -1]).half_width,
-            "per_step": values.mean(0).tolist(),
-        }
-        for name, values in episode.items()
-    }
-    for name, values in pooled.items():
-        figures[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
-    return figures
+    )
 
 
 def monitored(objective: Objective) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench.base import paths, registry
+from bench.base import paths, registry, spreadsheets
 from bench.base.errors import BenchError
 from bench.results import records
 from bench.running import choices
@@ -117,7 +117,7 @@ def tune(
         runner.raise_failures(experiments, out)
     frame = pd.DataFrame([row(trial, out) for trial in done])
     show(frame, suite, console)
-    paths.write_text(out / "tuning" / f"{suite.name}.csv", frame.to_csv(index=False))
+    paths.write_text(out / "tuning" / f"{suite.name}.csv", spreadsheets.to_csv(frame))
     runner.raise_failures(experiments, out)
     return frame
 

@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.tasks.episode import Episode, TaskSpec, View
 
 SPLITS = ("train", "val", "test")
+MOST_WORKERS = 128  # processes, for each of training, validation and test
 FALSE_ADVICE = (  # Lightning cannot know that no workers are fastest, and that we do resume
     ".*does not have many workers",
     ".*your dataloader is not resumable",
@@ -60,6 +61,10 @@ class EpisodeDataModule(LightningDataModule):
         for name in ("tasks_per_batch", "iterations_per_epoch", "val_episodes", "test_episodes"):
             self.require_at_least(name, 1)
         self.require_at_least("num_workers", 0)
+        if num_workers > MOST_WORKERS:
+            raise BenchError(
+                f"num_workers={num_workers}: each is a process: give {MOST_WORKERS} or fewer"
+            )
 
     def require_at_least(self, name: str, least: int) -> None:
         """Refuses an argument below its least value.
@@ -231,7 +236,7 @@ class EpisodeSampler(DistributedSampler):
     def __len__(self) -> int:
         if self.split == "train":
             return self.data.hparams["iterations_per_epoch"]
-        return -(-len(self._own()) // self.tasks)
+        return -(-len(self._listed()) // self.tasks)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self.data.trainer is None and process_count() > 1:
@@ -240,10 +245,10 @@ class EpisodeSampler(DistributedSampler):
                 "Trainer the data module, as datamodule="
             )
         if self.split != "train":
-            own = self._own()
-            yield from (own[i : i + self.tasks] for i in range(0, len(own), self.tasks))
+            index = self._listed()
+            yield from (index[i : i + self.tasks] for i in range(0, len(index), self.tasks))
             return
-        start, first = self._consumed(), self.rank * self.tasks
+        start, first = self._count_batches(), self.rank * self.tasks
         for batch in range(start, start + len(self)):
             self.dealt = batch + 1
             yield batch * self.tasks * self.devices + first + np.arange(self.tasks)
@@ -251,9 +256,11 @@ class EpisodeSampler(DistributedSampler):
     def set_epoch(self, epoch: int) -> None:
         """Ignored: the position comes from the number of meta-batches consumed."""
 
-    def _own(self) -> np.ndarray:
+    def _listed(self) -> np.ndarray:
+        """The numbers of the episodes that this device takes of a list."""
         return np.arange(self.rank, self.data.listed(self.split), self.devices)
 
-    def _consumed(self) -> int:
+    def _count_batches(self) -> int:
+        """How many meta-batches this run has trained on so far."""
         trainer = self.data.trainer
         return trainer.fit_loop.epoch_loop.batch_progress.total.processed if trainer else self.dealt

@@ -43,7 +43,7 @@ class Episode(NamedTuple):
 MetaBatch = Episode | Sequence[Episode]
 
 
-def alike(batch: MetaBatch) -> list[Episode]:
+def split_by_shape(batch: MetaBatch) -> list[Episode]:
     """A meta-batch as batches of tasks of one shape each."""
     return [batch] if isinstance(batch, Episode) else list(batch)
 

@@ -110,7 +110,7 @@ def scores(
     """
     objective = OBJECTIVES[kind]
     if not np.array_equal(unit, index):
-        index, rows = _gathered(rows, unit)
+        index, rows = _gather_units(rows, unit)
     found = []
     for view in views or [None]:
         first = 0 if view is None else view.first
@@ -133,7 +133,7 @@ def scores(
     return found
 
 
-def joined(parts: Sequence[Scores]) -> dict[str, np.ndarray]:
+def concatenate(parts: Sequence[Scores]) -> dict[str, np.ndarray]:
     """``index``, ``[episodes]``, and each metric, ``[episodes, steps]``, of view after view."""
     names = parts[0].episode
     return {
@@ -150,7 +150,7 @@ def figures(split: str, episodes: dict[str, np.ndarray]) -> dict[str, float]:
 
     Args:
         split: ``"val"`` or ``"test"``.
-        episodes: from :func:`joined`.
+        episodes: from :func:`concatenate`.
     """
     found = {}
     for name, values in episodes.items():
@@ -166,7 +166,29 @@ def figures(split: str, episodes: dict[str, np.ndarray]) -> dict[str, float]:
     return found
 
 
-def _gathered(rows: dict[str, np.ndarray], unit: np.ndarray):
+def report(
+    episode: dict[str, np.ndarray], pooled: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """What a record holds of each metric: mean, 95 % interval and course over the inner steps.
+
+    Args:
+        episode: ``[episodes, steps]`` each.
+        pooled: ``[steps]`` each; they have no interval.
+    """
+    found = {
+        name: {
+            "mean": interval(values[:, -1]).mean,
+            "ci95": interval(values[:, -1]).half_width,
+            "per_step": values.mean(0).tolist(),
+        }
+        for name, values in episode.items()
+    }
+    for name, values in pooled.items():
+        found[name] = {"mean": values[-1], "ci95": None, "per_step": values.tolist()}
+    return found
+
+
+def _gather_units(rows: dict[str, np.ndarray], unit: np.ndarray):
     """The rows ``[episodes, steps, query]`` of each unit in turn; 0 pads, weights too."""
     units, number = np.unique(unit, return_inverse=True)
     order = np.argsort(number, kind="stable")

@@ -51,8 +51,8 @@ def check(name: str, kinds: Sequence[str] | None, kind: str, of_what: str) -> No
     """
     if kinds is None or kind in kinds:
         return
-    own = " and ".join(dict.fromkeys(WORDS.get(k, k) for k in kinds))
+    listed = " and ".join(dict.fromkeys(WORDS.get(k, k) for k in kinds))
     raise BenchError(
-        f"{name} is for {own}, and {of_what} is {WORDS.get(kind, kind)}: choose one of "
+        f"{name} is for {listed}, and {of_what} is {WORDS.get(kind, kind)}: choose one of "
         f"{', '.join(fitting(kind))}"
     )

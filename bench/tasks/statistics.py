@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 
 class Interval(NamedTuple):
@@ -18,20 +19,21 @@ class Interval(NamedTuple):
 
 
 def interval(values) -> Interval:
-    """Mean over episodes and 1.96 standard errors (ddof 1), the field's 95 % interval.
+    """Mean over episodes, or over runs, and its 95 % interval (Student t, n - 1 degrees).
 
-    NaN as half-width where there is one episode only.
+    Of many episodes it is the field's 1.96 standard errors; of few it is wider. NaN as half-width
+    where there is one value only.
 
     >>> mean, half_width = interval([0.0, 1.0, 1.0, 0.0])
     >>> f"{mean} +- {half_width:.4f}"
-    '0.5 +- 0.5658'
+    '0.5 +- 0.9187'
     """
     values = np.asarray(values, float)
     n = len(values)
-    return Interval(
-        float(values.mean()),
-        float(1.96 * values.std(ddof=1) / n**0.5) if n > 1 else float("nan"),
-    )
+    if n < 2:
+        return Interval(float(values.mean()), float("nan"))
+    standard_error = values.std(ddof=1) / n**0.5
+    return Interval(float(values.mean()), float(stdtrit(n - 1, 0.975) * standard_error))
 
 
 def paired_difference(a, b) -> Interval:

@@ -16,7 +16,8 @@ from rich.text import Text
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.data.students.episodes import StudentEpisodes
-from bench.results import plots, records, tables
+from bench.results import plots, tables
+from bench.results.provenance import provenance
 from bench.tasks.statistics import Interval
 from bench.tutor import checkpoints, selection
 
@@ -79,7 +80,7 @@ def select(
         "seed": seed,
         "questions": counts,
         "policies": _figures(asked, data, division),
-        "provenance": records.provenance(data=data.checksum),
+        "provenance": provenance(data=data.checksum),
     }
     stem = keys[0] + (f"-and-{len(keys) - 1}-more" if keys[1:] else "")
     path = Path(out) / "selection" / f"{stem}.json"
@@ -129,7 +130,7 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         grid = Table(box=None, pad_edge=False)
         grid.add_column("selection")
         for n in record["questions"]:
-            grid.add_column(f"{n} question{'s' * (n > 1)}", justify="right")
+            grid.add_column("1 question" if n == 1 else f"{n} questions", justify="right")
         for name, found in record["policies"].items():
             grid.add_row(
                 name, *(tables.figure(metric, *_interval(p["value"])) for p in found[metric])

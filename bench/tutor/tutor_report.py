@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.base import paths
+from bench.base import paths, spreadsheets
 from bench.base.errors import BenchError
 from bench.tutor import tutor_picture
 from bench.tutor.assessment import MASTERED, NOT_MASTERED, UNDECIDED, Settings, Student
@@ -109,7 +109,7 @@ def write(students: list[Student], about: About, out: Path, pictures: bool) -> N
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    return spreadsheets.to_csv(pd.DataFrame(rows))
 
 
 def _question_rows(student: Student) -> list[dict[str, Any]]:

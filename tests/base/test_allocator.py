@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from bench.base import allocator
-from bench.results import records
+from bench.results.provenance import provenance
 
 SCRIPT = """
 from bench.base import allocator
-from bench.results import records
-before = records.provenance()["allocator"]
+from bench.results.provenance import provenance
+before = provenance()["allocator"]
 said = allocator.keep_memory()
-assert said == records.provenance()["allocator"] == allocator.in_use()
+assert said == provenance()["allocator"] == allocator.in_use()
 print(before, "->", said)
 """
 
@@ -27,4 +27,4 @@ def test_what_is_set_is_recorded():
 def test_nothing_is_set_where_there_is_no_glibc(monkeypatch):
     monkeypatch.setattr(allocator, "c_function", lambda name: None)
     monkeypatch.setattr(allocator, "_in_use", "default")
-    assert allocator.keep_memory() == "default" == records.provenance()["allocator"]
+    assert allocator.keep_memory() == "default" == provenance()["allocator"]

@@ -223,3 +223,80 @@ def test_file_that_vanishes_is_named(tmp_path):
         (source / "table.csv").unlink()
         with pytest.raises(BenchError, match=r"table\.csv: cannot be read"):
             list(tree.stream(["table.csv"]))
+
+
+# Links and other things in folders ---------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return pack(tmp_path / "folder", {"a/1.png": b"a1", "a/2.png": b"a2", "b/1.png": b"b1"})
+
+
+NAMES = ["a/1.png", "a/2.png", "b/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("link", "target"), [("loop", "."), ("a/up", ".."), ("b/here", "."), ("a/self", "self")]
+)
+def test_a_link_that_leads_back_is_not_followed(folder, link, target):
+    (folder / link).symlink_to(target, target_is_directory=True)
+    with archives.opened(folder) as tree:
+        assert [name for name in tree.names if name != "a/self"] == NAMES
+
+
+def test_links_between_two_folders_are_followed_once(folder):
+    (folder / "a" / "to_b").symlink_to("../b")
+    (folder / "b" / "to_a").symlink_to("../a")
+    with archives.opened(folder) as tree:
+        linked = ["a/to_b/1.png", "b/to_a/1.png", "b/to_a/2.png"]
+        assert tree.names == NAMES + linked  # those behind links come last
+        assert dict(tree.stream(["b/to_a/2.png"])) == {"b/to_a/2.png": b"a2"}
+
+
+def test_links_that_branch_without_end_are_too_many_files(folder, monkeypatch):
+    for level in range(30):
+        (folder / f"{level}").mkdir()
+        for name in "xy":
+            (folder / f"{level}" / name).symlink_to(f"../{level + 1}", target_is_directory=True)
+    monkeypatch.setattr(archives, "MOST_FILES", 1000)
+    with pytest.raises(BenchError, match="more than 1,000 files"), archives.opened(folder):
+        pass
+
+
+def test_names_of_one_file_have_one_identity(folder):
+    (folder / "a" / "link.png").symlink_to("1.png")
+    (folder / "b" / "hard.png").hardlink_to(folder / "a" / "1.png")
+    (folder / "c").symlink_to("a")
+    with archives.opened(folder) as tree:
+        same = ["a/1.png", "a/link.png", "b/hard.png", "c/1.png"]
+        assert len({tree.identity(name) for name in same}) == 1
+        assert len({tree.identity(name) for name in [*same, "b/1.png"]}) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "it is a FIFO, not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device, not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), "No such file"),
+    ],
+)
+def test_what_is_no_file_is_named_at_once(folder, make, words):
+    make(folder / "a" / "x.png")
+    make(folder / "x.zip")
+    with archives.opened(folder) as tree:
+        assert "a/x.png" in tree.names
+        for read in (
+            tree.identity,
+            lambda name: tree.file(name).__enter__(),
+            lambda n: [*tree.stream([n])],
+        ):
+            with pytest.raises(BenchError, match=rf"a/x\.png: cannot be read: {words}"):
+                read("a/x.png")
+    words = words.replace("No such file", "there is no such file or folder")
+    with (
+        pytest.raises(BenchError, match=rf"x\.zip: {words}.*: check --source"),
+        archives.opened(folder / "x.zip"),
+    ):
+        pass

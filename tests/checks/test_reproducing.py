@@ -52,6 +52,14 @@ def test_a_record_that_does_not_is_told(path, tmp_path, capsys):
     assert "torch: 1.0 then" in said
 
 
+def test_a_record_with_intervals_of_before_comes_out_again(path):
+    first, second = records.read(path), records.read(path)
+    first["metrics"]["mse"]["ci95"] *= 1.96 / 2.093  # of 20 episodes
+    assert all(part.equal for part in reproducing.compare(first, second))
+    second["metrics"]["mse"]["per_step"][0] += 1e-6
+    assert not all(part.equal for part in reproducing.compare(first, second))
+
+
 def test_the_engine_and_the_devices_are_those_of_the_record(path, tmp_path, monkeypatch, console):
     assert json.loads(path.read_text())["provenance"]["engine"] == "auto"
     by, train = [], training.train
@@ -62,14 +70,14 @@ def test_the_engine_and_the_devices_are_those_of_the_record(path, tmp_path, monk
 
     monkeypatch.setattr(training, "train", spy)
     file = changed(path, tmp_path, lambda r: r["provenance"].update(engine="loop", recompute=True))
-    first, second = reproducing.again(file, Machine("cpu"), console)
+    first, second = reproducing.run_again(file, Machine("cpu"), console)
     ((learner, devices),) = by
     assert (learner["engine"], learner["recompute"], devices) == ("loop", True, 1)
     assert second["provenance"]["engine"] == "loop"
     assert first["experiment"] == second["experiment"]
     strange = changed(path, tmp_path, lambda r: r["provenance"].update(engine="warp"))
     with pytest.raises(BenchError, match="engine='warp'"):
-        reproducing.again(strange, Machine("cpu"), console)
+        reproducing.run_again(strange, Machine("cpu"), console)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +122,7 @@ def test_the_number_of_workers_changes_nothing(path, tmp_path, workers):
 def test_the_number_of_threads_changes_last_digits_at_most(path, tmp_path):
     """Which episodes, exactly; sums may be made in another order."""
     given, before = records.read(path), torch.get_num_threads()
-    experiment = reproducing.experiment_of(given, path)
+    experiment = reproducing.read_experiment(given, path)
     try:
         torch.set_num_threads(2 if before == 1 else 1)
         record = training.train(experiment, tmp_path, machine=Machine("cpu"), progress=False)

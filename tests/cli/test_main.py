@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +99,46 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys):
 def test_version():
     done = subprocess.run([sys.executable, "-m", "bench", "--version"], capture_output=True)
     assert done.returncode == 0
+
+
+# Standard streams --------------------------------------------------------------------------------
+
+
+def shell(command, tmp_path):
+    command = f"{sys.executable} -m bench {command}"
+    options = {"capture_output": True, "text": True, "cwd": tmp_path}
+    return subprocess.run(["bash", "-c", command], **options)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_as_good_as_nowhere(closed, tmp_path):
+    done = shell(f"list suites {closed}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    done = shell(f"table --out nowhere {closed}", tmp_path)
+    assert done.returncode == 2
+    assert ("no records under nowhere" in done.stderr) == ("2>" not in closed)
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_written_does_not_get_what_is_printed(tmp_path, monkeypatch):
+    """The number of a closed stream is free for the next file that is opened."""
+    code = "import os, sys; from bench.cli import main; main._open_closed_streams()\n"
+    code += "print(os.open('x', os.O_CREAT | os.O_WRONLY), file=sys.stderr); print('to stdout')"
+    options = {"capture_output": True, "text": True, "cwd": tmp_path}
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "$CODE" >&- <&-'],
+        env={**os.environ, "CODE": code},
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stderr) > 2
+    assert (tmp_path / "x").read_text() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_standard_output_is_one_message(tmp_path):
+    done = shell("list suites > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "maml-bench: [Errno 28] No space left on device: give another path" in done.stderr

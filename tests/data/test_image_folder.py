@@ -10,8 +10,8 @@ from PIL import Image
 from bench import ImageFolderDataModule
 from bench.base.errors import BenchError
 from bench.cli import main as cli
-from bench.data import image_folder
-from bench.data.images import collection
+from bench.data import image_folder, mini_imagenet
+from bench.data.images import collection, packed
 from bench.data.images.layouts import class_splits
 
 
@@ -157,3 +157,102 @@ def test_an_ordinary_set_has_to_be_given_by_one_folder(tmp_path):
         image_folder.prepare(tmp_path / "in", tmp_path / "root")
     said = image_folder.prepare(tmp_path / "in" / "train", tmp_path / "root")
     assert "train 2 classes and 2 images" in said
+
+
+# Links, and what is no file ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed_plain(folder, tmp_path):
+    """The cache of the folder as it is."""
+    image_folder.prepare(folder, tmp_path / "plain")
+    return (tmp_path / "plain" / "image_folder.packed").read_bytes()
+
+
+LINKS = {
+    "loop": lambda folder: (folder / "loop").symlink_to("."),
+    "up": lambda folder: (folder / "kind 3" / "up").symlink_to(".."),
+    "soft": lambda folder: (folder / "kind 3" / "a link.png").symlink_to("4.png"),
+    "hard": lambda folder: (folder / "kind 3" / "z.png").hardlink_to(folder / "kind 3" / "1.png"),
+    "class": lambda folder: (folder / "kind 4" / "kind 3").symlink_to("../kind 3"),
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_links_add_no_images(link, folder, tmp_path, packed_plain):
+    LINKS[link](folder)
+    said = image_folder.prepare(folder, tmp_path / "root")
+    assert (tmp_path / "root" / "image_folder.packed").read_bytes() == packed_plain
+    assert ("links to others of their class" in said) == (link not in ("loop", "up"))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "it is a FIFO, not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device, not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), "No such file or directory"),
+    ],
+)
+def test_what_is_no_file_is_refused_before_anything_is_read(make, words, folder, tmp_path):
+    (folder / "kind 0" / "0.png").write_bytes(b"damaged")  # which is found later
+    make(folder / "kind 9" / "x.png")
+    with pytest.raises(BenchError, match=rf"kind 9/x\.png: cannot be read: {words}$"):
+        image_folder.prepare(folder, tmp_path / "root")
+    assert not list(tmp_path.glob("root/*"))
+
+
+# What images are converted from ------------------------------------------------------------------
+
+
+def test_what_was_changed_is_said(folder, tmp_path):
+    ramp = np.tile(np.linspace(0, 65535, 84).astype(np.uint16), (84, 1))
+    Image.fromarray(ramp).save(folder / "kind 0" / "5.png")
+    Image.fromarray((ramp / 65535).astype(np.float32)).save(folder / "kind 0" / "6.tif")
+    Image.new("RGBA", (84, 84), (255, 0, 0, 0)).save(folder / "kind 0" / "7.png")
+    exif = Image.Exif()
+    exif[274] = 6  # the camera was held upright
+    tall = np.kron(np.uint8([[0], [255]]), np.ones((42, 84), np.uint8))
+    stored = Image.fromarray(np.rot90(tall))
+    stored.save(folder / "kind 0" / "8.jpg", exif=exif, quality=100)
+    (folder / "splits.json").write_text(
+        json.dumps(
+            {s: [f"kind {i}", f"kind {i + 1}"] for s, i in (("train", 0), ("val", 2), ("test", 4))}
+        )
+    )
+    said = image_folder.prepare(folder, tmp_path / "root")
+    assert "2 images of 16 bits or floating point, such as kind 0/5.png: the range" in said
+    assert "1 image transparent in parts, such as kind 0/7.png: laid over white" in said
+    assert "1 image with an EXIF orientation, such as kind 0/8.jpg: turned upright" in said
+    data = ImageFolderDataModule(ways=2, queries=2, data_root=tmp_path / "root")
+    classes = data.classes("train")
+    first = classes.start[classes.names.index("kind 0")]
+    png, tif, clear, turned = classes.images[first + 5 : first + 9].astype(int)
+    grey = np.rint(ramp / 257)[..., None]
+    np.testing.assert_array_equal(png, np.broadcast_to(grey, png.shape))
+    np.testing.assert_array_equal(tif, png)
+    assert (clear == 255).all()
+    np.testing.assert_allclose(turned[..., 0], tall, atol=20)
+
+
+def test_an_image_whose_range_is_not_known_is_refused(folder, tmp_path):
+    Image.fromarray(np.float32([[0, 4000]])).save(folder / "kind 0" / "x.tif")
+    with pytest.raises(BenchError, match=r"kind 0/x\.tif: has values from 0 to 4000"):
+        image_folder.prepare(folder, tmp_path / "root")
+    assert not list(tmp_path.glob("root/*"))
+
+
+def test_a_published_set_takes_photographs_as_they_are_stored(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 3
+    for split in ("train", "val", "test"):
+        for label in range(2):
+            grey(tmp_path / "in" / split / f"{split} {label}" / "0.png", 30 * label)
+    drawn = Image.fromarray(np.kron(np.uint8([[0], [255]]), np.ones((42, 84), np.uint8)))
+    drawn.save(tmp_path / "in" / "train" / "train 0" / "1.jpg", exif=exif)
+    for module, top in ((mini_imagenet, 0), (image_folder, 255)):
+        said = module.prepare(tmp_path / "in", tmp_path / "root")
+        assert ("taken as stored, as published" in said) == (top == 0)
+        read = packed.read(module.IMAGE_SET.cache(tmp_path / "root"), "")
+        image = read.images[read.start[read.names.index("train/train 0")] + 1]
+        assert abs(int(image[20, 40, 0]) - top) < 5

@@ -115,11 +115,12 @@ def test_standard_counts_are_recognised():
             for split in classes
             for i in range(images[split])
         ]
-        known = mini_imagenet.KNOWN
-        return preparing._counts(known, collection.Collection("", found, None, []))
+        return preparing._counts(
+            mini_imagenet.IMAGE_SET, collection.Collection("", found, None, [])
+        )
 
-    classes = {split: n for split, (n, _) in mini_imagenet.KNOWN.standard.items()}
-    images = {split: n for split, (_, n) in mini_imagenet.KNOWN.standard.items()}
+    classes = {split: n for split, (n, _) in mini_imagenet.IMAGE_SET.standard.items()}
+    images = {split: n for split, (_, n) in mini_imagenet.IMAGE_SET.standard.items()}
     assert said(classes, images).endswith("as in the standard miniImageNet")
     images["test"] -= 1
     assert "NOT the standard" in said(classes, images)

@@ -10,6 +10,7 @@ from bench.base.errors import BenchError
 from bench.cli import main as cli
 from bench.data.student import StudentDataModule
 from bench.results import plots, records, tables
+from bench.results.views import by_shots
 from bench.running.experiment import Experiment
 from bench.running.training import train
 from bench.tasks.questions import FEATURES, ITEM, POSITION
@@ -208,7 +209,7 @@ def test_a_run_leaves_a_record_with_a_row_for_each_number_shown(record, source, 
     assert [v["episodes"] for v in back["evaluation"]["views"]] == [
         v.episodes for v in data.views("test")
     ]
-    expanded = records.by_shots([back])
+    expanded = by_shots([back])
     assert [r["experiment"]["shots"] for r in expanded] == [1, 3, 5]
     table = tables.summary([back])
     assert table["shots"].tolist() == [1, 3, 5]

@@ -131,7 +131,7 @@ def test_split_folders_with_fewer_classes(tmp_path):
 
 
 def test_the_standard_is_that_of_the_paper():
-    standard = tiered_imagenet.KNOWN.standard  # Ren et al. 2018: 608 classes, 779,165 images
+    standard = tiered_imagenet.IMAGE_SET.standard  # Ren et al. 2018: 608 classes, 779,165 images
     assert [sum(column) for column in zip(*standard.values())] == [608, 779_165]
 
 

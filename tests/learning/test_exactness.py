@@ -20,6 +20,7 @@ from bench.algorithms.random_init import RandomInit
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning.batch_norm import SupportBatchNorm
+from bench.learning.gradient_based import GradientBased
 from bench.learning.networks import build_model
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import ITEM
@@ -170,7 +171,7 @@ def draw(spec, tasks=TASKS, weights=False):
 
 def learner(spec, net, order=2, cls=MAML, **options):
     options = {"inner_steps": STEPS, "inner_lr": RATE, "order": order} | options
-    if not issubclass(cls, MAML):
+    if not issubclass(cls, GradientBased):
         options = {}
     model = cls(model=net, spec=spec, **options)
     model.configure_model()

@@ -11,7 +11,7 @@ from bench.algorithms.maml import MAML
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
-from bench.learning.meta_step import parts
+from bench.learning.meta_step import split
 from bench.learning.student_learner import StudentLearner
 from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
@@ -231,7 +231,7 @@ def test_a_step_that_cannot_be_recorded():
 
 def test_parts_are_even_and_keep_their_numbers():
     episode = draw("vectors")
-    found = parts(episode, 2)
+    found = split(episode, 2)
     assert [len(p.query_y) for p in found] == [2, 2, 1]
     assert torch.cat([p.index for p in found]).tolist() == list(range(TASKS))
     assert found[0].support_w is None
@@ -405,7 +405,7 @@ def test_a_recording_follows_the_parameters_and_the_shape(part, recompute):
 
 def test_auto_records_few_shapes(monkeypatch):
     monkeypatch.setattr(meta_step, "SHAPES", 0)
-    monkeypatch.setattr(meta_step, "recorded", None)
+    monkeypatch.setattr(meta_step, "record", None)
     made = learner("mlp-vectors")
     made.meta_step.iterations = 5_000
     plain = gradient(learner("mlp-vectors", engine="loop"), draw("vectors"))
@@ -416,7 +416,7 @@ def test_auto_goes_on_where_compiling_fails(monkeypatch):
     def fails(*arguments):
         raise BenchError("no compiler today")
 
-    monkeypatch.setattr(meta_step, "recorded", fails)
+    monkeypatch.setattr(meta_step, "record", fails)
     made = learner("mlp-vectors")
     made.meta_step.iterations = 10**6
     with pytest.warns(UserWarning, match="no compiler today"):

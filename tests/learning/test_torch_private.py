@@ -2,7 +2,9 @@
 
 import builtins
 import importlib
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+import bench
 from bench.algorithms.maml import MAML
 from bench.learning import torch_private
 from bench.tasks.episode import Episode, TaskSpec
@@ -118,6 +121,13 @@ def test_the_kernels_are_used_where_there_are_private_names(without, monkeypatch
     without(*LAYERS)
     with pytest.warns(UserWarning, match="torch's own layers are used"):
         check(2, "batched")
+
+
+def test_private_names_stand_in_one_file():
+    private = re.compile(r"torch\._|nn\.modules\.|fx\.experimental|\._version\b|_functorch")
+    for path in sorted(Path(bench.__file__).parent.rglob("*.py")):
+        lines = [line for line in path.read_text("utf-8").splitlines() if private.search(line)]
+        assert path.name == "torch_private.py" or not lines, (path, lines)
 
 
 def test_changes_are_seen_without_counters():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.cli import main as cli
-from bench.results import failed, records, tables
+from bench.results import failed, records, schema, tables
 from bench.results.failure_tables import LISTED
 from bench.running import failures
 from bench.running.experiment import Experiment
@@ -17,7 +17,7 @@ def experiment(algorithm, seed=0):
 def record(of):
     """Of a finished run."""
     return {
-        "schema": records.SCHEMA,
+        "schema": schema.VERSION,
         "experiment": of.fields,
         "synthetic": True,
         "chosen": "by hand",

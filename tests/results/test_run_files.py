@@ -1,6 +1,7 @@
 import pytest
 
 from bench.results import failed, records
+from bench.results.schema import COST_FIELDS
 from bench.running import failures, grid, jobs, probe
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
@@ -9,7 +10,7 @@ CPU = Machine(accelerator="cpu")
 RUN = Experiment(
     "tiny", "sinusoid", "maml", 4, 2, data={"val_episodes": 4, "test_episodes": 6, "shots": 5}
 )
-COST = dict.fromkeys(records.COST_FIELDS, 1.0)
+COST = dict.fromkeys(COST_FIELDS, 1.0)
 
 
 class PowerCut(BaseException):
@@ -35,7 +36,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
     grid.finish([RUN], tmp_path, console, CPU)
     assert records.read(path) == first | {"cost": COST}
     assert RUN.files(tmp_path).is_finished
-    assert jobs.do(jobs.Job(RUN, tmp_path, CPU, "test", True, 0.0), console).state == "left"
+    assert jobs.do(jobs.Job(RUN, tmp_path, CPU, "test", True), console).state == "left"
 
 
 def test_what_goes_wrong_while_measuring_is_said_and_does_not_fail_the_run(

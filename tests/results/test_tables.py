@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from bench.base.errors import BenchError
-from bench.results import tables
+from bench.results import schema, tables
+from bench.results.checking import check
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
 
 
@@ -60,7 +61,8 @@ def run(algorithm, values, seed=0, metric="accuracy", dataset="glyphs", index=No
     }
 
 
-SECOND, FIRST = [0.9, 0.7, 0.8, 0.6], [0.8, 0.6, 0.7, 0.6]
+SECOND, FIRST = [0.9, 0.7, 0.8, 0.6], [0.8, 0.6, 0.7, 0.55]
+T = 3.18244631  # Student's, of 4 episodes
 
 
 def test_the_two_orders_are_paired_by_episode_number():
@@ -69,9 +71,9 @@ def test_the_two_orders_are_paired_by_episode_number():
     row = table.iloc[0]
     assert row["label"] == "MAML, second order"
     assert row["mean"] == pytest.approx(0.75)
-    assert row["half_width"] == pytest.approx(1.96 * np.std(SECOND, ddof=1) / 2)
-    assert row["difference"] == pytest.approx(0.075)  # .1 .1 .1 0
-    assert row["difference_half_width"] == pytest.approx(1.96 * 0.05 / 2)
+    assert row["half_width"] == pytest.approx(T * np.std(SECOND, ddof=1) / 2)
+    assert row["difference"] == pytest.approx(0.0875)  # .1 .1 .1 .05
+    assert row["difference_half_width"] == pytest.approx(T * 0.025 / 2)
     assert row["verdict"] == SECOND_AHEAD
     assert row["batch_norm"] == "support"
     assert table["verdict"][1] == ""
@@ -104,7 +106,7 @@ def test_two_seeds_are_averaged_by_episode():
     assert len(table) == 1
     assert table["interval_over"][0] == "episodes"
     assert table["mean"][0] == pytest.approx(average.mean())
-    assert table["half_width"][0] == pytest.approx(1.96 * average.std(ddof=1) / 2)
+    assert table["half_width"][0] == pytest.approx(T * average.std(ddof=1) / 2)
 
 
 def test_three_seeds_give_an_interval_over_seeds():
@@ -115,14 +117,14 @@ def test_three_seeds_give_an_interval_over_seeds():
     half = 4.30265273 * np.std(shifts, ddof=1) / 3**0.5
     assert table["interval_over"].tolist() == ["runs", "runs"]
     assert table["half_width"][0] == pytest.approx(half)
-    assert table["difference"][0] == pytest.approx(0.075 + np.mean(shifts))
+    assert table["difference"][0] == pytest.approx(0.0875 + np.mean(shifts))
     assert table["difference_half_width"][0] == pytest.approx(half)
     assert table["verdict"][0] == NO_DIFFERENCE
     assert "over runs: seeds, folds or versions (Student t)" in tables.to_markdown(second + first)
     # a seed that only one of them has is no pair
     table = tables.summary(second + first[:1])
     assert table["difference_runs"][0] == 1
-    assert table["difference"][0] == pytest.approx(0.075)
+    assert table["difference"][0] == pytest.approx(0.0875)
 
 
 def test_orders_of_another_length_are_not_paired():
@@ -133,7 +135,7 @@ def test_orders_of_another_length_are_not_paired():
     short, long, _ = tables.summary(runs).itertuples()
     assert (short.variant, long.variant) == ("iterations=30", "iterations=40")
     assert np.isnan(short.difference)
-    assert long.difference == pytest.approx(0.075)
+    assert long.difference == pytest.approx(0.0875)
 
 
 def test_variants_of_an_algorithm_are_rows_of_their_own():
@@ -157,12 +159,12 @@ def test_one_experiment_twice_is_refused():
 
 
 def test_rows_are_in_order_and_floors_come_last():
-    algorithms = ["random_init", "item_mean", "no_adaptation", "anil", "fomaml", "maml"]
+    algorithms = ["random_init", "item_mean", "no_adaptation", "mine", "fomaml", "maml"]
     records = [run(a, SECOND, 0, "auc", "student") for a in algorithms]
     records += [run("maml", SECOND)]
     assert [key[1::3] for key in cells(records)] == [("glyphs", "maml")] + [
         ("student", a)
-        for a in ("maml", "fomaml", "anil", "random_init", "item_mean", "no_adaptation")
+        for a in ("maml", "fomaml", "mine", "random_init", "item_mean", "no_adaptation")
     ]
 
 
@@ -189,15 +191,15 @@ def test_markdown():
         "MAML, second order",
         "support",
         "accuracy",
-        "75.0 ± 12.7 %",
+        "75.0 ± 20.5 %",
         "20.0 → 75.0 %",
-        "+7.5 ± 4.9 %",
+        "+8.8 ± 4.0 %",
         "second order ahead",
         "10.0",
         "5.5",
         "1",
     ]
-    assert cell[4][1:8] == ["10-shot", "item mean", "-", "auc", ".675 ± .094", "-", "-"]
+    assert cell[4][1:8] == ["10-shot", "item mean", "-", "auc", ".662 ± .176", "-", "-"]
     assert "Synthetic data" in lines[-1]
     assert "synthetic" not in tables.to_markdown([run("maml", SECOND, dataset="omniglot")]).lower()
 
@@ -205,7 +207,7 @@ def test_markdown():
 def test_csv_is_numbers():
     text = tables.to_csv([run("maml", SECOND), run("fomaml", FIRST)])
     table = pd.read_csv(io.StringIO(text))
-    assert table["difference"][0] == pytest.approx(0.075)
+    assert table["difference"][0] == pytest.approx(0.0875)
     assert table["peak_memory_mib"].dtype == float
     assert "±" not in text
 
@@ -215,7 +217,7 @@ def test_latex_is_ascii_and_escaped():
     records[0]["chosen"] = r"inner_lr: 100% \input{x} & ~ ^ # $"
     text = tables.to_latex(records)
     assert r"\toprule" in text
-    assert r"75.0 $\pm$ 12.7 \%" in text
+    assert r"75.0 $\pm$ 20.5 \%" in text
     assert r"inner\_lr: 100\% \textbackslash{}input\{x\} \& " in text
     assert text.isascii()
 
@@ -228,7 +230,7 @@ def test_the_terminal_table_fits(width):
     tables.print_rich(records, console, out="results")
     text = file.getvalue()
     assert max(map(len, text.splitlines())) <= width
-    for word in ("synthetic", "second order ahead", "75.0 ± 12.7 %", "Bold", "results/tables"):
+    for word in ("synthetic", "second order ahead", "75.0 ± 20.5 %", "Bold", "results/tables"):
         assert word in text
 
 
@@ -256,10 +258,62 @@ def test_the_readme_block_is_replaced(tmp_path):
         tables.refresh_readme(readme, "other", "new")
 
 
+def test_line_ends_and_permissions_and_links_of_a_readme_are_kept(tmp_path):
+    text = b"\xef\xbb\xbfa\n<!-- table: quick -->\r\nold\r\n<!-- /table -->\r\nb \xc3\xa4\r\n"
+    (tmp_path / "deep").mkdir()
+    readme, link = tmp_path / "deep" / "README.md", tmp_path / "link.md"
+    readme.write_bytes(text)
+    readme.chmod(0o640)
+    link.symlink_to("deep/README.md")
+    tables.refresh_readme(link, "quick", "new\nlines\n")
+    assert readme.read_bytes() == text.replace(b"old", b"new\r\nlines")
+    assert readme.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert [p.name for p in readme.parent.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is not in UTF-8 .*: save it as UTF-8"),
+        (lambda path: path.symlink_to(path), "[Ss]ymbolic links"),
+        (lambda path: path.mkdir(), "directory"),
+    ],
+)
+def test_what_is_no_readme_is_named(tmp_path, make, says):
+    make(tmp_path / "README.md")
+    with pytest.raises(BenchError, match=rf"README\.md: .*{says}"):
+        tables.refresh_readme(tmp_path / "README.md", "quick", "new")
+
+
+@pytest.mark.parametrize("values", [[1, 1, 1, 1], [1, -1, 1, -1], [1, 0, 0, 0]])
+def test_the_largest_numbers_of_a_record_can_be_tabulated(values, tmp_path):
+    largest = [0.999 * schema.MOST * v for v in values]
+    records = [run("maml", largest, 0, "mse"), run("fomaml", SECOND, 0, "mse")]
+    for record in records:
+        record["cost"] = dict.fromkeys(record["cost"], 0.999 * schema.MOST)
+        check(record, tmp_path / "a.json")
+    assert np.isfinite(tables.summary(records)["half_width"]).all()
+    for form in (tables.to_csv, tables.to_markdown, tables.to_latex):
+        assert form(records)
+
+
+def test_a_spreadsheet_runs_nothing_of_a_record(tmp_path):
+    formula = '=HYPERLINK("http://x","y")'
+    records = [run("maml", SECOND), run("maml", FIRST, seed=1) | {"chosen": formula}]
+    text = tables.to_csv(records[1:])
+    assert "'=HYPERLINK" in text
+    assert ",=" not in text
+    assert ',"=' not in text
+    back = pd.read_csv(io.StringIO(tables.to_csv(records[:1])))
+    assert back["mean"][0] == pytest.approx(0.75)
+    assert back["chosen"][0] == "by hand"
+
+
 def test_frame_is_one_row_a_record():
     frame = tables.frame([run("maml", SECOND, inner_lr=0.3), run("fomaml", FIRST)])
     assert frame["learner.inner_lr"][0] == 0.3
-    assert frame["accuracy"].tolist() == pytest.approx([0.75, 0.675])
+    assert frame["accuracy"].tolist() == pytest.approx([0.75, 0.6625])
 
 
 def student_run(algorithm, values, **options):

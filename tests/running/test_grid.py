@@ -4,6 +4,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.results import records
+from bench.results.schema import COST_FIELDS
 from bench.running import grid, training, tuning
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
@@ -37,7 +38,7 @@ SUITE = Suite(
 @pytest.fixture(autouse=True)
 def no_probe(monkeypatch):
     """The cost of a meta-iteration is measured in tests/test_probe.py."""
-    cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+    cost = dict.fromkeys(COST_FIELDS, 1.0)
     monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
 
 
@@ -48,7 +49,7 @@ def finished(tmp_path_factory):
 
     out = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+        cost = dict.fromkeys(COST_FIELDS, 1.0)
         patch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
         grid.run(SUITE.experiments(), out, Console(quiet=True), CPU)
     return out

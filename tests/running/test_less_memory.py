@@ -101,7 +101,7 @@ def test_the_note_of_a_run_says_what_fits(tmp_path, console, monkeypatch):
 
     monkeypatch.setattr("bench.running.training.train", fail)
     limited(monkeypatch, lambda build: build["learner"]["engine"] == "loop")
-    outcome = jobs.do(jobs.Job(MAML, tmp_path, CPU, "test", True, 0.0), console)
+    outcome = jobs.do(jobs.Job(MAML, tmp_path, CPU, "test", True), console)
     assert outcome.message.startswith("out of memory (MemoryError): for the same results --set eng")
 
 

@@ -26,12 +26,12 @@ import os, sys
 from pathlib import Path
 from bench.cli import main as cli
 from bench.running import probe, resuming, grid, training
-from bench.results import records
+from bench.results.schema import COST_FIELDS
 from bench.cli.commands import run
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 
-cost = dict.fromkeys(records.COST_FIELDS, 1.0)
+cost = dict.fromkeys(COST_FIELDS, 1.0)
 probe.measure = lambda build: cost
 grid.report = lambda *arguments: None  # which takes longer than the training
 runs = [
@@ -207,7 +207,7 @@ def test_a_checkpoint_is_read_without_running_it(tmp_path, monkeypatch):
 
     torch.save({resuming.KEY: Payload()}, tmp_path / "bad")
     content = (tmp_path / "bad").read_bytes()
-    path.with_name(resuming._name(99, content)).write_bytes(content)
+    path.with_name(resuming._file_name(99, content)).write_bytes(content)
     said = []
     assert resuming.find(path.parent, IDENTITY, said.append) == path
     assert "no checkpoint of this version" in said[0]
@@ -224,7 +224,7 @@ def test_a_checkpoint_cannot_name_files_elsewhere(name, tmp_path, monkeypatch):
     state = next(s for n, s in stored["callbacks"].items() if n.startswith("ModelCheckpoint"))
     state[name] = str(tmp_path / "mine")
     torch.save(stored, path)
-    path.rename(path.with_name(resuming._name(99, path.read_bytes())))
+    path.rename(path.with_name(resuming._file_name(99, path.read_bytes())))
     said = []
     resuming.find(path.parent, IDENTITY, said.append)
     assert "it names other files than its own" in said[0]
@@ -288,7 +288,7 @@ def test_a_strange_checkpoint_gives_way_to_the_one_before(wrong, tmp_path, monke
     path = checkpoints(tmp_path)[-1]
     torch.save(torch.load(path, weights_only=True) | {resuming.KEY: wrong}, tmp_path / "bad")
     content = (tmp_path / "bad").read_bytes()
-    path.with_name(resuming._name(99, content)).write_bytes(content)
+    path.with_name(resuming._file_name(99, content)).write_bytes(content)
     said = []
     assert resuming.find(path.parent, IDENTITY, said.append) == path
     assert len(said) == 1

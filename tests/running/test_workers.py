@@ -59,7 +59,7 @@ class Played(Launcher):
 
 
 def jobs(out):
-    return [Job(e, out, Machine(), "test", False, 0.0) for e in GRID]
+    return [Job(e, out, Machine(), "test", False) for e in GRID]
 
 
 DONE = Outcome("done")
@@ -121,11 +121,11 @@ def test_who_does_a_run_is_told_as_its_lock_says(tmp_path, console):
     class Locking(Played):
         def ended(self):
             for job in self.running[:1]:
-                paths.write_text(job.files.lock, "process 7 on elsewhere")
+                paths.write_text(job.files.lock, "\nprocess 7 on elsewhere")
             return super().ended()
 
     before = jobs(tmp_path)[2].files.lock
-    paths.write_text(before, "process 1 on yesterday")
+    paths.write_text(before, "\nprocess 1 on yesterday")
     run_all(jobs(tmp_path), Locking(ALL_DONE), console)
     text = console.export_text()
     assert text.count("starts: process 7 on elsewhere") == 3

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from bench.tasks.episode import View
-from bench.tasks.evaluation import EpisodeScores, scores
+from bench.tasks.evaluation import EpisodeScores, report, scores
 from bench.tasks.objectives import OBJECTIVES
 
 
@@ -89,3 +90,12 @@ def test_weights_leave_rows_out():
     outputs, y = torch.zeros(1, 1, 3, 1), torch.tensor([[[1.0], [2.0], [9.0]]])
     scores.update(torch.tensor([0]), outputs, y, torch.tensor([[1.0, 1.0, 0.0]]))
     assert scores.compute()[1]["mse"].tolist() == [[2.5]]
+
+
+def test_the_report_is_of_the_last_step_and_pooled_metrics_have_no_interval():
+    episode = {"accuracy": np.array([[0.2, 0.4], [0.4, 0.8]])}
+    found = report(episode, {"auc": np.array([0.5, 0.75])})
+    assert found["accuracy"]["mean"] == pytest.approx(0.6)
+    assert found["accuracy"]["per_step"] == pytest.approx([0.3, 0.6])
+    assert found["accuracy"]["ci95"] == pytest.approx(12.7062 * 0.2, rel=1e-5)  # Student's, of two
+    assert found["auc"] == {"mean": 0.75, "ci95": None, "per_step": [0.5, 0.75]}

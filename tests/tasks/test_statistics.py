@@ -28,10 +28,24 @@ def made_up(rng, episodes, answers=8):
 
 def test_interval_by_hand():
     # mean 3, deviations -2 -1 0 1 2: variance 10 / 4, standard error sqrt(2.5 / 5)
-    assert interval([1, 2, 3, 4, 5]) == pytest.approx((3, 1.96 * 0.5**0.5))
+    # 97.5 % point of Student's t: 4 degrees of freedom 2.776445 in every table
+    assert interval([1, 2, 3, 4, 5]) == pytest.approx((3, 2.776445 * 0.5**0.5))
     mean, half_width = interval([0.5])
     assert mean == 0.5
     assert np.isnan(half_width)
+
+
+@pytest.mark.parametrize(("episodes", "point"), [(20, 2.093024), (600, 1.963926), (10**5, 1.95998)])
+def test_few_episodes_have_a_wider_interval_than_many(episodes, point):
+    values = np.random.default_rng(0).normal(size=episodes)
+    standard_error = values.std(ddof=1) / episodes**0.5
+    assert interval(values).half_width / standard_error == pytest.approx(point, rel=1e-5)
+
+
+def test_an_interval_of_few_episodes_holds_the_mean_as_often_as_it_says():
+    values = np.random.default_rng(1).normal(size=(2_000, 5))
+    holds = [abs(found.mean) < found.half_width for found in map(interval, values)]
+    assert np.mean(holds) == pytest.approx(0.95, abs=0.015)
 
 
 def test_excludes_zero():

@@ -14,7 +14,8 @@ from bench.base.errors import BenchError, nearest
 from bench.base.paths import write_text
 from bench.checks.speed import measure, report, scaling
 from bench.checks.speed.workloads import WORKLOADS, Workload
-from bench.results import records, tables
+from bench.results import tables
+from bench.results.provenance import provenance
 
 
 def workload(name: str, tasks: int | None, inner_steps: int | None) -> Workload:
@@ -102,7 +103,7 @@ def compare(
                 "refused": refused,
                 "floor": floor,
                 "allocator": allocator.keep_memory(),
-                "provenance": records.provenance(),
+                "provenance": provenance(),
             }
             path = report.write(out, record)
             report.show(record, console)
@@ -139,7 +140,7 @@ def grow(one: Workload, what: str, rounds: int, out: Path, console: Console) -> 
         "rows": rows,
         "rounds": rounds,
         "cores": cores(),
-        "provenance": records.provenance(),
+        "provenance": provenance(),
     }
     paths = [Path(out) / "speed" / f"{name}.json", Path(out) / "figures" / f"speed-{name}.png"]
     write_text(paths[0], json.dumps(record, indent=1) + "\n")
@@ -162,7 +163,7 @@ def overhead(rounds: int, out: Path, console: Console) -> None:
         highlight=False,
     )
     path = Path(out) / "speed" / "overhead.json"
-    record = found | {"provenance": records.provenance()}
+    record = found | {"provenance": provenance()}
     write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)
 
@@ -181,6 +182,6 @@ def episodes(rounds: int, out: Path, console: Console) -> None:
             highlight=False,
         )
     path = Path(out) / "speed" / "episodes.json"
-    record = {"rows": rows, "threads": 1, "allocator": kept, "provenance": records.provenance()}
+    record = {"rows": rows, "threads": 1, "allocator": kept, "provenance": provenance()}
     write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)

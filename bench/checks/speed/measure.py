@@ -160,8 +160,8 @@ class Worker:
         )
         if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as it has cores
             cores = sorted(os.sched_getaffinity(0))
-            own = cores[number * threads : (number + 1) * threads]
-            os.sched_setaffinity(self.process.pid, own)
+            share = cores[number * threads : (number + 1) * threads]
+            os.sched_setaffinity(self.process.pid, share)
 
     def ask(self, **request: Any) -> None:
         """Sends a request."""

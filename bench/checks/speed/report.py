@@ -45,23 +45,23 @@ def rows_of(record: dict) -> list[dict]:
     floor = record["floor"]["operations"] / record["floor"]["operations_per_second"] * 1000
     rows = []
     for row in record["rows"]:
-        own = found[row["contestant"]]
-        ratios = np.divide(own["seconds"], base["seconds"])
+        values = found[row["contestant"]]
+        ratios = np.divide(values["seconds"], base["seconds"])
         one, base_one = (1000 * np.median(r["timings"][0]["seconds"]) for r in (row, base_row))
-        threads = record["cores"] // own["processes"]
+        threads = record["cores"] // values["processes"]
         rows.append(
             {
                 "contestant": row["contestant"].replace("_", "-"),
-                "split": f"{own['processes']} x {threads}",
-                **{k: own[k] for k in ("ms", "ms_low", "ms_high")},
+                "split": f"{values['processes']} x {threads}",
+                **{k: values[k] for k in ("ms", "ms_low", "ms_high")},
                 "ratio": float(np.median(ratios)),
                 "ratio_low": float(np.percentile(ratios, 25)),
                 "ratio_high": float(np.percentile(ratios, 75)),
                 "one_ms": float(one),
                 "one_ratio": float(one / base_one),
-                "of_floor": own["ms"] / floor,
+                "of_floor": values["ms"] / floor,
                 "peak_mib": row["peak_mib"],
-                "start": own["about"]["seconds_to_start"],
+                "start": values["about"]["seconds_to_start"],
             }
         )
     return sorted(rows, key=lambda r: r["ms"])
@@ -144,7 +144,7 @@ def brief(found: list[dict]) -> str:
     lines = ["| Workload | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
     for record, table in zip(found, tables):
         w, order = record["workload"], {1: "first", 2: "second"}[record["order"]]
-        steps = f"{w['inner_steps']} step" + "s" * (w["inner_steps"] > 1)
+        steps = "1 step" if w["inner_steps"] == 1 else f"{w['inner_steps']} steps"
         ratios = [
             f"{r['ratio']:.2f} ({r['one_ratio']:.2f})" if (r := table.get(n)) else "-"
             for n in names
@@ -216,7 +216,7 @@ def read_all(out: Path) -> list[dict]:
                 record = json.loads(path.read_text(encoding="utf-8"))
                 markdown([record]), brief([record])  # which read every field there is
         except Exception as error:  # whatever strange contents lead to
-            said = f"{type(error).__name__}: {error}"
-            raise BenchError(f"{path}: not a record of maml-bench speed ({said})") from None
+            reason = f"{type(error).__name__}: {error}"
+            raise BenchError(f"{path}: not a record of maml-bench speed ({reason})") from None
         found.append(record)
     return found

@@ -91,8 +91,10 @@ def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
         figure.subplots(1, 2), (("ms", "ms a meta-iteration"), ("peak_mib", "MiB above imports"))
     ):
         for line in dict.fromkeys(r["line"] for r in rows):
-            own = [r for r in rows if r["line"] == line]
-            axes.plot([r["value"] for r in own], [r[key] for r in own], styles[line], label=line)
+            points = [r for r in rows if r["line"] == line]
+            axes.plot(
+                [r["value"] for r in points], [r[key] for r in points], styles[line], label=line
+            )
         axes.set(xscale="log", yscale="log", xlabel=what.replace("_", " "), ylabel=name)
         values = sorted({r["value"] for r in rows})
         axes.set_xticks(values, [str(v) for v in values])

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     allocator.keep_memory()
     machine = Machine(options.accelerator, 1, options.data_root)
-    found = reproducing.again(options.record, machine, console)
+    found = reproducing.run_again(options.record, machine, console)
     if found is None:  # one of several devices, of which the first reports
         return 0
     first, second = found

@@ -41,11 +41,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
             f"no records under {options.out}{many}: make some with maml-bench run SUITE"
         )
     if options.format == "csv":  # one header, however many suites
-        parts = [[x for x in xs if _suite(x) in suites] for xs in (found, failed)]
-        print(tables.to_csv(*parts), end="")
+        parts = [r for r in found if r["experiment"]["suite"] in suites]
+        missing = [f for f in failed if f.experiment["suite"] in suites]
+        print(tables.to_csv(parts, missing), end="")
     for suite in suites:
-        part = [r for r in found if _suite(r) == suite]
-        missing = [f for f in failed if _suite(f) == suite]
+        part = [r for r in found if r["experiment"]["suite"] == suite]
+        missing = [f for f in failed if f.experiment["suite"] == suite]
         if options.format == "terminal":
             grid.report(suite, options.out, console, part)
         elif options.format != "csv":
@@ -53,9 +54,3 @@ def run(options: argparse.Namespace, console: Console) -> None:
         if options.readme:
             markdown = tables.to_markdown(part, brief=True, failed=missing)
             tables.refresh_readme(options.readme, suite, markdown)
-
-
-def _suite(found: dict | tuple) -> str:
-    """Of a record, or of a failed run."""
-    experiment = found["experiment"] if isinstance(found, dict) else found.experiment
-    return experiment["suite"]

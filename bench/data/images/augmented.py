@@ -6,7 +6,7 @@ from typing import Any
 from bench.data.images import augmentation as augmentations
 from bench.tasks import counter_random
 from bench.tasks.data_module import EpisodeDataModule
-from bench.tasks.episode import Episode, MetaBatch, alike
+from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 
 
 class AugmentedEpisodes(EpisodeDataModule):
@@ -26,14 +26,14 @@ class AugmentedEpisodes(EpisodeDataModule):
     def augmented(self, split: str, batch: MetaBatch) -> MetaBatch:
         """Changes the images of training episodes that no GPU will change later, in place."""
         if split == "train" and not self._augments_on_gpu:
-            for episode in alike(batch):
+            for episode in split_by_shape(batch):
                 self._augment(episode)
         return batch
 
     def on_after_batch_transfer(self, batch: MetaBatch, dataloader_idx: int) -> MetaBatch:
         """Augments where the images are now, if that is a GPU and no worker has done it."""
         if self._augments_on_gpu and self.trainer.training:
-            for episode in alike(batch):
+            for episode in split_by_shape(batch):
                 self._augment(episode)
         return batch
 

@@ -1,7 +1,6 @@
 """Few-shot sets that are CIFAR-100 with a split of its classes: CIFAR-FS and FC100."""
 
 import json
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -10,9 +9,9 @@ import numpy as np
 from bench.base import paths, safe_pickle
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
-from bench.data.images import packed, preparing
 from bench.data.images.collection import Collection, Found
 from bench.data.images.layouts import class_folders, label_pickles, pixels
+from bench.data.images.preparing import ImageSet
 
 ROWS = 3 * 32 * 32
 
@@ -85,33 +84,20 @@ class Cifar100(NamedTuple):
         return {label: split for split, labels in splits.items() for label in labels}
 
 
-def known(name: str, title: str, split: str, level: str, standard: dict) -> preparing.ImageSet:
+def image_set(name: str, title: str, split: str, level: str, standard: dict) -> ImageSet:
     """What is known of such a set before its files are seen."""
-    return preparing.ImageSet(
+    return ImageSet(
         name=name,
         title=title,
         side=32,
         channels=3,
         standard=standard,
         layouts=(Cifar100(name, split, level), label_pickles, class_folders),
-        no_download="",
+        download=_download,
     )
 
 
-def prepare(image_set: preparing.ImageSet, source: Path | None, data_root: Path | None) -> str:
-    """Packs the images of a source, or of CIFAR-100, downloaded.
-
-    Raises:
-        BenchError: as :func:`bench.data.images.preparing.prepare`, or if the download fails.
-    """
-    if source is not None:
-        return preparing.prepare(image_set, source, data_root)
-    packed.check_writable(image_set.cache(data_root))
-    with tempfile.TemporaryDirectory() as folder:
-        return preparing.prepare(image_set, _download(Path(folder), image_set), data_root)
-
-
-def _download(folder: Path, image_set: preparing.ImageSet) -> Path:
+def _download(folder: Path, remedy: str) -> Path:
     from torchvision.datasets import CIFAR100  # slow to import
     from torchvision.datasets.utils import download_url
 
@@ -119,8 +105,7 @@ def _download(folder: Path, image_set: preparing.ImageSet) -> Path:
         download_url(CIFAR100.url, folder, CIFAR100.filename, CIFAR100.tgz_md5)
     except (OSError, RuntimeError) as error:  # no network, or another MD5
         raise BenchError(
-            f"{CIFAR100.url}: download failed ({error}): get it by other means and "
-            f"{image_set.remedy}"
+            f"{CIFAR100.url}: download failed ({error}): get it by other means and {remedy}"
         ) from error
     return folder / CIFAR100.filename
 

@@ -47,11 +47,16 @@ class Collection(NamedTuple):
     grouped: bool = False
 
 
-def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()) -> Collection:
+def from_files(
+    tree: Tree, layout: str, images: list[Found], notes: Iterable[str] = ()
+) -> Collection:
     """A collection of image files, whose names are those of the tree.
 
+    A file that has several names in a class, by links, is one image.
+
     Raises:
-        BenchError: names an image that is listed twice, and the classes it is listed for.
+        BenchError: names an image that is listed twice, and the classes it is listed for, or one
+            that is no regular file.
     """
     place: dict[str, int] = {}
     for number, image in enumerate(images):
@@ -61,11 +66,26 @@ def of_files(tree: Tree, layout: str, images: list[Found], notes: Iterable[str] 
                 f"{tree.where}: {image.name} is listed twice, for {both}: take one of them out"
             )
 
+    images, notes = _without_links(tree, images), list(notes)
+    if linked := len(place) - len(images):
+        notes.append(f"{linked:,} names of images are links to others of their class: left out.")
+    place = {image.name: number for number, image in enumerate(images)}
+
     def stream() -> Iterator[tuple[int, bytes]]:
         for name, content in tree.stream(place):
             yield place[name], content
 
-    return Collection(layout, images, stream, list(notes))
+    return Collection(layout, images, stream, notes)
+
+
+def _without_links(tree: Tree, images: list[Found]) -> list[Found]:
+    """The images, each file once in a class: by the name that the tree gives first."""
+    first: dict[tuple, Found] = {}
+    rank = {name: number for number, name in enumerate(tree.names)}
+    for image in sorted(images, key=lambda image: rank[image.name]):
+        first.setdefault((*image[:2], tree.identity(image.name)), image)
+    kept = {image.name for image in first.values()}
+    return [image for image in images if image.name in kept]
 
 
 def order(images: list[Found]) -> list[int]:
@@ -139,7 +159,7 @@ def counts(images: list[Found]) -> dict[str, tuple[int, int]]:
     return {split: (classes[split], count[split]) for split in SPLITS}
 
 
-def counted(images: list[Found]) -> str:
+def counts_in_words(images: list[Found]) -> str:
     """The same in words."""
     return ", ".join(f"{s} {c:,} classes and {n:,} images" for s, (c, n) in counts(images).items())
 

@@ -7,23 +7,20 @@ and one of itself: :func:`read` looks at a few blocks, so that a file of any siz
 """
 
 import errno
-import io
 import json
 import math
 import os
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from bench.base import checksums
+from bench.base import checksums, regular_files
 from bench.base.errors import BenchError
-from bench.base.paths import existing, replacing
+from bench.base.paths import existing, explain_refusal, replacing
 from bench.data.images.episodes import ImageClasses
 
 try:
@@ -36,8 +33,7 @@ BLOCK = 8 * 2**20  # bytes under one checksum
 SAMPLED = 8  # blocks that are looked at when a cache is opened
 _YOUNG = 60  # seconds in which an unfinished file may not yet be locked by its writer
 _MOST_HEADER = 2**26
-# what sets of images come in; to read others, Pillow may start programs, such as Ghostscript
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+ANOTHER_FOLDER = "choose another with --data-root"
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -90,7 +86,8 @@ def writing(
 
     check_writable(path)
     _remove_abandoned(path)
-    with _no_empty_folder(path.parent), _refusal_named(path.parent), replacing(path) as file:
+    refused = explain_refusal(path.parent, ANOTHER_FOLDER)
+    with _no_empty_folder(path.parent), refused, replacing(path) as file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dead
         yield put
@@ -128,7 +125,7 @@ def _remove_abandoned(path: Path) -> None:
         try:
             if time.time() - left.stat().st_mtime < _YOUNG:
                 continue
-            with left.open("rb") as file:
+            with regular_files.open_to_read(left) as file:
                 if fcntl:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()
@@ -142,22 +139,12 @@ def check_writable(path: Path) -> None:
     Raises:
         BenchError: if its folder cannot be written to.
     """
-    with _refusal_named(path.parent):
+    with explain_refusal(path.parent, ANOTHER_FOLDER):
         folder = existing(path.parent)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-@contextmanager
-def _refusal_named(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BenchError(
-            f"{folder}: cannot be written ({error.strerror}): choose another with --data-root"
-        ) from error
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -190,7 +177,7 @@ def check(path: Path, remedy: str) -> None:
 def _first_line(path: Path, remedy: str) -> tuple[bytes, int]:
     """The first line of a cache, and the length of the file."""
     try:
-        with path.open("rb") as file:
+        with regular_files.open_to_read(path) as file:
             return file.readline(_MOST_HEADER), os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise BenchError(f"{path}: there is no such file yet: {remedy}") from error
@@ -230,7 +217,7 @@ def checksum(path: Path, remedy: str) -> str:
     Raises:
         BenchError: if it is not there.
     """
-    return checksums.of([_first_line(path, remedy)[0]])
+    return checksums.digest([_first_line(path, remedy)[0]])
 
 
 def _fits(header: dict, blocks: int) -> bool:
@@ -253,21 +240,3 @@ def select(classes: ImageClasses, names: Iterable[str]) -> ImageClasses:
     names = list(names)
     rows = [row[name] for name in names]
     return classes._replace(start=classes.start[rows], count=classes.count[rows], names=names)
-
-
-def decode(content: bytes, name: str) -> Image.Image:
-    """Decodes an image file completely.
-
-    Raises:
-        BenchError: names the file, if it is truncated, no image, or of absurd size.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            image.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged image may raise anything
-        raise BenchError(f"{name}: not a whole image ({error}): get it again") from error
-    return image

@@ -15,7 +15,7 @@ class PreparedImages(ImageEpisodeDataModule):
         **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
-    known: ClassVar[ImageSet]
+    image_set: ClassVar[ImageSet]
 
     def __init__(self, data_root: str | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -23,16 +23,20 @@ class PreparedImages(ImageEpisodeDataModule):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """``(channels, height, width)``."""
-        return self.known.channels, self.known.side, self.known.side
+        return self.image_set.channels, self.image_set.side, self.image_set.side
 
     @property
     def checksum(self) -> str:
         """Of the packed cache."""
-        return packed.checksum(self.known.cache(self.hparams["data_root"]), self.known.remedy)
+        return packed.checksum(
+            self.image_set.cache(self.hparams["data_root"]), self.image_set.remedy
+        )
 
     def load(self, split: str) -> ImageClasses:
         """Opens the classes of one split in the packed cache."""
-        classes = packed.read(self.known.cache(self.hparams["data_root"]), self.known.remedy)
-        own = [name for name in classes.names if name.startswith(f"{split}/")]
-        classes = packed.select(classes, own)
-        return classes._replace(names=[name.removeprefix(f"{split}/") for name in own])
+        classes = packed.read(
+            self.image_set.cache(self.hparams["data_root"]), self.image_set.remedy
+        )
+        chosen = [name for name in classes.names if name.startswith(f"{split}/")]
+        classes = packed.select(classes, chosen)
+        return classes._replace(names=[name.removeprefix(f"{split}/") for name in chosen])

@@ -6,9 +6,10 @@ A data set says what is known of it (:class:`ImageSet`); the layout is found by 
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -21,15 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.base import archives, paths
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
-from bench.data.images import collection, layouts, packed
+from bench.data.images import collection, decoding, duplicates, layouts, packed
 from bench.data.images.collection import Collection
+from bench.data.images.decoding import Decoded
 from bench.tasks.data_module import SPLITS
 
 MODES = {1: "L", 3: "RGB"}
-# A published set may hold a few images in two splits, and its numbers are with them; more is a
-# class under two names, or a split copied into another.
-MOST_SHARED = 0.01  # of the images of a split
-FEW_SHARED = 10  # images, however small the split
 
 
 class ImageSet(NamedTuple):
@@ -43,6 +41,11 @@ class ImageSet(NamedTuple):
         standard: (classes, images) of each split in the published set; None: there is none.
         layouts: modules of :mod:`bench.data.images.layouts`, in the order in which they are tried.
         no_download: why it is not downloaded, as the beginning of a message.
+        download: fetches it into a folder and gives the file; also takes the end of an error
+            message. None: it is not downloaded.
+        upright: whether images are turned as their EXIF orientation says; published results take
+            them as they are stored.
+        writes_splits: whether the splits are written beside the cache, for sets that bring none.
     """
 
     name: str
@@ -51,7 +54,10 @@ class ImageSet(NamedTuple):
     channels: int
     standard: dict[str, tuple[int, int]] | None
     layouts: tuple[ModuleType, ...]
-    no_download: str
+    no_download: str = ""
+    download: Callable[[Path, str], Path] | None = None
+    upright: bool = False
+    writes_splits: bool = False
 
     @property
     def remedy(self) -> str:
@@ -63,35 +69,38 @@ class ImageSet(NamedTuple):
         """The packed file."""
         return paths.data_root(data_root) / f"{self.name}.packed"
 
+    def prepare(self, source: Path | None = None, data_root: Path | None = None) -> str:
+        """Packs the images of a folder or archive, whatever layout they come in.
 
-def prepare(known: ImageSet, source: Path | None, data_root: Path | None) -> str:
-    """Packs the images of a folder or archive, whatever layout they come in.
+        Args:
+            source: a folder, zip or tar in one of its layouts; None: it is downloaded.
+            data_root: where to write; see :func:`bench.base.paths.data_root`.
 
-    Args:
-        known: what is known of the set.
-        source: a folder, zip or tar in one of its layouts.
-        data_root: where to write; see :func:`bench.base.paths.data_root`.
+        Returns:
+            What was found and written, in sentences.
 
-    Returns:
-        What was found and written, in sentences.
+        Raises:
+            BenchError: if it cannot be downloaded, the layout is not understood, an image is
+                missing or damaged, or a class is in two splits; nothing is written then.
+        """
+        if source is None and self.download is None:
+            raise BenchError(f"{self.no_download}: {self.remedy}")
+        packed.check_writable(self.cache(data_root))
+        with ExitStack() as stack:
+            if source is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                source = self.download(Path(folder), self.remedy)
+            tree = stack.enter_context(archives.opened(Path(source)))
+            images = layouts.detect(tree, self.layouts)
+            report = pack(self, images, tree.where, self.cache(data_root))
+        return f"{report} {write_splits(self, data_root)}" if self.writes_splits else report
 
-    Raises:
-        BenchError: if the layout is not understood, an image is missing or damaged, or a class is
-            in two splits; nothing is written then.
-    """
-    if source is None:
-        raise BenchError(f"{known.no_download}: {known.remedy}")
-    packed.check_writable(known.cache(data_root))
-    with archives.opened(Path(source)) as tree:
-        found = layouts.detect(tree, known.layouts)
-        return pack(known, found, tree.where, known.cache(data_root))
 
-
-def pack(known: ImageSet, found: Collection, where: Path | str, cache: Path) -> str:
+def pack(image_set: ImageSet, found: Collection, where: Path | str, cache: Path) -> str:
     """Checks, decodes, resizes and writes a collection.
 
     Args:
-        known: what is known of the set.
+        image_set: what is known of the set.
         found: the images.
         where: they come from, for messages.
         cache: the file to write.
@@ -100,7 +109,7 @@ def pack(known: ImageSet, found: Collection, where: Path | str, cache: Path) -> 
         What was found and written, in sentences.
 
     Raises:
-        BenchError: as in :func:`prepare`.
+        BenchError: as in :meth:`ImageSet.prepare`.
     """
     collection.check_splits(where, found.images)
     order = collection.order(found.images)
@@ -108,40 +117,43 @@ def pack(known: ImageSet, found: Collection, where: Path | str, cache: Path) -> 
     row[order] = np.arange(len(order))
     # in order of appearance, which is that of the rows
     classes = Counter("/".join(found.images[number][:2]) for number in order)
-    shape = len(order), known.side, known.side, known.channels
-    digests, resized = [b""] * len(order), 0
+    shape = len(order), image_set.side, image_set.side, image_set.channels
+    digests, resized, changes = [b""] * len(order), 0, decoding.Changes()
     with (
         packed.writing(cache, shape, list(classes), list(classes.values())) as put,
-        progress(known.title, len(order)) as advance,
+        progress(image_set.title, len(order)) as advance,
     ):
         for number, content in found.stream():
-            image, as_stored = fitted(content, known, f"{where}: {found.images[number].name}")
+            name = found.images[number].name
+            image, is_as_stored, changed = resize(content, image_set, f"{where}: {name}")
             put(int(row[number]), image)
+            changes.add(changed, name)
             digests[number] = hashlib.blake2b(image, digest_size=16).digest()
-            resized += not as_stored
+            resized += not is_as_stored
             advance()
-        notes = [*found.notes, *duplicates(where, found, digests)]
+        notes = [*found.notes, *changes.notes(), *duplicates.find(where, found, digests)]
+    side = image_set.side
     if resized:
-        size = f"{known.side}x{known.side} {MODES[known.channels]}"
+        size = f"{side}x{side} {MODES[image_set.channels]}"
         notes.append(f"{resized:,} images were not {size} and were resized or converted.")
     return " ".join(
         [
-            f"Found {found.layout} in {where}: {_counts(known, found)}.",
+            f"Found {found.layout} in {where}: {_counts(image_set, found)}.",
             *notes,
-            f"Wrote {len(order):,} images of {known.side}x{known.side} to {cache}.",
+            f"Wrote {len(order):,} images of {side}x{side} to {cache}.",
         ]
     )
 
 
-def write_splits(known: ImageSet, data_root: Path | None) -> str:
+def write_splits(image_set: ImageSet, data_root: Path | None) -> str:
     """Writes beside the packed cache which class is in which split, for sets that bring none.
 
     Returns:
         Where, in a sentence.
     """
-    cache = known.cache(data_root)
+    cache = image_set.cache(data_root)
     splits: dict[str, list[str]] = {}
-    for name in packed.read(cache, known.remedy).names:
+    for name in packed.read(cache, image_set.remedy).names:
         split, _, label = name.partition("/")
         splits.setdefault(split, []).append(label)
     written = cache.with_suffix(".splits.json")
@@ -150,48 +162,54 @@ def write_splits(known: ImageSet, data_root: Path | None) -> str:
     return f"The splits are in {written}: put a copy into the folder as splits.json to keep them."
 
 
-def fitted(content: bytes | np.ndarray, known: ImageSet, name: str) -> tuple[np.ndarray, bool]:
-    """An image as it is packed.
+def resize(
+    content: bytes | np.ndarray, image_set: ImageSet, name: str
+) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """Decodes and resizes an image as it is packed.
 
     Args:
         content: an image file, or its pixels.
-        known: the size and the number of channels.
+        image_set: size, number of channels, and whether images are turned upright.
         name: for messages.
 
     Returns:
-        ``[height, width, channels]`` uint8, and whether nothing had to be changed.
+        ``[height, width, channels]`` uint8, whether colours and size are those that were stored,
+        and what else was changed: keys of :data:`bench.data.images.decoding.CHANGES`.
 
     Raises:
         BenchError: names the image, if it cannot be decoded.
     """
-    shape, mode = (known.side, known.side, known.channels), MODES[known.channels]
+    shape = image_set.side, image_set.side, image_set.channels
+    mode = MODES[image_set.channels]
     if isinstance(content, np.ndarray) and content.dtype == np.uint8 and content.shape == shape:
-        return np.ascontiguousarray(content), True
-    image = as_image(content, name)
-    as_stored = image.mode == mode and image.size == shape[:2]
-    if not as_stored:
-        image = image.convert(mode)
+        return np.ascontiguousarray(content), True, ()
+    image, changes = decode(content, name, image_set.upright)
+    is_as_stored = image.mode == mode and image.size == shape[:2]
+    if not is_as_stored:
+        image = decoding.convert(image, mode, name)
         if image.size != shape[:2]:
             image = image.resize(shape[:2], Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(shape), as_stored
+    return np.asarray(image).reshape(shape), is_as_stored, changes
 
 
-def as_image(content: bytes | np.ndarray, name: str) -> Image.Image:
-    """What a reader gives, as an image.
+def decode(content: bytes | np.ndarray, name: str, upright: bool) -> Decoded:
+    """Decodes what a reader gives.
 
     Args:
         content: an image file, or its pixels, ``[height, width, channels]`` or ``[height, width]``.
         name: for messages.
+        upright: whether an image is turned as its EXIF orientation says.
 
     Raises:
         BenchError: names the image, if it cannot be decoded or is none.
     """
     if not isinstance(content, np.ndarray):
-        return packed.decode(content, name)
+        return decoding.decode(content, name, upright)
     if content.dtype != np.uint8 or 0 in content.shape:
         raise BenchError(f"{name}: {content.dtype} of shape {content.shape}, not uint8 pixels")
     try:
-        return Image.fromarray(content.squeeze(-1) if content.shape[2:] == (1,) else content)
+        pixels = content.squeeze(-1) if content.shape[2:] == (1,) else content
+        return Decoded(Image.fromarray(pixels), ())
     except (TypeError, ValueError) as error:
         raise BenchError(f"{name}: shape {content.shape} is no image") from error
 
@@ -209,50 +227,15 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _counts(known: ImageSet, found: Collection) -> str:
-    said = collection.counted(found.images)
-    if known.standard is None:
-        return said
-    if collection.counts(found.images) == known.standard:
-        return f"{said}, as in the standard {known.title}"
-    classes = "/".join(str(known.standard[split][0]) for split in SPLITS)
-    images = "/".join(f"{known.standard[split][1]:,}" for split in SPLITS)
+def _counts(image_set: ImageSet, found: Collection) -> str:
+    words, standard = collection.counts_in_words(found.images), image_set.standard
+    if standard is None:
+        return words
+    if collection.counts(found.images) == standard:
+        return f"{words}, as in the standard {image_set.title}"
+    classes = "/".join(str(standard[split][0]) for split in SPLITS)
+    images = "/".join(f"{standard[split][1]:,}" for split in SPLITS)
     return (
-        f"{said}; this is NOT the standard {known.title}, which has {classes} classes and "
+        f"{words}; this is NOT the standard {image_set.title}, which has {classes} classes and "
         f"{images} images: published numbers do not apply"
     )
-
-
-def duplicates(where: Path | str, found: Collection, digests: list[bytes]) -> list[str]:
-    """Looks for images with the same pixels.
-
-    Returns:
-        Notes.
-
-    Raises:
-        BenchError: if more than :data:`MOST_SHARED` of a split's images, and more than
-            :data:`FEW_SHARED`, are in another one too.
-    """
-    first: dict[bytes, int] = {}
-    within, shared, example = 0, {}, {}
-    for number, digest in enumerate(digests):
-        earlier = found.images[first.setdefault(digest, number)]
-        image = found.images[number]
-        if earlier is image:
-            continue
-        if earlier.split == image.split:
-            within += 1
-            continue
-        pair = tuple(sorted((earlier.split, image.split), key=SPLITS.index))
-        shared[pair] = shared.get(pair, 0) + 1
-        example.setdefault(pair, f"{earlier.name} and {image.name}")
-    counts = collection.counts(found.images)
-    notes = []
-    for (a, b), count in shared.items():
-        said = f"{count:,} images of {b} are in {a} too, pixel by pixel, such as {example[a, b]}"
-        if count > max(MOST_SHARED * min(counts[a][1], counts[b][1]), FEW_SHARED):
-            raise BenchError(f"{where}: {said}: this is no split; nothing was written")
-        notes.append(f"CAUTION: {said}.")
-    if within:
-        notes.append(f"{within:,} images occur more than once within their split.")
-    return notes

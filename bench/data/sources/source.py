@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.base import tfrecords
+from bench.base import regular_files, tfrecords
 from bench.base.errors import BenchError
+from bench.data.images import decoding
 from bench.data.images import meta_dataset_spec as specs
-from bench.data.images import packed
 from bench.data.images.meta_dataset_spec import Spec
 
 KEPT_BYTES = 2**28  # of decoded images, which take some tenths of a millisecond each
@@ -42,7 +42,7 @@ class Source:
         """
         file = self.folder / specs.FILE
         try:
-            return specs.read(file.read_bytes(), file)
+            return specs.read(regular_files.read_bytes(file), file)
         except OSError as error:
             raise BenchError(f"{file}: {error.strerror}: {self.remedy}") from None
 
@@ -99,7 +99,7 @@ class Source:
         where = f"{file}, record {place}"
         start, end = self._where(number)[place : place + 2]
         try:
-            with file.open("rb") as opened:
+            with regular_files.open_to_read(file) as opened:
                 opened.seek(start)
                 content = opened.read(end - start)
         except OSError as error:
@@ -107,7 +107,8 @@ class Source:
         if len(content) < end - start:
             raise BenchError(f"{where}: gone since the file was opened: get the records again")
         (record,) = tfrecords.read(content, where)
-        image = packed.decode(tfrecords.image(record, where), where).convert("RGB")
+        image = decoding.decode(tfrecords.image(record, where), where).image
+        image = decoding.convert(image, "RGB", where)
         if image.size != (self.side, self.side):
             image = image.resize((self.side, self.side), Image.Resampling.BILINEAR)
         return np.asarray(image)
@@ -116,7 +117,7 @@ class Source:
         if number not in self._places:
             file = self.folder / self.spec.file_of(number)
             try:
-                with file.open("rb") as opened:
+                with regular_files.open_to_read(file) as opened:
                     places = tfrecords.places(opened, file)
             except OSError as error:
                 raise BenchError(f"{file}: {error.strerror}: {self.remedy}") from None

@@ -18,9 +18,11 @@ import numpy as np
 
 from bench.base import archives, locks, registry, tfrecords
 from bench.base.errors import BenchError
-from bench.data.images import collection, layouts, preparing
+from bench.base.paths import explain_refusal
+from bench.data.images import collection, decoding, duplicates, layouts, preparing
 from bench.data.images import meta_dataset_spec as specs
 from bench.data.images.collection import Collection
+from bench.data.images.decoding import Changes
 from bench.data.images.meta_dataset_spec import ClassOfImages
 from bench.tasks.data_module import SPLITS
 
@@ -66,14 +68,16 @@ def _converted(dataset: str, name: str, source: Path, root: Path) -> str:
     if hasattr(module, "opened"):  # a data set that has its own way to its images
         with module.opened(source) as found:
             return write(name, found, source, root)
-    if not hasattr(module, "KNOWN"):
+    if not hasattr(module, "IMAGE_SET"):
         raise BenchError(f"--from {dataset}: this data set has no images of its own")
     with archives.opened(source) as tree:
-        found = layouts.detect(tree, module.KNOWN.layouts)
-        return write(name, found, tree.where, root)
+        found = layouts.detect(tree, module.IMAGE_SET.layouts)
+        return write(name, found, tree.where, root, module.IMAGE_SET.upright)
 
 
-def write(name: str, found: Collection, where: Path | str, root: Path) -> str:
+def write(
+    name: str, found: Collection, where: Path | str, root: Path, upright: bool = False
+) -> str:
     """Writes a source; until it is whole, its folder does not exist, or is the old one.
 
     Args:
@@ -82,6 +86,7 @@ def write(name: str, found: Collection, where: Path | str, root: Path) -> str:
             everything else is sorted by name.
         where: they come from, for messages.
         root: the folder in which the source becomes a folder.
+        upright: whether images are turned as their EXIF orientation says.
 
     Returns:
         What was found and written, in sentences.
@@ -92,14 +97,15 @@ def write(name: str, found: Collection, where: Path | str, root: Path) -> str:
     collection.check_classes(where, found.images)
     members = _members(found)
     with _new_folder(root, name) as folder:
-        digests = _write_records(folder, list(members.values()), found, where, name)
-        notes = [*found.notes, *preparing.duplicates(where, found, digests)]
+        numbers = list(members.values())
+        digests, changes = _write_records(folder, numbers, found, where, name, upright)
+        notes = [*found.notes, *changes.notes(), *duplicates.find(where, found, digests)]
         classes = [_class_of(*key, len(own), found.grouped) for key, own in members.items()]
         text = specs.written(name, classes, str(root / name))
         (folder / specs.FILE).write_text(text + "\n", encoding="utf-8")
     return " ".join(
         [
-            f"Found {found.layout} in {where}: {collection.counted(found.images)}.",
+            f"Found {found.layout} in {where}: {collection.counts_in_words(found.images)}.",
             *notes,
             f"Wrote {len(classes):,} files of records and {specs.FILE} to {root / name}.",
         ]
@@ -126,24 +132,30 @@ def _class_of(split: str, label: str, images: int, grouped: bool) -> ClassOfImag
 
 
 def _write_records(
-    folder: Path, members: list[list[int]], found: Collection, where: Path | str, name: str
-) -> list[bytes]:
+    folder: Path,
+    members: list[list[int]],
+    found: Collection,
+    where: Path | str,
+    name: str,
+    upright: bool,
+) -> tuple[list[bytes], Changes]:
     """Writes the file of each class as soon as its last image has come.
 
     In most layouts the images of a class come together, so that few wait in memory.
 
     Returns:
-        A digest of each image.
+        A digest of each image, and what was changed in them.
 
     Raises:
         BenchError: if an image cannot be decoded, or did not come.
     """
     class_of = {number: k for k, numbers in enumerate(members) for number in numbers}
     missing = [len(numbers) for numbers in members]
-    digests, arrived = [b""] * len(found.images), {}
+    digests, arrived, changes = [b""] * len(found.images), {}, Changes()
     with preparing.progress(name, len(digests)) as advance:
         for number, content in found.stream():
-            image = encoded(content, f"{where}: {found.images[number].name}")
+            image, changed = encode(content, f"{where}: {found.images[number].name}", upright)
+            changes.add(changed, found.images[number].name)
             digests[number] = hashlib.blake2b(image, digest_size=16).digest()
             label = class_of[number]
             arrived[number] = tfrecords.example({"image": [image], "label": [label]})
@@ -158,25 +170,31 @@ def _write_records(
             f"{where}: {found.images[lost].name} was listed and is gone, as are "
             f"{sum(missing) - 1:,} others: prepare from files that stay"
         )
-    return digests
+    return digests, changes
 
 
-def encoded(content: bytes | np.ndarray, name: str) -> bytes:
-    """An image as JPEG; one that is JPEG in RGB already stays as it is.
+def encode(
+    content: bytes | np.ndarray, name: str, upright: bool = False
+) -> tuple[bytes, tuple[str, ...]]:
+    """Makes JPEG of an image; one that is JPEG in RGB, and need not be turned, stays as it is.
 
     Args:
         content: an image file, or uint8 ``[height, width, channels]`` or ``[height, width]``.
         name: for messages.
+        upright: whether an image is turned as its EXIF orientation says.
+
+    Returns:
+        The file, and what was changed: keys of :data:`bench.data.images.decoding.CHANGES`.
 
     Raises:
         BenchError: names the image, if it cannot be decoded.
     """
-    image = preparing.as_image(content, name)
+    image, changes = preparing.decode(content, name, upright)
     if image.format == "JPEG" and image.mode == "RGB":
-        return content
+        return content, changes
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, format="JPEG")
-    return buffer.getvalue()
+    decoding.convert(image, "RGB", name).save(buffer, format="JPEG")
+    return buffer.getvalue(), changes
 
 
 @contextmanager
@@ -187,7 +205,7 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
         BenchError: if it cannot be written, or another process is writing it.
     """
     unfinished, old = (root / f".{name}.{state}" for state in ("unfinished", "old"))
-    try:
+    with explain_refusal(root / name, "choose another --data-root"):
         root.mkdir(parents=True, exist_ok=True)
         with locks.held(root / f".{name}.lock") as owner:
             if owner:
@@ -203,7 +221,3 @@ def _new_folder(root: Path, name: str) -> Iterator[Path]:
             finally:
                 for leftover in (unfinished, old):
                     shutil.rmtree(leftover, ignore_errors=True)
-    except OSError as error:
-        raise BenchError(
-            f"{root / name}: cannot be written ({error.strerror}): choose another --data-root"
-        ) from error

@@ -84,9 +84,8 @@ def prepare(
             f"{name} cannot be downloaded by a program: get {', '.join(files)} (see "
             f"datasets/{name}/README.md), then maml-bench prepare {name} --source FOLDER"
         )
-    found = {
-        n: _find(Path(source).expanduser(), n) for n in [*files, *([q_matrix] * bool(q_matrix))]
-    }
+    wanted = [*files, q_matrix] if q_matrix else files
+    found = {n: _find(Path(source).expanduser(), n) for n in wanted}
     responses = read([found[n] for n in files], None, found.get(q_matrix))
     counts = {
         "students": len(responses.students),

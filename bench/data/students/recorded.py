@@ -85,7 +85,7 @@ class RecordedStudents(StudentEpisodes):
         """Of the answers and of the names, in whatever format they came."""
         found = self.responses
         names = [np.array(n, np.str_) for n in (found.students, found.items, found.skills)]
-        return checksums.of([found.starts, found.item, found.answer, found.q_matrix, *names])
+        return checksums.digest([found.starts, found.item, found.answer, found.q_matrix, *names])
 
     @cached_property
     def students(self) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from bench.cli.main import main
 from bench.data.meta_dataset import MetaDatasetDataModule
 from bench.results import records as record_files
 from bench.results import tables
+from bench.results.schema import COST_FIELDS
 from bench.running import grid
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
@@ -182,7 +183,7 @@ SUITE = Suite(
 
 def test_one_row_for_each_test_source(records, tmp_path, console, monkeypatch):
     monkeypatch.setattr("bench.running.suites.quick.SUITE", SUITE)
-    cost = dict.fromkeys(record_files.COST_FIELDS, 1.0)
+    cost = dict.fromkeys(COST_FIELDS, 1.0)
     monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: cost)
     flags = ["--test-datasets", "colours,letters", "--train-datasets", "letters"]
     root = ["--data-root", str(records.parent), "--out", str(tmp_path)]
@@ -209,9 +210,9 @@ def test_a_record_of_sources_is_checked(records, tmp_path):
     record = train(experiment, tmp_path, "test", machine, progress=False)
     path = experiment.files(tmp_path).record
     for change, words in (
-        ({"source": "../x"}, "evaluation.views.source"),
-        ({"source": 3}, "evaluation.views must be a list"),
-        ({"shots": "1"}, "evaluation.views must be a list"),
+        ({"source": "../x"}, r"evaluation.views\[0\].source must be letters"),
+        ({"source": 3}, r"evaluation.views\[0\].source must be text"),
+        ({"shots": "1"}, r"evaluation.views\[0\].shots must be a whole number or null"),
     ):
         view = record["evaluation"]["views"][0] | change
         broken = record | {"evaluation": record["evaluation"] | {"views": [view]}}

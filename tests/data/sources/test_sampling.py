@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import chisquare, ks_2samp
 
 from bench.base.errors import BenchError
-from bench.data.sources import sampling, spec
+from bench.data.images import meta_dataset_spec as spec
+from bench.data.sources import sampling
 from bench.data.sources.sampling import Sampling
 from bench.tasks import counter_random
 

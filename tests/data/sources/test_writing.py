@@ -49,13 +49,13 @@ def test_super_classes_are_written(records, made):
 
 def test_a_jpeg_stays_as_it_is_and_everything_else_becomes_one(made):
     image = made.pictures(made.PLAIN[:1])[made.PLAIN[0]][0]
-    jpeg = writing.encoded(image, "x")
-    assert writing.encoded(jpeg, "x") == jpeg
-    grey = writing.encoded(np.full((5, 4), 255, np.uint8), "x")
+    jpeg, _ = writing.encode(image, "x")
+    assert writing.encode(jpeg, "x") == (jpeg, ())
+    grey, _ = writing.encode(np.full((5, 4), 255, np.uint8), "x")
     assert np.asarray(Image.open(io.BytesIO(grey))).min() == 255
     for content in (b"no image", np.zeros((2, 2, 7), np.uint8), np.zeros((4, 4))):
         with pytest.raises(BenchError, match="^x: "):
-            writing.encoded(content, "x")
+            writing.encode(content, "x")
 
 
 def test_what_is_broken_leaves_the_old_records(tmp_path, made):

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
-from bench.data.images.collection import Collection, Found, of_files
+from bench.data.images.collection import Collection, Found, from_files
 from bench.tasks.data_module import SPLITS
 
 LAYOUT = "{train,val,test}/<class>/*.jpg or *.png"
@@ -29,7 +29,7 @@ def read(tree: Tree) -> Collection | None:
             f"{tree.where}: several sets, in {' and '.join(sorted(roots)[:3])}: "
             "give one of them as --source"
         )
-    return of_files(tree, LAYOUT, images) if images else None
+    return from_files(tree, LAYOUT, images) if images else None
 
 
 def within(part: str | None, names: list[str]) -> list[str]:

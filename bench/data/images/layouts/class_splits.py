@@ -17,7 +17,7 @@ SHARES = (0.64, 0.16)  # of the classes, for training and validation, as in mini
 LEAST = 2  # classes in a split: the fewest that an episode can have
 
 
-def of(tree: Tree, labels: Collection[str]) -> tuple[dict[str, list[str]], str]:
+def find_or_draw(tree: Tree, labels: Collection[str]) -> tuple[dict[str, list[str]], str]:
     """The splits that ``splits.json`` lists; without that file, splits drawn at random.
 
     Args:
@@ -76,7 +76,7 @@ def given(content: bytes, where: str, labels: Collection[str]) -> dict[str, list
         raise BenchError(
             f'{where}: not {{"train": [classes], "val": [...], "test": [...]}} ({error})'
         ) from error
-    count = Counter(label for own in splits.values() for label in own)
+    count = Counter(label for labels_of_split in splits.values() for label in labels_of_split)
     if twice := [label for label, times in count.items() if times > 1]:
         raise BenchError(f"{where}: {twice[0]!r} is listed twice{others(twice)}")
     if absent := [label for label in count if label not in labels]:

@@ -4,7 +4,7 @@ import json
 
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
-from bench.data.images.collection import Collection, Found, of_files, others
+from bench.data.images.collection import Collection
 from bench.data.images.layouts import listed, split_files
 
 LAYOUT = "{base,val,novel}.json with image_names and image_labels, and the images"
@@ -17,20 +17,8 @@ def read(tree: Tree) -> Collection | None:
     Raises:
         BenchError: names list and image, if one is missing or the lists do not fit together.
     """
-    files = split_files.find(tree, FILES)
-    if files is None:
-        return None
-    find, images, absent = listed.finder(tree), [], []
-    for split, content in split_files.contents(tree, files).items():
-        where = f"{tree.where}: {files[split]}"
-        for path, label in _entries(content, where):
-            if name := find(path):
-                images.append(Found(split, label, name))
-            else:
-                absent.append(f"{where}: there is no {path}")
-    if absent:
-        raise BenchError(f"{absent[0]}{others(absent)}: put it there")
-    return of_files(tree, LAYOUT, images)
+    lists = split_files.find(tree, FILES)
+    return lists and listed.collect(tree, LAYOUT, lists, _entries)
 
 
 def _entries(content: bytes, where: str) -> list[tuple[str, str]]:

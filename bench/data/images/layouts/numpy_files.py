@@ -66,7 +66,7 @@ def read(tree: Tree) -> Collection | None:
     if len(of_label) < len(arrays):
         twice = next(a for a in arrays if of_label[a.label] is not a)
         raise BenchError(f"{tree.where}: {twice.file} and another file are of class {twice.label}")
-    splits, note = class_splits.of(tree, of_label)
+    splits, note = class_splits.find_or_draw(tree, of_label)
     chosen = [(split, of_label[label]) for split, labels in splits.items() for label in labels]
     notes = [note]
     if any(array.count > MOST for _, array in chosen):

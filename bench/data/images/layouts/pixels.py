@@ -69,6 +69,9 @@ def images_of(value: Any, key: str, where: str) -> np.ndarray:
         BenchError: names file and key, if it is none.
     """
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim not in (3, 4):
-        said = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value)
-        raise BenchError(f"{where}: {key!r} is {said}, not uint8 [images, height, width, channels]")
+        if isinstance(value, np.ndarray):
+            kind = f"{value.dtype} {value.shape}"
+        else:
+            kind = f"a {type(value).__name__}"
+        raise BenchError(f"{where}: {key!r} is {kind}, not uint8 [images, height, width, channels]")
     return value

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.base import paths
 from bench.base.archives import Tree
-from bench.data.images.collection import Collection, Found, of_files
+from bench.data.images.collection import Collection, Found, from_files
 from bench.data.images.layouts import class_folders, class_splits
 
 LAYOUT = "<class>/*.jpg or *.png, with or without splits.json"
@@ -18,12 +18,12 @@ def read(tree: Tree) -> Collection | None:
     Without that file the classes are divided at random, always in the same way.
 
     Raises:
-        BenchError: as :func:`bench.data.images.layouts.class_splits.of`.
+        BenchError: as :func:`bench.data.images.layouts.class_splits.find_or_draw`.
     """
     classes = _classes(tree)
     if not classes:
         return None
-    splits, note = class_splits.of(tree, classes)
+    splits, note = class_splits.find_or_draw(tree, classes)
     return _collected(tree, classes, splits, LAYOUT, note)
 
 
@@ -53,7 +53,9 @@ class Published(NamedTuple):
             BenchError: names a class that has no images.
         """
         file = paths.facts(self.dataset) / "splits" / self.split
-        classes = {la: class_folders.within(self.part, own) for la, own in _classes(tree).items()}
+        classes = {
+            label: class_folders.within(self.part, names) for label, names in _classes(tree).items()
+        }
         if not classes.keys() & {
             la for labels in json.loads(file.read_text()).values() for la in labels
         }:
@@ -81,4 +83,4 @@ def _collected(tree: Tree, classes: dict, splits: dict, layout: str, note: str) 
         for label in labels
         for name in classes[label]
     ]
-    return of_files(tree, layout, images, [note])
+    return from_files(tree, layout, images, [note])

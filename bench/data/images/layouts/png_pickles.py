@@ -37,7 +37,7 @@ def read(tree: Tree) -> Collection | None:
         for split, content in split_files.contents(tree, of_labels).items()
     }
     # two classes of ImageNet may have one name, such as crane
-    shared = Counter(label for own in labels.values() for label in set(own))
+    shared = Counter(label for listed in labels.values() for label in set(listed))
     found = [
         Found(split, label if shared[label] == 1 else f"{label} ({split})", f"{files[split]}/{i}")
         for split in SPLITS

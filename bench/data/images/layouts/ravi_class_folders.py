@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
-from bench.data.images.collection import Collection, Found, natural, of_files, others
+from bench.data.images.collection import Collection, Found, from_files, natural, others
 from bench.data.images.layouts import class_folders, split_files, tables
 from bench.data.images.layouts.ravi_csv import TABLES
 
@@ -65,20 +65,22 @@ def read(tree: Tree) -> Collection | None:
         heading = content.split(b"\n", 1)[0]
         columns = EASY if b"image_name" in heading else ("filename", "label")
         for line, file, label in tables.rows(content, columns, where):
-            own = classes.get(label, _Class({}, [], []))
-            name = own.by_name.get(PurePosixPath(file).name)
+            in_class = classes.get(label, _Class({}, [], []))
+            name = in_class.by_name.get(PurePosixPath(file).name)
             if name is None and (numbered := NUMBERED.fullmatch(file)):
-                name = own.counted(int(numbered[2]), f"{where}, line {line}: {file}")
+                name = in_class.counted(int(numbered[2]), f"{where}, line {line}: {file}")
             if name is not None:
                 images.append(Found(split, label, name))
             else:
-                said = f"there is no {file} among the {len(own.in_order)} images of {label}/"
-                absent.append(f"{where}, line {line}: {said}")
+                count = len(in_class.in_order)
+                absent.append(
+                    f"{where}, line {line}: there is no {file} among the {count} images of {label}/"
+                )
     if absent and not images:
         return None
     if absent:
         raise BenchError(f"{absent[0]}{others(absent)}: put it there")
-    return of_files(tree, LAYOUT, images)
+    return from_files(tree, LAYOUT, images)
 
 
 def _classes(tree: Tree) -> dict[str, _Class]:
@@ -86,7 +88,7 @@ def _classes(tree: Tree) -> dict[str, _Class]:
     for path in map(PurePosixPath, tree.names):
         if path.suffix.lower() in IMAGES:
             names[path.parent.name].append(str(path))
-    return {label: _class(class_folders.within("train", own)) for label, own in names.items()}
+    return {label: _class(class_folders.within("train", paths)) for label, paths in names.items()}
 
 
 def _class(names: list[str]) -> _Class:

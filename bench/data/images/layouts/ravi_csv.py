@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from bench.base.archives import Tree
 from bench.base.errors import BenchError
-from bench.data.images.collection import Collection, Found, of_files, others
+from bench.data.images.collection import Collection, Found, from_files, others
 from bench.data.images.layouts import split_files, tables
 from bench.tasks.data_module import SPLITS
 
@@ -21,13 +21,13 @@ def read(tree: Tree) -> Collection | None:
     files = split_files.find(tree, TABLES)
     if files is None:
         return None
-    known, images, used, absent = set(tree.names), [], {}, []
+    names, images, used, absent = set(tree.names), [], {}, []
     for split, content in split_files.contents(tree, files).items():
         folder = PurePosixPath(files[split]).parent
         where = f"{tree.where}: {files[split]}"
         for line, file, label in tables.rows(content, ("filename", "label"), where):
             places = [str(folder / "images" / file), str(folder / file)]
-            name = next((place for place in places if place in known), None)
+            name = next((place for place in places if place in names), None)
             if name is None:
                 absent.append(f"{where}, line {line}: there is no {places[0]}")
             elif name in used:
@@ -37,4 +37,4 @@ def read(tree: Tree) -> Collection | None:
                 images.append(Found(split, label, name))
     if absent:
         raise BenchError(f"{absent[0]}{others(absent)}: put it there")
-    return of_files(tree, LAYOUT, images)
+    return from_files(tree, LAYOUT, images)

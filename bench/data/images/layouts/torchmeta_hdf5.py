@@ -70,9 +70,9 @@ def images(content: bytes, where: str) -> tuple[list[np.ndarray], list[str]]:
                     raise BenchError(
                         f"{where}: more than {archives.MOST_BYTES_OF_A_FILE >> 30} GiB unpacked"
                     )
-                own = pixels.images_of(array[()], f"datasets/{label}", where)
-                data += list(own)
-                labels += [label] * len(own)
+                class_images = pixels.images_of(array[()], f"datasets/{label}", where)
+                data += list(class_images)
+                labels += [label] * len(class_images)
     except BenchError:
         raise
     except Exception as error:  # a damaged file leads h5py to raise nearly anything
