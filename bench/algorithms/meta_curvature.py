@@ -14,10 +14,10 @@ class MetaCurvature(GradientBased):
     The gradient of a convolution's weights ``[outputs, inputs, height, width]`` is multiplied by
     learned square matrices along three axes, ``M_o`` along the outputs, ``M_i`` along the inputs
     and ``M_f`` along the places of the filter, taken together:
-    ``theta <- theta - alpha * MC(grad)`` with ``MC(G) = G x_f M_f x_i M_i x_o M_o``. Park and Oliva,
-    "Meta-Curvature", NeurIPS 2019 (arXiv:1902.03356), section 3. All start as the identity, where
-    it is MAML. The matrix of a linear layer has no ``M_f``. With ``order=1`` the inner gradients
-    are constants, and the matrices learn all the same.
+    ``theta <- theta - alpha * MC(grad)`` with ``MC(G) = G x_f M_f x_i M_i x_o M_o``. Park and
+    Oliva, "Meta-Curvature", NeurIPS 2019 (arXiv:1902.03356), section 3. All start as the identity,
+    where it is MAML. The matrix of a linear layer has no ``M_f``. With ``order=1`` the inner
+    gradients are constants, and the matrices learn all the same.
 
     Parameters of one axis (biases, batch norm) have one learned factor for each number, as in the
     implementations that are in use, and not a matrix.

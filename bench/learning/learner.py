@@ -201,6 +201,7 @@ class MetaLearner(Evaluated):
         if self.meta_step is not None:
             return
         spec = self.spec
+        kinds.check(type(self).__name__, self.kinds, spec.kind, "the data")
         with initial_weights(self.hparams["seed"]):
             net = self.build(spec)
             check_adaptable(net)

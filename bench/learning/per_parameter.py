@@ -10,12 +10,16 @@ class PerParameter(nn.ParameterDict):
 
     Args:
         tensors: name to what it starts at.
+
+    Attributes:
+        names: those of the parameters.
     """
 
     recordable = True
 
     def __init__(self, tensors: Mapping[str, Tensor]):
         super().__init__({_attribute(n): nn.Parameter(v) for n, v in tensors.items()})
+        self.names = list(tensors)
 
     def __getitem__(self, name: str) -> Tensor:
         """The tensor of a parameter."""

@@ -21,6 +21,8 @@ METHODS = (
     "dkt",
     "item_mean",
     "maml",
+    "maml_plus_plus",
+    "meta_sgd",
     "rasch",
     "skill_running_mean",
     "two_pl",
