@@ -18,7 +18,7 @@ class MAMLPlusPlus(GradientBased):
     """MAML with the parts of "How to train your MAML", of which any may be switched off.
 
     Antoniou, Edwards and Storkey, ICLR 2019 (arXiv:1810.09502), section 4: multi-step loss
-    (equation 4), learned inner rates for each layer and step, derivative-order annealing, weights
+    (``sum_k v_k L_query(theta_k)``), learned inner rates for each layer and step, derivative-order annealing, weights
     of batch norm for each step, and a cosine schedule of the outer rate. With all switched off it
     is MAML.
 
@@ -111,7 +111,7 @@ class MAMLPlusPlus(GradientBased):
         return super().update(moved, gradients, step) | self._norms_at(step, tasks)
 
     def loss(self, episode: Episode) -> Tensor:
-        """The weighted query losses after the inner steps, ``[tasks]`` (equation 4)."""
+        """The weighted query losses after the inner steps, ``[tasks]``."""
         first = self.progress < self.hparams["first_order_share"]
         order = 1 if first else self.hparams["order"]
         steps = self.adapted(episode, self.hparams["inner_steps"], order)

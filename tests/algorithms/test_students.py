@@ -18,6 +18,7 @@ METHODS = (
     "anil",
     "bilevel_irt",
     "bkt",
+    "cavia",
     "dkt",
     "item_mean",
     "maml",

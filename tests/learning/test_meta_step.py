@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.algorithms.cavia import CAVIA
 from bench.algorithms.maml import MAML
 from bench.base import registry
 from bench.base.errors import BenchError
@@ -29,6 +30,7 @@ MODELS = {
     "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
     "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
     "irt": ("items", "irt", {"dimensions": 3, "growth": True}),
+    "film": ("images", "film", {"filters": 3, "context": 4}),
     "students": ("items", None, None),  # of methods with a network of their own
 }
 
@@ -117,7 +119,8 @@ def test_every_algorithm(algorithm):
     if issubclass(cls, StudentLearner):
         check("students", algorithm, {})
         return
-    fitting = [name for name in ("conv4", "mlp-vectors", "irt") if fits(name, algorithm)]
+    names = ("film", "irt") if issubclass(cls, CAVIA) else ("conv4", "mlp-vectors", "irt")
+    fitting = [name for name in names if fits(name, algorithm)]
     assert fitting
     for name in fitting:
         check(name, algorithm, {})
