@@ -7,13 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.algorithms.bilevel_irt import BilevelIRT
+from bench.algorithms.cavia import CAVIA
 from bench.algorithms.maml import MAML
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
 from bench.learning.meta_step import split
 from bench.learning.student_learner import StudentLearner
+from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
 
 TASKS = 5
@@ -29,6 +30,7 @@ MODELS = {
     "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
     "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
     "irt": ("items", "irt", {"dimensions": 3, "growth": True}),
+    "film": ("images", "film", {"filters": 3, "context": 4}),
     "students": ("items", None, None),  # of methods with a network of their own
 }
 
@@ -87,13 +89,12 @@ def gradient(learner, episode):
 def check(name, algorithm, options, tolerance=1e-10):
     episode = draw(MODELS[name][0])
     plain = gradient(learner(name, algorithm, **options, engine="loop"), episode)
-    for engine, recompute, part in (
-        ("batched", False, 2**40),
-        ("batched", True, 2**40),
-        ("batched", False, 1),
-        ("auto", False, 2**40),
-        ("recorded", False, 2**40),
-    ):
+    others = [("batched", False, 2**40), ("batched", True, 2**40), ("batched", False, 1)]
+    others += [("auto", False, 2**40)]
+    cls = registry.load("algorithms", algorithm)
+    if vars(cls).get("recordable", False) or not cls.trains:
+        others += [("recorded", False, 2**40)]
+    for engine, recompute, part in others:
         meta_step.PART_BYTES = part
         made = learner(name, algorithm, **options, engine=engine, recompute=recompute)
         found = gradient(made, episode)
@@ -118,8 +119,24 @@ def test_every_algorithm(algorithm):
     if issubclass(cls, StudentLearner):
         check("students", algorithm, {})
         return
-    for name in ("irt",) if issubclass(cls, BilevelIRT) else ("conv4", "mlp-vectors", "irt"):
+    names = ("film", "irt") if issubclass(cls, CAVIA) else ("conv4", "mlp-vectors", "irt")
+    fitting = [name for name in names if fits(name, algorithm)]
+    assert fitting
+    for name in fitting:
         check(name, algorithm, {})
+
+
+def fits(name, algorithm):
+    """Whether an algorithm is for such tasks, and takes the model."""
+    if not kinds.fits(algorithm, SPECS[MODELS[name][0]].kind):
+        return False
+    try:
+        learner(name, algorithm)
+    except BenchError as error:
+        if "needs a network with" not in str(error):
+            raise
+        return False
+    return True
 
 
 @pytest.mark.parametrize("order", [1, 2])
