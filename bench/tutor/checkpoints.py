@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from bench.base import registry
 from bench.base.errors import BenchError
-from bench.learning import checkpoint_fields, learner_file
+from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
+from bench.learning.stored import ALGORITHM
 from bench.results import records
 from bench.tasks.data_module import EpisodeDataModule
 
@@ -96,6 +97,6 @@ def _experiment(path: Path, learner: MetaLearner) -> dict[str, Any]:
     return {
         "key": key or "checkpoint",
         "dataset": dataset,
-        "algorithm": stored[checkpoint_fields.ALGORITHM],
+        "algorithm": stored[ALGORITHM],
         "data": {n: v for n, v in options.items() if isinstance(n, str) and n[:1] != "_"},
     }
