@@ -12,7 +12,7 @@ import torch
 from bench.base import checksums, paths
 from bench.base.errors import BenchError
 from bench.data.images.augmented import AugmentedEpisodes
-from bench.data.images.episodes import scaled
+from bench.data.images.episodes import scale
 from bench.data.sources import sampling, writing
 from bench.data.sources.sampling import Composition, Pool, Sampling
 from bench.data.sources.source import Source
@@ -238,7 +238,7 @@ def _records(data_root: Path | str | None) -> Path:
 
 def _rows(images: list[np.ndarray]) -> torch.Tensor:
     """``[1, rows, 3, side, side]`` in 0..1."""
-    return scaled(np.moveaxis(np.stack(images), -1, 1)[None, None])
+    return scale(np.moveaxis(np.stack(images), -1, 1)[None, None])
 
 
 def _names(argument: str, given: Any) -> list[str]:

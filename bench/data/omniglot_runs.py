@@ -148,7 +148,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
         files = {inside[name]: content for name, content in tree.stream(inside)}
         names, pairs = _pairs(files, tree.where)
         images = [
-            [omniglot.shrunk(files[file], f"{tree.where}: {file}")[0] for file in pair]
+            [omniglot.shrink(files[file], f"{tree.where}: {file}")[0] for file in pair]
             for pair in pairs
         ]
     packed.write(_cache(data_root), ImageClasses.pack(np.array(images), names))

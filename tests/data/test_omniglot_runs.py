@@ -245,5 +245,5 @@ def test_real_runs(tmp_path, shared_data):
             for test, train in zip(lines[::2], lines[1::2]):
                 number = int(train[-6:-4]) - 1
                 for name, x in ((test, episode.query_x), (train, episode.support_x)):
-                    image = omniglot.shrunk(archive.read(name), name)[0]
+                    image = omniglot.shrink(archive.read(name), name)[0]
                     assert np.array_equal((x[run, number, 0] * 255).round(), image[..., 0])

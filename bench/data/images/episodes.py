@@ -141,9 +141,9 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         ways, shots, queries = self.hparams["ways"], self.hparams["shots"], self.queries(split)
         y = torch.arange(ways).expand(len(index), ways)
         episode = Episode(
-            support_x=scaled(x[:, :, :shots]),
+            support_x=scale(x[:, :, :shots]),
             support_y=y.repeat_interleave(shots, 1),
-            query_x=scaled(x[:, :, shots:]),
+            query_x=scale(x[:, :, shots:]),
             query_y=y.repeat_interleave(queries, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
         )
@@ -189,7 +189,7 @@ def turn(images: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     return images
 
 
-def scaled(images: np.ndarray) -> torch.Tensor:
+def scale(images: np.ndarray) -> torch.Tensor:
     """Bytes to numbers in 0..1, as a network takes them.
 
     Args:
