@@ -26,6 +26,7 @@ _HOME = {
     "ProtoMAML": "bench.algorithms.proto_maml",
     "RandomInit": "bench.algorithms.random_init",
     "Rasch": "bench.algorithms.rasch",
+    "Reptile": "bench.algorithms.reptile",
     "SkillRunningMean": "bench.algorithms.skill_running_mean",
     "TwoPL": "bench.algorithms.two_pl",
     "UnicornMAML": "bench.algorithms.unicorn_maml",

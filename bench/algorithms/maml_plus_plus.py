@@ -18,9 +18,9 @@ class MAMLPlusPlus(GradientBased):
     """MAML with the parts of "How to train your MAML", of which any may be switched off.
 
     Antoniou, Edwards and Storkey, ICLR 2019 (arXiv:1810.09502), section 4: multi-step loss
-    (``sum_k v_k L_query(theta_k)``), learned inner rates for each layer and step,
-    derivative-order annealing, weights of batch norm for each step, and a cosine schedule of the
-    outer rate. With all switched off it is MAML.
+    (``sum_k v_k L_query(theta_k)``), learned inner rates for each layer and step, derivative-order
+    annealing, weights of batch norm for each step, and a cosine schedule of the outer rate. With
+    all switched off it is MAML.
 
     What differs from the authors' code: normalisation is by the rows at hand, at every step, so
     there are no running statistics to keep for each step; the outer rate falls to zero and not to

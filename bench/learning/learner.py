@@ -43,7 +43,7 @@ class MetaLearner(Networked, Evaluated, Stored):
             checkpoints: pass it again to ``load_from_checkpoint``.
         model_options: keyword arguments of a model given by name, such as ``{"filters": 32}``.
         outer_lr: Adam's learning rate.
-        outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
+        outer_schedule: ``"cosine"`` and ``"linear"`` let it fall to zero over the whole run.
         batch_norm: which rows normalise the query: ``"transductive"`` (the query set by itself,
             as in the MAML paper) or ``"support"`` (the support rows alone, so that the
             prediction of one query does not depend on the others).

@@ -25,6 +25,7 @@ METHODS = (
     "maml_plus_plus",
     "meta_sgd",
     "rasch",
+    "reptile",
     "skill_running_mean",
     "two_pl",
 )
@@ -67,7 +68,7 @@ def draw(tasks=4, support=6, query=3, spec=STUDENTS, seed=0):
     )  # fmt: skip
 
 
-def padded(episode, rows=2):
+def padded(episode, rows=9):
     """The same students with rows of padding in front of the support and behind the query."""
     x, y, qx, qy, w, qw, index = episode
     none = torch.zeros(len(y), rows, x.shape[2])

@@ -390,7 +390,14 @@ def test_low_precision_is_refused(trainer, precision):
         trainer(max_epochs=1, precision=precision).fit(MAML(), sinusoid())
 
 
-def test_cosine_schedule_ends_at_zero(trainer):
+SCHEDULES = {
+    "cosine": lambda done: 0.05 * (1 + np.cos(np.pi * done)),
+    "linear": lambda done: 0.1 * (1 - done),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_end_at_zero(trainer, schedule):
     class Rates(Callback):
         def __init__(self):
             self.rates = []
@@ -399,15 +406,16 @@ def test_cosine_schedule_ends_at_zero(trainer):
             self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     rates = Rates()
-    model = MAML(outer_schedule="cosine", outer_lr=0.1)
+    model = MAML(outer_schedule=schedule, outer_lr=0.1)
     trainer(max_steps=6, callbacks=[rates]).fit(model, sinusoid())
-    wanted = [0.05 * (1 + np.cos(np.pi * k / 6)) for k in range(1, 7)]
+    wanted = [SCHEDULES[schedule](k / 6) for k in range(1, 7)]
     assert rates.rates == pytest.approx(wanted, abs=1e-9)
 
 
-def test_cosine_schedule_needs_an_end(trainer):
-    with pytest.raises(BenchError, match="max_steps"):
-        trainer(max_epochs=-1).fit(MAML(outer_schedule="cosine"), sinusoid())
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_need_an_end(trainer, schedule):
+    with pytest.raises(BenchError, match=f"{schedule}.*max_steps"):
+        trainer(max_epochs=-1).fit(MAML(outer_schedule=schedule), sinusoid())
 
 
 # Logs and checkpoints -----------------------------------------------------------------------

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from bench.algorithms.cavia import CAVIA
 from bench.algorithms.maml import MAML
+from bench.algorithms.reptile import Reptile
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
@@ -122,8 +123,10 @@ def test_every_algorithm(algorithm):
     names = ("film", "irt") if issubclass(cls, CAVIA) else ("conv4", "mlp-vectors", "irt")
     fitting = [name for name in names if fits(name, algorithm)]
     assert fitting
+    # Adam within a task divides the gradient of biases before batch norm, rounding, by its size
+    tolerance = 1e-7 if issubclass(cls, Reptile) else 1e-10
     for name in fitting:
-        check(name, algorithm, {})
+        check(name, algorithm, {}, tolerance)
 
 
 def fits(name, algorithm):
