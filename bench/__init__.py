@@ -17,6 +17,7 @@ _HOME = {
     "ItemMean": "bench.algorithms.item_mean",
     "MAML": "bench.algorithms.maml",
     "NoAdaptation": "bench.algorithms.no_adaptation",
+    "ProtoNet": "bench.algorithms.proto_net",
     "RandomInit": "bench.algorithms.random_init",
     "Rasch": "bench.algorithms.rasch",
     "SkillRunningMean": "bench.algorithms.skill_running_mean",

@@ -81,7 +81,11 @@ SMALL = {
     TinyGlyphs: {"model_options": {"filters": 4}},
     BKTDataModule: {},
 }
-UNEVEN = ("maml", "fomaml")  # the others do nothing else with tasks of different shapes
+UNEVEN = (
+    "maml",
+    "fomaml",
+    "proto_net",
+)  # the others do nothing else with tasks of different shapes
 VARIANTS = {  # engine and batch norm change how the gradient is computed
     ("maml", TinyGlyphs): ({"inner_steps": 2}, {"batch_norm": "support"}),
     ("maml", BKTDataModule): ({"engine": "loop"}, {"engine": "recorded"}),

@@ -20,7 +20,7 @@ from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import Engine, MetaStep
-from bench.learning.networks import build_model, initial_weights
+from bench.learning.networks import build_model, features_of, initial_weights
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.recording import with_gradient
 from bench.learning.task_forward import TaskForward, check_adaptable
@@ -199,31 +199,31 @@ class MetaLearner(Evaluated):
         Raises:
             BenchError: if padding would enter the statistics of batch norm.
         """
-        if w is not None and self.has_batch_norm:
-            raise BenchError(
-                "rows with weights (padding) would change the mean and variance that batch norm "
-                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
-            )
+        self._check_padding(w)
         return self.forward_tasks(fast, x)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor, w: Tensor | None = None) -> Tensor:
         """What the shared network's ``features`` make of each row, ``[tasks, rows, width]``.
 
         Batch norm takes its statistics from the rows of each task.
 
         Raises:
-            BenchError: if the network has no such part.
+            BenchError: if the network has no such part, or padding would enter the statistics of
+                batch norm.
         """
-        features = getattr(self.net, "features", None)
-        if not isinstance(features, nn.Module):
-            raise BenchError(
-                f"{type(self).__name__} needs a network with .features, whose outputs are embedded "
-                f"rows; {type(self.net).__name__} has none"
-            )
+        self._check_padding(w)
+        features = features_of(self.net)
         if self.forward_features is None:
             self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
         shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
         return self.forward_features(shared, x)
+
+    def _check_padding(self, w: Tensor | None) -> None:
+        if w is not None and self.has_batch_norm:
+            raise BenchError(
+                "rows with weights (padding) would change the mean and variance that batch norm "
+                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
+            )
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""

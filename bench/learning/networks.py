@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench.base import registry
+from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 
 
@@ -26,6 +27,20 @@ def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn
     if name is None:
         name = "conv4" if len(spec.input_shape) == 3 else "mlp"
     return registry.create("models", name, spec, **options)
+
+
+def features_of(net: nn.Module) -> nn.Module:
+    """The part of a network whose outputs are embedded rows.
+
+    Raises:
+        BenchError: if the network has no such part.
+    """
+    features = getattr(net, "features", None)
+    if not isinstance(features, nn.Module):
+        raise BenchError(
+            f"embedding rows needs a network with .features; {type(net).__name__} has none"
+        )
+    return features
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import torch
 
 from bench.base import registry
 from bench.base.errors import BenchError
+from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import ITEM, POSITION
 
@@ -72,7 +73,7 @@ def padded(episode, rows=2):
 
 def test_all_are_covered():
     others = {"bayes", "fomaml", "first_order_bilevel_irt", "no_adaptation", "random_init"}
-    assert set(METHODS) | others == set(registry.names("algorithms"))
+    assert set(METHODS) | others == set(kinds.fitting("answers"))
 
 
 @pytest.mark.parametrize("name", METHODS)
