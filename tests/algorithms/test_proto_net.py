@@ -1,11 +1,13 @@
 """Prototypical networks against squared distances written out."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from bench.algorithms.proto_net import ProtoNet
 from bench.base.errors import BenchError
+from bench.checks.device_cases import TinyGlyphs
 from bench.tasks.episode import TaskSpec
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -69,3 +71,14 @@ def test_it_adapts_to_a_few_examples_of_ones_own(make, images):
     predict = learner.adapt(episode.support_x[0], episode.support_y[0])
     wanted = learner.predict(episode)[0, 0].softmax(-1)
     torch.testing.assert_close(predict(episode.query_x[0]), wanted)
+
+
+def test_more_ways_in_training_than_at_test():
+    data = TinyGlyphs(ways=3, train_ways=8, shots=1, queries=2)
+    learner = ProtoNet(spec=data.spec, model_options={"filters": 4})
+    learner.configure_model()
+    train, test = (data.episodes(split, np.arange(2)) for split in ("train", "test"))
+    learner.loss(train).sum().backward()
+    probabilities = learner.predict(test)[:, 0].softmax(-1)
+    assert probabilities.shape == (2, 6, 8)
+    torch.testing.assert_close(probabilities[..., :3].sum(-1), torch.ones(2, 6))

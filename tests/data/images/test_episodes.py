@@ -252,3 +252,35 @@ def test_wrong_arguments_are_refused_by_name(wrong):
 def test_spec():
     spec = make(ways=4).spec
     assert (spec.kind, spec.input_shape, spec.outputs) == ("classification", (1, 2, 2), 4)
+
+
+# More ways in training than at test ---------------------------------------------------------
+
+
+def test_training_may_have_more_ways():
+    data = make(train_ways=8)
+    assert data.spec == make().spec._replace(outputs=8, varying_ways=True)
+    train, test = (data.episodes(split, np.arange(4)) for split in ("train", "test"))
+    assert train.support_y.unique().tolist() == list(range(8))
+    assert train.query_x.shape[1] == 8 * 4
+    assert same(train, make(ways=8).episodes("train", np.arange(4)))
+    assert same(test, make().episodes("test", np.arange(4)))
+
+
+@pytest.mark.parametrize("train_ways", [None, 3])
+def test_as_many_ways_in_training_change_nothing(train_ways):
+    data = make(train_ways=train_ways)
+    assert data.spec == make().spec
+    assert same(data.episodes("train", np.arange(4)), make().episodes("train", np.arange(4)))
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [
+        (1, "train_ways=1: give a whole number of at least 2"),
+        (13, "train_ways=13: the train split"),
+    ],
+)
+def test_impossible_ways_in_training_are_named(ways, words):
+    with pytest.raises(BenchError, match=words):
+        make(train_ways=ways).episodes("train", np.arange(1))
