@@ -18,6 +18,7 @@ _HOME = {
     "MAML": "bench.algorithms.maml",
     "NoAdaptation": "bench.algorithms.no_adaptation",
     "ProtoNet": "bench.algorithms.proto_net",
+    "R2D2": "bench.algorithms.r2d2",
     "RandomInit": "bench.algorithms.random_init",
     "Rasch": "bench.algorithms.rasch",
     "SkillRunningMean": "bench.algorithms.skill_running_mean",

@@ -62,6 +62,31 @@ def prototypes(features: Tensor, y: Tensor, w: Tensor | None, outputs: int) -> F
     return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}
 
 
+def ridge(features: Tensor, y: Tensor, w: Tensor | None, outputs: int, strength: Tensor) -> Tensor:
+    """The weights of ridge regression on one-hot targets, differentiable in all that it is given.
+
+    ``W = X^T (X X^T + lambda I)^-1 Y``, solved among the rows, which are fewer than the features:
+    Bertinetto et al. 2019 (arXiv:1805.08136), by the Woodbury identity. In float64, as the matrix is nearly
+    singular where rows of a class are alike and lambda is small.
+
+    Args:
+        features: ``[tasks, support, width]``.
+        y: ``[tasks, support]`` class numbers.
+        w: ``[tasks, support]`` 0/1 weights, or None.
+        outputs: classes.
+        strength: lambda, above 0.
+
+    Returns:
+        ``[tasks, width, outputs]`` float64.
+    """
+    x, targets = features.double(), _of_class(y, w, outputs).double()
+    if w is not None:
+        x = x * w[..., None]
+    unit = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    products = x @ x.transpose(1, 2) + strength.double() * unit
+    return x.transpose(1, 2) @ torch.linalg.solve(products, targets)
+
+
 def masked(outputs: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
     """Logits in which the classes that are not in the support set are impossible.
 

@@ -15,6 +15,7 @@ SMALL = {"model_options": {"filters": 8}}
 CASES = [
     # what learns, on what, how, and by how much the headline must improve
     ("proto_net", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
+    ("r2d2", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
 ]
 
 
