@@ -11,6 +11,7 @@ _HOME = {
     "Bayes": "bench.algorithms.bayes",
     "BilevelIRT": "bench.algorithms.bilevel_irt",
     "BKT": "bench.algorithms.bkt",
+    "CNP": "bench.algorithms.cnp",
     "DKT": "bench.algorithms.dkt",
     "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "FOMAML": "bench.algorithms.fomaml",

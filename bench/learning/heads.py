@@ -56,18 +56,30 @@ def prototypes(features: Tensor, y: Tensor, w: Tensor | None, outputs: int) -> F
         w: ``[tasks, support]`` 0/1 weights, or None.
         outputs: classes of the layer; those that a task lacks get zeros.
     """
-    of_class = _of_class(y, w, outputs).to(features.dtype)
-    sums = of_class.transpose(1, 2) @ features
-    means = sums / of_class.sum(1).clamp_min(1)[..., None]
+    means = class_means(features, y, w, outputs)
     return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}
+
+
+def class_means(features: Tensor, y: Tensor, w: Tensor | None, outputs: int) -> Tensor:
+    """The mean row of each class, ``[tasks, outputs, width]``; zeros where a task lacks one.
+
+    Args:
+        features: ``[tasks, support, width]``.
+        y: ``[tasks, support]`` class numbers.
+        w: ``[tasks, support]`` 0/1 weights, or None.
+        outputs: classes.
+    """
+    members = _of_class(y, w, outputs).to(features.dtype)
+    sums = members.transpose(1, 2) @ features
+    return sums / members.sum(1).clamp_min(1)[..., None]
 
 
 def ridge(features: Tensor, y: Tensor, w: Tensor | None, outputs: int, strength: Tensor) -> Tensor:
     """The weights of ridge regression on one-hot targets, differentiable in all that it is given.
 
     ``W = X^T (X X^T + lambda I)^-1 Y``, solved among the rows, which are fewer than the features:
-    Bertinetto et al. 2019 (arXiv:1805.08136), by the Woodbury identity. In float64, as the matrix is nearly
-    singular where rows of a class are alike and lambda is small.
+    Bertinetto et al. 2019 (arXiv:1805.08136), by the Woodbury identity. In float64, as the matrix
+    is nearly singular where rows of a class are alike and lambda is small.
 
     Args:
         features: ``[tasks, support, width]``.

@@ -9,6 +9,8 @@ from bench.learning.batch_norm import SupportBatchNorm
 from bench.tasks.episode import Episode, TaskSpec
 
 IMAGES = TaskSpec("classification", (2, 8, 8), 3)
+VECTORS = TaskSpec("regression", (4,), 2)
+STUDENTS = TaskSpec("answers", (4,), 1, items=7, skills=2)
 
 
 def embed_by_hand(features, x, rows):
@@ -34,6 +36,16 @@ def support_and_query(learner, support_x, query_x):
     return tuple(embed_by_hand(features, x, len(x)) for x in (support_x, query_x))
 
 
+def loss_by_hand(kind, outputs, y):
+    """Mean loss of the query of one task."""
+    if kind == "classification":
+        return -outputs.log_softmax(1)[range(len(y)), y].mean()
+    if kind == "regression":
+        return ((outputs - y) ** 2).mean()
+    p = outputs[:, 0].sigmoid()
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
 @pytest.fixture
 def images():
     """Three classes, two support images and two queries of each: ``images(tasks=3)``."""
@@ -45,6 +57,29 @@ def images():
         return Episode(x[0], y, x[1], y.flip(1), index=torch.arange(tasks))
 
     return draw
+
+
+@pytest.fixture
+def vectors():
+    """Regression of two numbers from four."""
+    made = torch.Generator().manual_seed(0)
+    x = [torch.randn(3, rows, 4, generator=made) for rows in (6, 5)]
+    y = [torch.randn(3, rows, 2, generator=made) for rows in (6, 5)]
+    return Episode(x[0], y[0], x[1], y[1], index=torch.arange(3))
+
+
+@pytest.fixture
+def students():
+    """Questions of two skills and their answers."""
+    made = torch.Generator().manual_seed(0)
+    parts = []
+    for rows in (6, 5):
+        item = torch.randint(7, (3, rows, 1), generator=made)
+        position = torch.rand(3, rows, generator=made).argsort(1)[..., None]
+        skills = torch.randint(2, (3, rows, 2), generator=made)
+        parts += [torch.cat([item, position, skills], -1).double()]
+        parts += [torch.randint(2, (3, rows), generator=made).double()]
+    return Episode(*parts, index=torch.arange(3))
 
 
 @pytest.fixture
@@ -73,14 +108,14 @@ def exact(make):
     It returns the outputs of the query.
     """
 
-    def check(name, reference, episode, **options):
+    def check(name, reference, episode, spec=IMAGES, **options):
         for engine in ("loop", "batched"):
-            learner = make(name, engine=engine, **options)
+            learner = make(name, spec, engine=engine, **options)
             learned = [p for p in learner.parameters() if p.requires_grad]
             losses = []
             for sx, sy, qx, qy in zip(*episode[:4]):
                 outputs = reference(learner, *support_and_query(learner, sx, qx), sy)
-                losses.append(-outputs.log_softmax(1)[range(len(qy)), qy].mean())
+                losses.append(loss_by_hand(spec.kind, outputs, qy))
             wanted = torch.stack(losses).mean()
             gradients = torch.autograd.grad(wanted, learned)
             loss = learner.meta_step(episode)

@@ -5,16 +5,30 @@ from lightning import Trainer
 
 from bench.base import registry
 from bench.checks.device_cases import TinyGlyphs
+from bench.data.irt import IRTDataModule
+from bench.data.sinusoid import SinusoidDataModule
 
 DATA = {
     "glyphs": lambda: TinyGlyphs(
         ways=5, shots=1, queries=5, tasks_per_batch=4, iterations_per_epoch=60, test_episodes=60
+    ),
+    "pairs": lambda: TinyGlyphs(
+        ways=2, shots=1, queries=5, tasks_per_batch=4, iterations_per_epoch=60, test_episodes=60
+    ),
+    "sinusoid": lambda: SinusoidDataModule(
+        tasks_per_batch=32, iterations_per_epoch=100, test_episodes=200
+    ),
+    "irt": lambda: IRTDataModule(
+        items=30, queries=20, tasks_per_batch=32, iterations_per_epoch=100, test_episodes=200
     ),
 }
 SMALL = {"model_options": {"filters": 8}}
 CASES = [
     # what learns, on what, how, and by how much the headline must improve
     ("proto_net", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
+    ("cnp", "sinusoid", {"outer_lr": 0.005}, 0.4),
+    ("cnp", "irt", {"outer_lr": 0.005}, 0.1),
+    ("cnp", "pairs", SMALL | {"outer_lr": 0.003}, 0.05),
     ("r2d2", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
 ]
 

@@ -14,6 +14,7 @@ STUDENTS = TaskSpec("answers", (5,), 1, items=8, skills=2)
 METHODS = (
     "bilevel_irt",
     "bkt",
+    "cnp",
     "dkt",
     "item_mean",
     "maml",
@@ -127,7 +128,7 @@ def test_rows_may_come_in_any_order(name):
     torch.testing.assert_close(made.predict(other), made.predict(episode))
 
 
-@pytest.mark.parametrize("name", [m for m in METHODS if m not in ("maml", "bilevel_irt")])
+@pytest.mark.parametrize("name", [m for m in METHODS if m not in ("maml", "bilevel_irt", "cnp")])
 def test_they_take_students_alone_and_no_model(name):
     with pytest.raises(BenchError, match="students"):
         registry.create("algorithms", name, spec=TaskSpec("regression", (1,), 1)).configure_model()

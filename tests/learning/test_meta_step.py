@@ -11,6 +11,7 @@ from bench.algorithms.maml import MAML
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
+from bench.learning.embedding_learner import EmbeddingLearner
 from bench.learning.meta_step import parts
 from bench.learning.student_learner import StudentLearner
 from bench.tasks import kinds
@@ -114,10 +115,12 @@ def test_every_model(name, order, batch_norm):
 
 @pytest.mark.parametrize("algorithm", sorted(registry.names("algorithms")))
 def test_every_algorithm(algorithm):
-    if issubclass(registry.load("algorithms", algorithm), StudentLearner):
+    cls = registry.load("algorithms", algorithm)
+    if issubclass(cls, StudentLearner):
         check("students", algorithm, {})
         return
-    for name in ("conv4", "mlp-vectors", "irt"):
+    items = "mlp-items" if issubclass(cls, EmbeddingLearner) else "irt"
+    for name in ("conv4", "mlp-vectors", items):
         if kinds.fits(algorithm, SPECS[MODELS[name][0]].kind):
             check(name, algorithm, {})
 
