@@ -16,6 +16,7 @@ _HOME = {
     "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "FOMAML": "bench.algorithms.fomaml",
     "ItemMean": "bench.algorithms.item_mean",
+    "Logitdec": "bench.algorithms.logitdec",
     "MAML": "bench.algorithms.maml",
     "NoAdaptation": "bench.algorithms.no_adaptation",
     "ProtoNet": "bench.algorithms.proto_net",

@@ -29,6 +29,7 @@ CASES = [
     ("cnp", "sinusoid", {"outer_lr": 0.005}, 0.4),
     ("cnp", "irt", {"outer_lr": 0.005}, 0.1),
     ("cnp", "pairs", SMALL | {"outer_lr": 0.003}, 0.05),
+    ("logitdec", "irt", {}, 0.15),
     ("r2d2", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
 ]
 

@@ -17,6 +17,7 @@ METHODS = (
     "cnp",
     "dkt",
     "item_mean",
+    "logitdec",
     "maml",
     "rasch",
     "skill_running_mean",
