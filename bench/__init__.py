@@ -8,6 +8,8 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
+    "Baseline": "bench.algorithms.baseline",
+    "BaselinePlusPlus": "bench.algorithms.baseline_plus_plus",
     "Bayes": "bench.algorithms.bayes",
     "BilevelIRT": "bench.algorithms.bilevel_irt",
     "BKT": "bench.algorithms.bkt",
@@ -18,6 +20,7 @@ _HOME = {
     "ItemMean": "bench.algorithms.item_mean",
     "Logitdec": "bench.algorithms.logitdec",
     "MAML": "bench.algorithms.maml",
+    "NIL": "bench.algorithms.nil",
     "NoAdaptation": "bench.algorithms.no_adaptation",
     "ProtoNet": "bench.algorithms.proto_net",
     "R2D2": "bench.algorithms.r2d2",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bench.learning import heads
 from bench.learning.embedding_learner import EmbeddingLearner
+from bench.learning.networks import width_of
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.objectives import weighted_mean
 
@@ -39,8 +40,7 @@ class CNP(EmbeddingLearner):
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network, and beside it encoder and decoder."""
         net = super().build(spec)
-        with torch.no_grad():  # two rows, as batch norm cannot do with one
-            width = net.features(torch.zeros(2, *spec.input_shape)).shape[-1]
+        width = width_of(net.features, spec)
         represented, hidden = self.hparams["representation"], self.hparams["hidden"]
         targets, groups = (0, spec.outputs) if spec.classifies else (spec.outputs, 1)
         self.encoder = _perceptron(width + targets, *hidden, represented)

@@ -118,9 +118,10 @@ class Case:
     @property
     def fits(self) -> bool:
         """Whether the algorithm takes such tasks."""
-        spec = self.data(**self.data_options).spec
+        learner = self.learner(**self.options)
+        learner.note_tasks(self.data(**self.data_options))
         try:
-            self.learner(spec=spec, **self.options).configure_model()
+            learner.configure_model()
         except BenchError:
             return False
         return True

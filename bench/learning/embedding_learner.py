@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from bench.learning import batch_norm as batch_norms
 from bench.learning.learner import MetaLearner
 from bench.learning.networks import features_of
 from bench.tasks import kinds
@@ -46,21 +45,6 @@ class EmbeddingLearner(MetaLearner):
             if id(p) not in learned:
                 p.requires_grad_(False)
         return net
-
-    def embedded(self, episode: Episode) -> tuple[Tensor, Tensor]:
-        """Support and query, ``[tasks, rows, width]`` each.
-
-        Batch norm takes its statistics as ``batch_norm`` says: from each of the two by itself, or
-        from the support alone.
-        """
-        if self.hparams["batch_norm"] != "support":
-            support = self.embed(episode.support_x, episode.support_w)
-            return support, self.embed(episode.query_x, episode.query_w)
-        both = torch.cat([episode.support_x, episode.query_x], 1)
-        rows = episode.support_x.shape[1]
-        with batch_norms.statistics_from(self.net, rows, both.shape[1]):
-            embedded = self.embed(both, episode.support_w)
-        return embedded[:, :rows], embedded[:, rows:]
 
     def outputs(self, episode: Episode) -> Tensor:
         """Outputs for the query, ``[tasks, query, outputs]``."""

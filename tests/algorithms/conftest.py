@@ -47,6 +47,12 @@ def loss_by_hand(kind, outputs, y):
 
 
 @pytest.fixture
+def by_hand():
+    """Embeds the rows of one task: ``by_hand(learner, support_x, query_x)``."""
+    return support_and_query
+
+
+@pytest.fixture
 def images():
     """Three classes, two support images and two queries of each: ``images(tasks=3)``."""
 

@@ -30,6 +30,9 @@ CASES = [
     ("cnp", "irt", {"outer_lr": 0.005}, 0.1),
     ("cnp", "pairs", SMALL | {"outer_lr": 0.003}, 0.05),
     ("logitdec", "irt", {}, 0.15),
+    ("baseline", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
+    ("baseline_plus_plus", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
+    ("nil", "glyphs", SMALL | {"outer_lr": 0.01, "order": 1}, 0.05),
     ("r2d2", "glyphs", SMALL | {"outer_lr": 0.01}, 0.1),
 ]
 

@@ -63,7 +63,7 @@ def draw(tasks=4, support=6, query=3, spec=STUDENTS, seed=0):
 
 def padded(episode, rows=2):
     """The same students with rows of padding in front of the support and behind the query."""
-    x, y, qx, qy, w, qw, index = episode
+    x, y, qx, qy, w, qw, index, _ = episode
     none = torch.zeros(len(y), rows, x.shape[2])
     none[..., POSITION] = -1
     zero, one = torch.zeros(len(y), rows), torch.ones(len(y), rows)

@@ -17,7 +17,7 @@ from bench.learning.student_learner import StudentLearner
 from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
 
-TASKS = 5
+TASKS, CLASSES = 5, 7
 SPECS = {
     "images": TaskSpec("classification", (2, 16, 16), 3),
     "vectors": TaskSpec("regression", (4,), 2),
@@ -54,7 +54,9 @@ def draw(kind):
         top = spec.outputs if spec.kind == "classification" else 2
         return torch.randint(top, (TASKS, rows), generator=made)
 
-    return Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+    episode = Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+    classes = torch.randint(CLASSES, (TASKS, spec.outputs), generator=made)
+    return episode._replace(class_numbers=classes) if spec.classifies else episode
 
 
 def learner(name, algorithm="maml", **options):
@@ -63,6 +65,8 @@ def learner(name, algorithm="maml", **options):
     options = {k: v for k, v in options.items() if k in own}
     if "inner_steps" in own:
         options.setdefault("inner_steps", 2)
+    if "training_classes" in own:
+        options["training_classes"] = CLASSES
     made = registry.create(
         "algorithms", algorithm, spec=SPECS[kind], model=model, model_options=model_options,
         **options,

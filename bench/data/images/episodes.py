@@ -153,6 +153,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
             query_x=scaled(x[:, :, shots:]),
             query_y=y.repeat_interleave(queries, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
+            class_numbers=torch.from_numpy(self._class_numbers(split, image, turns)),
         )
         return self.augmented(split, episode)
 
@@ -181,6 +182,17 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
         chosen = counter_random.choose(u, classes.count[picked])
         return classes.start[picked][..., None] + chosen, turns
+
+    def class_count(self, split: str) -> int:
+        """How many classes the episodes of a split are drawn from, those turned included."""
+        return len(self.classes(split).start) * self._turns(split)
+
+    def _class_numbers(self, split: str, image: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """``[tasks, ways]``: a class turned by k quarters comes k times all classes later."""
+        start = self.classes(split).start
+        order = start.argsort()
+        within = np.searchsorted(start[order], image[..., 0], "right") - 1
+        return order[within] + turns * len(start)
 
     def _turns(self, split: str) -> int:
         rotations = self.hparams["rotations"]

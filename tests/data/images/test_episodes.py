@@ -254,6 +254,38 @@ def test_spec():
     assert (spec.kind, spec.input_shape, spec.outputs) == ("classification", (1, 2, 2), 4)
 
 
+# Which classes an episode has ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_class_numbers_are_those_of_the_split(split):
+    data = make(rotations="none")
+    e = data.episodes(split, np.arange(50))
+    own = content(e.support_x)[0] - CLASSES[split][0]
+    assert torch.equal(e.class_numbers.gather(1, e.support_y), own)
+    assert data.class_count(split) == len(CLASSES[split])
+
+
+def test_classes_that_are_turned_have_numbers_of_their_own():
+    data = make(rotations="train")
+    e = data.episodes("train", np.arange(200))
+    assert data.class_count("train") == 4 * 12
+    assert e.class_numbers.unique().tolist() == list(range(48))
+    upright = e.class_numbers < 12
+    corner = e.support_x[:, ::2, 0, 1, 1] == 1  # of the first image of each class, where 255 is
+    assert torch.equal(upright, corner)
+
+
+def test_class_numbers_do_not_hang_on_the_order_of_classes():
+    classes = make().load("train")
+    data = make()
+    turned = classes._replace(start=classes.start[::-1], names=classes.names[::-1])
+    data._classes["train"] = turned
+    e = data.episodes("train", np.arange(20))
+    own = content(e.support_x)[0]
+    assert torch.equal(11 - e.class_numbers.gather(1, e.support_y), own)
+
+
 # More ways in training than at test ---------------------------------------------------------
 
 
