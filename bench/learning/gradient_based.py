@@ -14,7 +14,6 @@ from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
-from bench.tasks.questions import ITEM
 
 Order = Literal[1, 2]
 InnerLoss = Literal["mean", "sum"]
@@ -207,65 +206,6 @@ class GradientBased(MetaLearner):
             with torch.no_grad():
                 outputs.append(self.query_outputs(fast, episode))
         return torch.stack(outputs, 1)
-
-    def adapt(self, support_x: Tensor, support_y: Tensor) -> Callable[[Tensor], Tensor]:
-        """Adapts to a user's own few examples, outside any Trainer.
-
-        Args:
-            support_x: ``[support, *input_shape]``.
-            support_y: ``[support]`` class numbers below ``outputs``, or as in an episode.
-
-        Returns:
-            A function from query inputs ``[query, *input_shape]`` to probabilities
-            ``[query, outputs]`` (of a regression: to the prediction).
-
-        Raises:
-            BenchError: if the shapes or the class numbers do not fit the model's tasks.
-        """
-        with torch.inference_mode(False):
-            self.configure_model()
-            x, y = self._tensor(support_x), self._tensor(support_y)
-            self._check_support(x, y)
-            if self.spec.classifies:
-                y = y.long()
-            episode = Episode(x[None], y[None], x[None], y[None])
-            fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
-
-        @torch.no_grad()
-        def predictor(query_x: Tensor) -> Tensor:
-            x = self._tensor(query_x)
-            self._check_inputs("query_x", x)
-            query = episode._replace(query_x=x[None])
-            return self.objective.probabilities(self.query_outputs(fast, query)[0])
-
-        return predictor
-
-    def _tensor(self, values) -> Tensor:
-        like = next(self.net.parameters())
-        values = torch.as_tensor(values, device=like.device).clone()  # the clone can be adapted on
-        return values.to(like.dtype) if values.is_floating_point() else values
-
-    def _check_inputs(self, name: str, x: Tensor) -> None:
-        spec, shape = self.spec, tuple(x.shape[1:])
-        if not x.dim() or not len(x) or shape != spec.input_shape:
-            raise BenchError(
-                f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
-                f"shape {spec.input_shape} each"
-            )
-        if not x.is_floating_point():
-            raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
-        if spec.items and not 0 <= x[..., ITEM].min() <= x[..., ITEM].max() < spec.items:
-            raise BenchError(f"column 0 of {name} must hold item numbers up to {spec.items - 1}")
-
-    def _check_support(self, x: Tensor, y: Tensor) -> None:
-        self._check_inputs("support_x", x)
-        spec = self.spec
-        shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
-        if y.shape != shape:
-            raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
-        top = spec.outputs - 1 if spec.classifies else {"answers": 1}.get(spec.kind)
-        if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
-            raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 
 
 def _channels_last(p: Tensor) -> Tensor:

@@ -44,9 +44,13 @@ class Networked(LightningModule):
                     "data module of the suite, or pass spec={'kind': 'classification', "
                     "'input_shape': [1, 28, 28], 'outputs': 5}"
                 )
-            self.hparams["spec"] = plain(data.spec)
+            self.note_tasks(data)
         spec = TaskSpec(**self.hparams["spec"])
         return spec._replace(input_shape=tuple(spec.input_shape))
+
+    def note_tasks(self, data: EpisodeDataModule) -> None:
+        """Notes in the hyper-parameters what data says of its tasks, to build the network from."""
+        self.hparams["spec"] = plain(data.spec)
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network for such tasks; an algorithm with a network of its own overrides it.
@@ -117,6 +121,21 @@ class Networked(LightningModule):
             self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
         shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
         return self.forward_features(shared, x)
+
+    def embedded(self, episode: Episode) -> tuple[Tensor, Tensor]:
+        """Support and query, ``[tasks, rows, width]`` each.
+
+        Batch norm takes its statistics as ``batch_norm`` says: from each of the two by itself, or
+        from the support alone.
+        """
+        if self.hparams["batch_norm"] != "support":
+            support = self.embed(episode.support_x, episode.support_w)
+            return support, self.embed(episode.query_x, episode.query_w)
+        both = torch.cat([episode.support_x, episode.query_x], 1)
+        rows = episode.support_x.shape[1]
+        with batch_norms.statistics_from(self.net, rows, both.shape[1]):
+            embedded = self.embed(both, episode.support_w)
+        return embedded[:, :rows], embedded[:, rows:]
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""

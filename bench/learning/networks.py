@@ -57,6 +57,12 @@ def head_of(net: nn.Module) -> nn.Module:
     return head
 
 
+def width_of(features: nn.Module, spec: TaskSpec) -> int:
+    """How many numbers an embedded row has."""
+    with torch.no_grad():  # two rows, as batch norm cannot do with one
+        return features(torch.zeros(2, *spec.input_shape)).shape[-1]
+
+
 @contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
     """Within this context, weights are made on the CPU and follow from a seed.

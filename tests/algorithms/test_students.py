@@ -19,8 +19,10 @@ METHODS = (
     "bilevel_irt",
     "bkt",
     "cavia",
+    "cnp",
     "dkt",
     "item_mean",
+    "logitdec",
     "maml",
     "maml_plus_plus",
     "meta_sgd",
@@ -70,7 +72,7 @@ def draw(tasks=4, support=6, query=3, spec=STUDENTS, seed=0):
 
 def padded(episode, rows=9):
     """The same students with rows of padding in front of the support and behind the query."""
-    x, y, qx, qy, w, qw, index = episode
+    x, y, qx, qy, w, qw, index, _ = episode
     none = torch.zeros(len(y), rows, x.shape[2])
     none[..., POSITION] = -1
     zero, one = torch.zeros(len(y), rows), torch.ones(len(y), rows)

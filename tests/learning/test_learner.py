@@ -115,7 +115,8 @@ def test_every_algorithm_on_every_kind_of_task(trainer, name, kind):
     data, t = DATA[kind](), trainer(max_epochs=1)
     t.fit(model, data)
     scores = t.test(model, data, verbose=False)[0]
-    steps = 1 + model.test_steps if isinstance(model, GradientBased) else 1
+    adapts = isinstance(model, GradientBased) and name != "nil"
+    steps = 1 + model.test_steps if adapts else 1
     assert np.isfinite(scores[f"test/{HEADLINE[kind]}"])
     assert model.episode_scores["index"].tolist() == list(range(6))
     assert model.episode_scores[HEADLINE[kind]].shape == (6, steps)

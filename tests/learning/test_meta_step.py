@@ -13,12 +13,13 @@ from bench.algorithms.reptile import Reptile
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.learning import meta_step
+from bench.learning.embedding_learner import EmbeddingLearner
 from bench.learning.meta_step import split
 from bench.learning.student_learner import StudentLearner
 from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
 
-TASKS = 5
+TASKS, CLASSES = 5, 7
 SPECS = {
     "images": TaskSpec("classification", (2, 16, 16), 3),
     "vectors": TaskSpec("regression", (4,), 2),
@@ -56,7 +57,9 @@ def draw(kind):
         top = spec.outputs if spec.kind == "classification" else 2
         return torch.randint(top, (TASKS, rows), generator=made)
 
-    return Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+    episode = Episode(x(6), y(6), x(4), y(4), index=torch.arange(TASKS))
+    classes = torch.randint(CLASSES, (TASKS, spec.outputs), generator=made)
+    return episode._replace(class_numbers=classes) if spec.classifies else episode
 
 
 def learner(name, algorithm="maml", **options):
@@ -65,6 +68,8 @@ def learner(name, algorithm="maml", **options):
     options = {k: v for k, v in options.items() if k in own}
     if "inner_steps" in own:
         options.setdefault("inner_steps", 2)
+    if "training_classes" in own:
+        options["training_classes"] = CLASSES
     made = registry.create(
         "algorithms", algorithm, spec=SPECS[kind], model=model, model_options=model_options,
         **options,
@@ -120,7 +125,8 @@ def test_every_algorithm(algorithm):
     if issubclass(cls, StudentLearner):
         check("students", algorithm, {})
         return
-    names = ("film", "irt") if issubclass(cls, CAVIA) else ("conv4", "mlp-vectors", "irt")
+    items = "mlp-items" if issubclass(cls, EmbeddingLearner) else "irt"
+    names = ("film", "irt") if issubclass(cls, CAVIA) else ("conv4", "mlp-vectors", items)
     fitting = [name for name in names if fits(name, algorithm)]
     assert fitting
     # Adam within a task divides the gradient of biases before batch norm, rounding, by its size
