@@ -24,18 +24,11 @@ class SupportBatchNorm(nn.Module):
     """Batch norm that normalises every row by the mean and variance of the first rows alone.
 
     Written out in elementary operations because the native layer treats given statistics as
-    constants, which would lose their gradient.
-
-    Args:
-        layer: the batch-norm layer to stand in for; its weight and bias are shared.
+    constants, which would lose their gradient. Made of torch's by :func:`convert`.
     """
 
     recordable = True
     rows: tuple[int, int] | None = None  # how many, from the front, of how many; None: all
-
-    def __init__(self, layer: nn.Module):
-        super().__init__()
-        self.weight, self.bias, self.eps = layer.weight, layer.bias, layer.eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises ``[rows, channels, ...]``."""
@@ -57,16 +50,14 @@ class SupportBatchNorm(nn.Module):
         return x * self.weight.view(shape) + self.bias.view(shape)
 
 
-def convert(net: nn.Module) -> nn.Module:
-    """Replaces every batch-norm layer of a network by :class:`SupportBatchNorm`."""
-    if isinstance(net, BATCH_NORMS):
-        return SupportBatchNorm(net)
-    # a layer used under two names is replaced in both
-    for name, layer in list(net.named_modules(remove_duplicate=False)):
+def convert(net: nn.Module) -> None:
+    """Makes every batch-norm layer of a network a :class:`SupportBatchNorm`.
+
+    Itself, so that it is one wherever the network keeps it: under several names, or in a list.
+    """
+    for layer in net.modules():
         if isinstance(layer, BATCH_NORMS):
-            parent, _, attribute = name.rpartition(".")
-            setattr(net.get_submodule(parent), attribute, SupportBatchNorm(layer))
-    return net
+            layer.__class__ = SupportBatchNorm
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Networked(LightningModule):
             net = self.build(spec)
         check_adaptable(net)
         if self.hparams["batch_norm"] == "support":
-            net = batch_norms.convert(net)
+            batch_norms.convert(net)
         norms = (*batch_norms.BATCH_NORMS, batch_norms.SupportBatchNorm)
         self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
         self.net = net.to(self.device)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
 from bench.algorithms.item_mean import ItemMean
 from bench.algorithms.no_adaptation import NoAdaptation
@@ -21,6 +21,7 @@ from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
 from bench.learning.inner_loop import Fast
 from bench.learning.learner import MetaLearner
+from bench.learning.parameters import call_with
 from bench.learning.student_learner import rows_of
 from bench.tasks import counter_random
 from bench.tasks.episode import Episode
@@ -183,7 +184,7 @@ def _linear(learner: GradientBased, fast: Fast, x: Tensor) -> tuple[Tensor, Tens
     """Log-odds ``[tasks, rows]``, and their derivatives ``[tasks, rows, dimensions]``."""
 
     def logit(own: Fast, row: Tensor) -> tuple[Tensor, Tensor]:
-        out = functional_call(learner.net, own, row[None]).squeeze()
+        out = call_with(learner.net, own, row[None]).squeeze()
         return out, out
 
     each = vmap(vmap(grad(logit, has_aux=True), (None, 0)))

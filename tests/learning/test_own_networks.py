@@ -230,3 +230,26 @@ def test_torchs_advice_about_layers_that_are_right_is_kept_away(recwarn):
     model.meta_step(Episode(x[0], y, x[1], y)).backward()
     model.adapt(x[0, 0], y[0])(x[1, 0])
     assert not recwarn.list
+
+
+# Weights that come from elsewhere -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_weights_come_before_the_network(trainer, precision):
+    # as they do from processes that Lightning has forked, where the data was known
+    trained = MAML(seed=3)
+    trainer(precision=precision).fit(trained, sinusoid())
+    model = MAML()
+    model.load_state_dict(trained.state_dict(), strict=False)
+    for a, b in zip(model.net.parameters(), trained.net.parameters(), strict=True):
+        assert a.dtype == b.dtype
+        assert torch.equal(a, b)
+    assert model.spec == SINUSOID
+
+
+def test_weights_without_a_spec_are_not_lost_silently():
+    trained = MAML(spec=SINUSOID)
+    trained.configure_model()
+    with pytest.raises(BenchError, match="spec="):
+        MAML().load_state_dict(dict(trained.state_dict()), strict=False)

@@ -164,6 +164,33 @@ def test_adapting_again_gives_the_same(kind, tasks):
         assert torch.equal(p, value)
 
 
+@pytest.mark.parametrize("engine", ["loop", "batched", "recorded"])
+def test_one_norm_in_several_places_takes_the_support_rows(engine, tasks):
+    class Normed(nn.Module):
+        def __init__(self, how):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(6, affine=False, track_running_stats=False)
+            self.first, self.head = nn.Linear(6, 6), nn.Linear(6, 2)
+            if how == "named":
+                self.block = nn.Sequential(self.first, self.norm)
+            else:
+                norm = [self.norm] if how == "listed" else nn.ModuleList([self.norm])
+                self.block = lambda x: norm[0](self.first(x))
+
+        def forward(self, x):
+            return self.head(self.block(self.norm(x)))
+
+    found = []
+    for how in ("once", "named", "listed"):
+        torch.manual_seed(1)
+        model = learner(Normed(how), batch_norm="support", engine=engine, inner_steps=2)
+        loss = model.meta_step(tasks)
+        loss.backward()
+        found.append([loss.item(), *[p.grad for p in model.net.parameters()]])
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
+    torch.testing.assert_close(found[2], found[0], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("head", ["zero", "prototypes"])
 @pytest.mark.parametrize("engine", ["loop", "batched", "recorded"])
 def test_a_head_under_two_names(head, engine, tasks):
@@ -199,7 +226,7 @@ def test_what_adapts_may_be_named_by_any_name(adapts, tasks):
     net.adapts = adapts
     every_name = {n: id(p) for n, p in net.named_parameters(remove_duplicate=False)}
     wanted = {p for n, p in every_name.items() if any(f"{n}.".startswith(f"{a}.") for a in adapts)}
-    assert {every_name[n] for n in learner(net).fast(tasks)} == wanted
+    assert {every_name[n] for n in learner(net).start(tasks)} == wanted
 
 
 def test_a_parameter_assigned_to_in_the_forward_pass(tasks):
