@@ -167,10 +167,12 @@ def _abilities(
     """Of each student the ability, from Rasch and 2PL models; its unit is known of them alone."""
     if not all(isinstance(learner, TwoPL) for learner in learners):
         return [None] * len(tasks.query_y)
-    with torch.no_grad():
-        mean = torch.stack([learner.ability(tasks)[:, 0] for learner in learners])
-    found = [posterior.gaussian(learner, tasks).covariance[:, 0, 0] for learner in learners]
-    variance = torch.stack(found).mean(0) + mean.var(0, correction=0)
+    found = [posterior.gaussian(learner, tasks) for learner in learners]
+    with torch.no_grad():  # the more the better, also where a model has it the other way round
+        sign = torch.stack([one.slopes.mean() for one in found]).sign()[:, None]
+        mean = sign * torch.stack([learner.ability(tasks)[:, 0] for learner in learners])
+    variance = torch.stack([one.covariance[:, 0, 0] for one in found]).mean(0)
+    variance = variance + mean.var(0, correction=0)
     half = NormalDist().inv_cdf(settings.certainty) * variance.sqrt()
     ends = torch.stack([mean.mean(0), mean.mean(0) - half, mean.mean(0) + half], 1)
     names = ("mean", "low", "high")

@@ -312,6 +312,19 @@ def test_one_ability_judges_no_skill(folder, answers, tmp_path, capsys):
     assert again["ability"] == student["ability"]
 
 
+def test_more_ability_is_better_whichever_way_a_model_has_it(folder):
+    learner = learner_file.load(folder / "rasch.ckpt")
+    words = vocabulary.check(learner.vocabulary, learner.spec)
+    given = tutor.Answers(
+        ["ann", "ben"], [np.arange(5)] * 2, [np.ones(5, int), np.zeros(5, int)], []
+    )
+    for _ in range(2):
+        ann, ben = assessment.assess([learner], words, given, assessment.Settings())
+        assert ann.ability["mean"] > 0.1 > -0.1 > ben.ability["mean"]
+        with torch.no_grad():
+            learner.net.discrimination.neg_()
+
+
 def test_fewer_abilities_than_skills_are_said(folder, answers, tmp_path, capsys):
     options = ("--answers", answers(*THREE), "--out", tmp_path / "out", "--no-pictures")
     _, printed, _ = run(capsys, "--checkpoint", folder / "irt.ckpt", *options)
