@@ -17,6 +17,7 @@ _HOME = {
     "DKT": "bench.algorithms.dkt",
     "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "FOMAML": "bench.algorithms.fomaml",
+    "IMAML": "bench.algorithms.imaml",
     "ItemMean": "bench.algorithms.item_mean",
     "MAML": "bench.algorithms.maml",
     "MAMLPlusPlus": "bench.algorithms.maml_plus_plus",

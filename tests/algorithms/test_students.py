@@ -20,6 +20,7 @@ METHODS = (
     "bkt",
     "cavia",
     "dkt",
+    "imaml",
     "item_mean",
     "maml",
     "maml_plus_plus",
