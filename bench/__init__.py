@@ -20,6 +20,7 @@ _HOME = {
     "DKT": "bench.algorithms.dkt",
     "FirstOrderBilevelIRT": "bench.algorithms.first_order_bilevel_irt",
     "FOMAML": "bench.algorithms.fomaml",
+    "IMAML": "bench.algorithms.imaml",
     "ItemMean": "bench.algorithms.item_mean",
     "Logitdec": "bench.algorithms.logitdec",
     "MAML": "bench.algorithms.maml",
