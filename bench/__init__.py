@@ -57,6 +57,7 @@ _HOME = {
     "Conv4": "bench.models.conv4",
     "IRT": "bench.models.irt",
     "MLP": "bench.models.mlp",
+    "ResNet12": "bench.models.resnet12",
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",

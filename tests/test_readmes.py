@@ -38,7 +38,7 @@ def test_the_first_page_is_short():
 
 @pytest.mark.parametrize("wing", WINGS, ids=lambda p: p.name)
 def test_every_wing_has_a_page(wing):
-    most = 8_000 if wing.name == "cli" else 3_500
+    most = 8_000 if wing.name in ("cli", "algorithms") else 3_500  # a line for each there is
     assert len((wing / "README.md").read_bytes()) <= most
     text = (wing / "README.md").read_text()
     for words in ("**Read first**", "**May import**", "o add "):
