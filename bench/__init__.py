@@ -68,6 +68,7 @@ _HOME = {
     "FiLM": "bench.models.film",
     "IRT": "bench.models.irt",
     "MLP": "bench.models.mlp",
+    "ResNet12": "bench.models.resnet12",
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",
