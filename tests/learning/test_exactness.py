@@ -120,6 +120,8 @@ MODELS = {
     "mlp-regression": (TaskSpec("regression", (1,), 2), "mlp", {"hidden": (8,)}),
     "mlp-items": (STUDENTS, "mlp", {"hidden": (6,), "embedding": 4}),
     "irt": (STUDENTS, "irt", {"dimensions": 2, "growth": True}),
+    "film-images": (IMAGES, "film", {"filters": 4, "context": 3}),
+    "film-vectors": (TaskSpec("regression", (1,), 2), "film", {"hidden": (8,)}),
 }
 OUTPUTS = {"classification": 3, "answers": 1, "regression": 2}
 SMOOTH = [f"{norm}-{kind}" for norm in ("batch", "layer", "instance", "group") for kind in OUTPUTS]
