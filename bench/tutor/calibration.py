@@ -1,6 +1,5 @@
 """How often what the tutor says of students is right: on made-up ones, whose truth is known."""
 
-import csv
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -109,13 +108,12 @@ def _train(learner: MetaLearner, world: MIRTDataModule, students: int) -> Vocabu
     sequences = world.sequences("train", np.arange(students))
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "class.csv"
-        with path.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["user_id", "item_id", "skill_id", "correct", "order_id"])
-            for s, (item, right) in enumerate(zip(sequences.item, sequences.answer)):
-                skill = world.q_matrix[item].argmax(1)
-                rows = zip(item, skill, right.astype(int))
-                table.writerows([s, i, f"skill {k}", y, t] for t, (i, k, y) in enumerate(rows))
+        rows = ["user_id,item_id,skill_id,correct,order_id"]
+        for s, (item, right) in enumerate(zip(sequences.item, sequences.answer)):
+            skill = world.q_matrix[item].argmax(1)
+            answers = enumerate(zip(item, skill, right.astype(int)))
+            rows += [f"{s},{i},skill {k},{y},{t}" for t, (i, k, y) in answers]
+        path.write_text("\n".join(rows) + "\n")
         data = StudentDataModule(source=str(path))
         trainer = Trainer(
             max_steps=STEPS,
