@@ -40,8 +40,10 @@ def of_grid(name: str, value: Any) -> str:
     >>> of_grid("protocol", "random")
     '--set protocol=random'
     """
-    text = str(value)
-    return f'--set {name}="{text}"' if isinstance(value, Mapping) else f"--set {name}={text}"
+    text = f"{name}={value}"
+    if "'" in text and not any(sign in text for sign in '"$`\\!'):
+        return f'--set {name}="{value}"'  # easier to read than what shlex makes of it
+    return f"--set {shlex.quote(text)}"
 
 
 def of_flag(name: str, value: Any) -> str:

@@ -63,8 +63,6 @@ class Student:
         used: how many of them, the latest, the prediction is made from; all where the file tells no
             order.
         right: how many of these were right.
-        ability: of a model that knows students by one number: its mean and the ends of its
-            interval, in standard deviations from the average student; None of other models.
         skills: a row for each skill: its name, answers and right ones among those used, the mean
             chance of success over its questions with the ends of its interval, the probability
             that it is above the mastery threshold, and the verdict. Where the model does not tell
@@ -75,17 +73,19 @@ class Student:
         ask: names of the most informative questions, the best first; none that was answered.
         practise: names of questions with a chance of success in the target zone, its middle first;
             none that was answered right.
+        ability: of a model that knows students by one number: its mean and the ends of its
+            interval, in standard deviations from the average student; None of other models.
     """
 
     name: str
     answers: int
     used: int
     right: int
-    ability: dict[str, float] | None
     skills: list[dict[str, Any]]
     questions: list[dict[str, Any]]
     ask: list[str]
     practise: list[str]
+    ability: dict[str, float] | None = None
 
     def verdicts(self, verdict: str) -> list[str]:
         """Names of the skills of which this is the verdict."""
@@ -167,10 +167,12 @@ def _abilities(
     """Of each student the ability, from Rasch and 2PL models; its unit is known of them alone."""
     if not all(isinstance(learner, TwoPL) for learner in learners):
         return [None] * len(tasks.query_y)
-    with torch.no_grad():
-        mean = torch.stack([learner.ability(tasks)[:, 0] for learner in learners])
-    found = [posterior.gaussian(learner, tasks).covariance[:, 0, 0] for learner in learners]
-    variance = torch.stack(found).mean(0) + mean.var(0, correction=0)
+    found = [posterior.gaussian(learner, tasks) for learner in learners]
+    with torch.no_grad():  # the more the better, also where a model has it the other way round
+        sign = torch.stack([one.slopes.mean() for one in found]).sign()[:, None]
+        mean = sign * torch.stack([learner.ability(tasks)[:, 0] for learner in learners])
+    variance = torch.stack([one.covariance[:, 0, 0] for one in found]).mean(0)
+    variance = variance + mean.var(0, correction=0)
     half = NormalDist().inv_cdf(settings.certainty) * variance.sqrt()
     ends = torch.stack([mean.mean(0), mean.mean(0) - half, mean.mean(0) + half], 1)
     names = ("mean", "low", "high")
@@ -326,11 +328,11 @@ def _student(
         len(answers[0]),
         len(item),
         int(right.sum()),
-        ability,
         skill_rows,
         question_rows,
         [words.items[i] for i in ask],
         [words.items[i] for i in practise],
+        ability,
     )
 
 

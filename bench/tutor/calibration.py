@@ -1,6 +1,5 @@
 """How often what the tutor says of students is right: on made-up ones, whose truth is known."""
 
-import csv
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.tutor.vocabulary import Vocabulary
 
 ITEMS = 40
 TESTED = 400  # students
-STEPS = 1000  # of training
+STEPS = 1000  # meta-iterations of training
 SETTINGS = Settings(mastery=0.5)  # so that one verdict is as frequent as the other
 
 
@@ -63,8 +62,6 @@ def measure(
     correlation: float = 0.5,
     dimensions: int | None = None,
     answers: Sequence[int] = (3, 6, 10),
-    steps: int = STEPS,
-    tested: int = TESTED,
 ) -> Iterator[tuple[str, int, Figures]]:
     """Trains models as ``maml-bench fit`` does, and compares what is said with the truth.
 
@@ -78,8 +75,6 @@ def measure(
         correlation: of the abilities in two skills.
         dimensions: abilities of bilevel_irt and its like; None: as many as it has by default.
         answers: of each tested student, after which to look.
-        steps: meta-iterations of training.
-        tested: how many other students are tested.
 
     Yields:
         Algorithm, number of answers, and what came out.
@@ -103,26 +98,25 @@ def measure(
         learner = registry.create(
             "algorithms", name, **{n: v for n, v in options.items() if n in known}
         )
-        words = _train(learner, world, students, steps)
+        words = _train(learner, world, students)
         for count in answers:
-            yield name, count, _compare(learner, words, world, count, tested)
+            yield name, count, _compare(learner, words, world, count)
 
 
-def _train(learner: MetaLearner, world: MIRTDataModule, students: int, steps: int) -> Vocabulary:
+def _train(learner: MetaLearner, world: MIRTDataModule, students: int) -> Vocabulary:
     """Fits a learner to a file of students, and gives the names of its questions."""
     sequences = world.sequences("train", np.arange(students))
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "class.csv"
-        with path.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["user_id", "item_id", "skill_id", "correct", "order_id"])
-            for s, (item, right) in enumerate(zip(sequences.item, sequences.answer)):
-                skill = world.q_matrix[item].argmax(1)
-                rows = zip(item, skill, right.astype(int))
-                table.writerows([s, i, f"skill {k}", y, t] for t, (i, k, y) in enumerate(rows))
+        rows = ["user_id,item_id,skill_id,correct,order_id"]
+        for s, (item, right) in enumerate(zip(sequences.item, sequences.answer)):
+            skill = world.q_matrix[item].argmax(1)
+            answers = enumerate(zip(item, skill, right.astype(int)))
+            rows += [f"{s},{i},skill {k},{y},{t}" for t, (i, k, y) in answers]
+        path.write_text("\n".join(rows) + "\n")
         data = StudentDataModule(source=str(path))
         trainer = Trainer(
-            max_steps=steps,
+            max_steps=STEPS,
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,
@@ -135,10 +129,9 @@ def _train(learner: MetaLearner, world: MIRTDataModule, students: int, steps: in
         return vocabulary.check(data.vocabulary, learner.spec)
 
 
-def _compare(
-    learner: MetaLearner, words: Vocabulary, world: MIRTDataModule, count: int, tested: int
-) -> Figures:
-    numbers = np.arange(tested)
+def _compare(learner: MetaLearner, words: Vocabulary, world: MIRTDataModule, count: int) -> Figures:
+    """Assesses students after some answers, as the command ``student`` does."""
+    numbers = np.arange(TESTED)
     sequences = world.sequences("test", numbers)
     place = np.full(ITEMS, -1)
     place[np.array(words.items, int)] = np.arange(len(words.items))

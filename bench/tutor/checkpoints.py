@@ -87,10 +87,9 @@ def _experiment(path: Path, learner: MetaLearner) -> dict[str, Any]:
     known = isinstance(dataset, str) and dataset in registry.names("data")
     if not known or not isinstance(options, dict):
         raise BenchError(
-            f"{path} does not say what data it was trained on, and no record "
-            f"{out / 'runs'}/*/{folder.name}.json does; give a checkpoint of students that "
-            "maml-bench fit wrote, or one where a suite run left it, "
-            "RESULTS/checkpoints/<key>/best.ckpt"
+            f"{path}: neither it nor a record {out / 'runs'}/*/{folder.name}.json says what data "
+            "it was trained on; give a checkpoint of students that maml-bench fit wrote, or one "
+            "where a suite run left it, RESULTS/checkpoints/<key>/best.ckpt"
         )
     # Lightning's are lightning_logs/version_0/checkpoints/epoch=1-step=1000.ckpt
     key = re.sub(r"[^\w.-]+", "-", f"{folder.parent.name}-{path.stem}", flags=re.ASCII).lstrip(".-")

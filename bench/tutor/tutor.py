@@ -49,11 +49,12 @@ def report(
     learners, words = load(paths)
     found = responses.read(file, columns)
     answers = known(found, words, str(file), skip_unknown)
+    counts, order, *_ = found.sentences()
     about = tutor_report.About(
         checkpoints=[str(path) for path in paths],
         algorithms=[type(learner).__name__ for learner in learners],
         answers=str(file),
-        read=found.sentences()[:2],
+        read=[f"Read {file}: {counts}", order],
         shots=words.shots,
         settings=settings,
         notes=[*answers.notes, *_of_the_model(learners, words)],

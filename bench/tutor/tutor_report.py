@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,19 @@ class About:
         checkpoints: their paths.
         algorithms: class names, one a checkpoint.
         answers: the file.
-        read: what was read from it, in sentences.
         shots: how many answers of a student are used, at most.
         settings: of the tutor.
         notes: what was dropped or skipped, in sentences.
+        read: what the file holds, in sentences.
     """
 
     checkpoints: list[str]
     algorithms: list[str]
     answers: str
-    read: list[str]
     shots: int
     settings: Settings
     notes: list[str]
+    read: list[str] = field(default_factory=list)
 
 
 def sentences(students: list[Student], about: About) -> list[str]:
@@ -163,7 +163,7 @@ def file_names(students: list[str]) -> list[str]:
 
 def show_input(about: About, console: Console) -> None:
     """Prints what was read, before anything is made of it."""
-    for sentence in [f"Read {about.answers}: {about.read[0]}", *about.read[1:], *about.notes]:
+    for sentence in [*about.read, *about.notes]:
         console.print(sentence, markup=False, highlight=False)
 
 

@@ -76,7 +76,7 @@ def test_no_algorithm_takes_the_gradient_into_its_own_hands(case):
     assert learner.automatic_optimization
     for hook in ("backward", "optimizer_step", "optimizer_zero_grad", "on_before_optimizer_step"):
         assert getattr(case.learner, hook) is getattr(MetaLearner, hook)
-    learner.hparams["spec"] = data.spec._asdict()
+    learner.note_tasks(data)
     learner.configure_model()
     loss = learner.meta_step(data.episodes("train", np.arange(2)))
     assert all(p.grad is None for p in learner.parameters())  # DDP would not know of it

@@ -413,7 +413,8 @@ def test_checkpoints_of_something_else(whole, sinusoid, tmp_path, refused):
     answers = "--answers answers.csv"
     refused(f"student --checkpoint sinusoid.ckpt {answers}", "but of regression")
     refused(f"student --checkpoint rasch.ckpt sinusoid.ckpt {answers}", "but of regression")
-    refused("select --checkpoint rasch.ckpt", "says what data it was trained on")
+    refused("select --checkpoint sinusoid.ckpt", "says what data it was trained on")
+    refused("select --checkpoint rasch.ckpt", "no test student has 10 questions to ask")
     sine = "--model MAML --data SinusoidDataModule --trainer.accelerator cpu"
     refused(f"test {sine} --ckpt_path rasch.ckpt", "built for tasks of")
     refused("test --model DKT --data IRTDataModule --ckpt_path rasch.ckpt", "built for tasks of")

@@ -174,7 +174,8 @@ def test_an_episode_depends_on_its_number_alone(root):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"ways": 5}, {"shots": 2}, {"rotations": "train"}, {"test_episodes": 21}]
+    "wrong",
+    [{"ways": 5}, {"train_ways": 30}, {"shots": 2}, {"rotations": "train"}, {"test_episodes": 21}],
 )
 def test_other_settings_are_refused(wrong):
     with pytest.raises(BenchError, match=next(iter(wrong))):

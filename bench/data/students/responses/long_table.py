@@ -145,7 +145,9 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
     for role, known in NAMES.items():
         if role == "user_id" and set(plain) >= _WAREHOUSE:
             known = [*known, "id"]
-        here = [plain.index(name) for name in known if name in plain]
+        # "Start time" of a form is seldom written as a time that can be read
+        spelt = [name.lower() for name in names] if role == "order_id" else plain
+        here = [spelt.index(name) for name in known if name in spelt]
         free = [column for column in here if column not in at.values()]
         if role not in at and free:
             at[role] = free[0]
@@ -153,7 +155,7 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
     missing = [role for role in ("user_id", item, "correct") if role not in at]
     if missing:
         free = [name for n, name in enumerate(names) if n not in at.values()]
-        advice = {role: _likely(role, free) for role in missing}
+        advice = {**columns, **{role: _likely(role, free) for role in missing}}
         raise BenchError(
             f"{text.path}, header: no column {' or '.join(missing)} among "
             f"{shown(', '.join(names))}: say which it is, as {written('columns', advice)}"

@@ -3,7 +3,6 @@
 Nothing in them is run: of an Excel sheet the stored values are taken, not its formulas.
 """
 
-import csv
 import datetime
 import io
 import json
@@ -228,18 +227,20 @@ def _lines(rows: Iterable[Sequence], what: str) -> list[str]:
     Raises:
         BenchError: they are too large.
     """
-    file, size = io.StringIO(), 0
-    writer, lines = csv.writer(file, lineterminator=""), []
+    lines, size = [], 0
     for row in rows:
-        if row:
-            writer.writerow([_cell(value) for value in row])
-        lines.append(file.getvalue())
+        lines.append(",".join(map(_quoted, row)))
         size += len(lines[-1])
         if size > MOST_BYTES:
             raise BenchError(f"{what} of more than {MOST_BYTES:,} characters: split it by student")
-        file.seek(0)
-        file.truncate()
     return lines
+
+
+def _quoted(value: Any) -> str:
+    cell = _cell(value)
+    if re.search('[",]|^\\s|\\s$', cell):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def _cell(value: Any) -> str:

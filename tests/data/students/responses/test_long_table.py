@@ -171,8 +171,10 @@ def test_names_are_texts(tmp_path, name):
 
 
 def test_names_of_columns_with_blanks(tmp_path):
-    responses = read(write(tmp_path, "User ID,Item-ID,Is Correct\nann,q,1\n"))
+    content = "User ID,Item-ID,Is Correct,Start time\nann,q,1,31.5.2024 9:05\n"
+    responses = read(write(tmp_path, content))
     assert responses.students == ["ann"]
+    assert not responses.ordered
 
 
 def test_the_likely_column_is_advised(tmp_path):
@@ -182,6 +184,8 @@ def test_the_likely_column_is_advised(tmp_path):
     path = write(tmp_path, "user_id,exercise,much\n1,a,9\n")
     with pytest.raises(BenchError, match=r'columns={"item_id": "exercise", "correct": "NAME"}$'):
         read(path)
+    with pytest.raises(BenchError, match=r'columns={"correct": "much", "item_id": "exercise"}$'):
+        read(path, {"correct": "much"})
     with (
         option_text.typed_as(option_text.of_lightning),
         pytest.raises(BenchError, match=r"""as --data.columns '{"item_id": "exercise", "corr"""),
