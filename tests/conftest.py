@@ -112,6 +112,7 @@ def refused(tmp_path, monkeypatch, capsys):
         assert words in said, said
         assert re.search("^maml-bench[a-z -]*: ", said, re.MULTILINE), said
         assert "Traceback" not in said
+        assert " at 0x" not in said, said  # no object of the program, but the file
         assert contents(tmp_path) == before
 
     return run

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -117,6 +118,17 @@ def file(tmp_path_factory):
 
 # Answers of students -----------------------------------------------------------------------------
 
+
+def sheet_files():
+    """The same answers in an Excel sheet and a Parquet file, where these can be written."""
+    rows = [{"user_id": "a", "item_id": "x", "correct": 1}, {"user_id": "b", "item_id": "y"}]
+    excel, parquet = io.BytesIO(), io.BytesIO()
+    with contextlib.suppress(ImportError):
+        pd.DataFrame(rows).to_excel(excel, index=False)
+        pd.DataFrame(rows).to_parquet(parquet)
+    return [file.getvalue() for file in (excel, parquet) if file.getvalue()]
+
+
 LONG = b"user_id,item_id,correct,skill_id,order_id\na,x,1,k_l,1\nb,x,0.5,,2\na,y,NA,m~~k,3\n"
 ANSWERS = (
     LONG,
@@ -127,6 +139,11 @@ ANSWERS = (
     b"id,a,b,c\n1,0,1,NA\n2,1,1,0\n",
     b"1\t0\t1\n0\t1\t\n",
     "user;frage\u00e9\nx;1\n".encode("latin-1"),
+    b'sep=;\nitem;a;b\n"x\ny";1;0\n-2 x 4;0;\n',
+    b"user_id,skill_id,correct,time\na,k;l,1,2024-05-01 10:00\na,k,1,9\nb,l,0,0:45\n",
+    b'{"id": 1, "item": "x", "resp": 1}\n\n{"id": 2, "item": "y", "resp": null}\n',
+    b'[{"user_id": 1, "item_id": [1, 2], "correct": true}]',
+    *sheet_files(),
 )
 TOKENS = [
     b"user_id",
@@ -162,6 +179,17 @@ TOKENS += [
     b" ",
     b"x",
     b"\xe2\x80\xa8",
+    b"sep=;",
+    b"\x92",
+    b"e\xcc\x88",
+    b"time",
+    b"resp",
+    b"item",
+    b"{",
+    b"}",
+    b"-2 x",
+    b"0:45",
+    b"|",
 ]
 WORDS = st.lists(st.sampled_from(TOKENS), max_size=40).map(b"".join)
 

@@ -81,7 +81,9 @@ SMALL = {
     TinyGlyphs: {"model_options": {"filters": 4}},
     BKTDataModule: {},
 }
-ONLY = {UnevenGlyphs: ("maml", "fomaml")}  # the others do nothing else with different shapes
+ONLY = {  # the others do nothing else with different shapes
+    UnevenGlyphs: ("maml", "fomaml", "proto_net"),
+}
 VARIANTS = {  # engine and batch norm change how the gradient is computed
     ("maml", TinyGlyphs): ({"inner_steps": 2}, {"batch_norm": "support"}),
     ("maml", BKTDataModule): ({"engine": "loop"}, {"engine": "recorded"}),
@@ -114,9 +116,10 @@ class Case:
     @property
     def fits(self) -> bool:
         """Whether the algorithm takes such tasks."""
-        spec = self.data(**self.data_options).spec
+        learner = self.learner(**self.options)
+        learner.note_tasks(self.data(**self.data_options))
         try:
-            self.learner(spec=spec, **self.options).configure_model()
+            learner.configure_model()
         except BenchError:
             return False
         return True

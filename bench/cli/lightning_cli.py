@@ -23,7 +23,9 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 import bench
 from bench.base import registry
 from bench.base.errors import BenchError, nearest, out_of_memory
+from bench.base.option_text import of_lightning, typed_as
 from bench.cli import configurations
+from bench.data.students.recorded import RecordedStudents, notes_are_printed
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
 from bench.tasks.data_module import EpisodeDataModule
@@ -69,7 +71,12 @@ def run_lightning(argv: list[str]) -> None:
     _check_name(argv, "--data", modules)
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     restoring = _Restoring()
-    with _allowed(own), configurations.checked(), _refusals_named(restoring):
+    with (
+        _allowed(own),
+        configurations.checked(),
+        _refusals_named(restoring),
+        typed_as(of_lightning),
+    ):
         _CommandLine(
             argv[0],
             model_class=MetaLearner,
@@ -164,6 +171,11 @@ class _CommandLine(LightningCLI):
         """Finds what is wrong with data and checkpoint now, before loggers write files."""
         self.model.trainer = self.datamodule.trainer = self.trainer
         self.trainer.datamodule = self.datamodule
+        if isinstance(self.datamodule, RecordedStudents):
+            with notes_are_printed():
+                found = self.datamodule.sentences()
+            if self.trainer.is_global_zero:
+                print(*found, sep="\n", flush=True)
         self.datamodule.setup(self.command)
         self.model.setup(self.command)
         self.model.configure_model()

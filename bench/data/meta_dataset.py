@@ -12,7 +12,7 @@ import torch
 from bench.base import checksums, paths
 from bench.base.errors import BenchError
 from bench.data.images.augmented import AugmentedEpisodes
-from bench.data.images.episodes import scaled
+from bench.data.images.episodes import scale
 from bench.data.sources import sampling, writing
 from bench.data.sources.sampling import Composition, Pool, Sampling
 from bench.data.sources.source import Source
@@ -138,6 +138,18 @@ class MetaDatasetDataModule(AugmentedEpisodes):
             batch = Episode(*(None if v[0] is None else torch.cat(v) for v in zip(*tasks)))
         return self.augmented(split, batch)
 
+    def class_count(self, split: str) -> int:
+        """How many classes the sources of a split have, all together."""
+        return sum(len(self._opened(name).spec.classes[split]) for name in self.sources(split))
+
+    def _class_numbers(self, split: str, name: str, classes: np.ndarray) -> np.ndarray:
+        """Numbers of a source's classes among those of all sources, one source after the other."""
+        names = self.sources(split)
+        own, *before = (
+            self._opened(n).spec.classes[split] for n in (name, *names[: names.index(name)])
+        )
+        return classes - own[0] + sum(map(len, before))  # a split's are numbered in one stretch
+
     @property
     def checksum(self) -> str:
         """Of the specifications and of the length of every file; records hold one of their own."""
@@ -186,6 +198,7 @@ class MetaDatasetDataModule(AugmentedEpisodes):
             query_x=_rows(query),
             query_y=labels.repeat_interleave(queries)[None],
             index=torch.tensor([index]),
+            class_numbers=torch.from_numpy(self._class_numbers(split, name, classes))[None],
         )
 
     def _opened(self, name: str) -> Source:
@@ -238,7 +251,7 @@ def _records(data_root: Path | str | None) -> Path:
 
 def _rows(images: list[np.ndarray]) -> torch.Tensor:
     """``[1, rows, 3, side, side]`` in 0..1."""
-    return scaled(np.moveaxis(np.stack(images), -1, 1)[None, None])
+    return scale(np.moveaxis(np.stack(images), -1, 1)[None, None])
 
 
 def _names(argument: str, given: Any) -> list[str]:

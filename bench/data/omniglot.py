@@ -269,13 +269,13 @@ def _pack(trees: list[archives.Tree], drawings: dict) -> tuple[ImageClasses, int
     stored = ((tree, *file, at) for tree, at in zip(trees, place) for file in tree.stream(at))
     with preparing.progress("Omniglot", len(drawings) * DRAWINGS) as advance:
         for tree, name, content, at in stored:
-            images[at[name]], as_drawn = shrunk(content, f"{tree.where}: {name}")
+            images[at[name]], as_drawn = shrink(content, f"{tree.where}: {name}")
             odd += not as_drawn
             advance()
     return ImageClasses.pack(images, list(drawings)), odd
 
 
-def shrunk(content: bytes, name: str) -> tuple[np.ndarray, bool]:
+def shrink(content: bytes, name: str) -> tuple[np.ndarray, bool]:
     """A drawing as it is packed, ``[28, 28, 1]`` uint8, and whether it was 105x105.
 
     Raises:

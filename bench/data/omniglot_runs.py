@@ -64,9 +64,11 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
             test_episodes=test_episodes,
             **kwargs,
         )
-        if (ways, shots, rotations) != (WAYS, 1, "none"):
+        train_ways = self.ways("train")
+        if (ways, train_ways, shots, rotations) != (WAYS, WAYS, 1, "none"):
             raise BenchError(
-                f"ways={ways}, shots={shots}, rotations={rotations!r}: Lake's runs are {WAYS}-way "
+                f"ways={ways}, train_ways={train_ways}, shots={shots}, rotations={rotations!r}: "
+                f"Lake's runs are {WAYS}-way "
                 "1-shot, and nothing in them is turned; take omniglot with split=lake for others"
             )
         if test_episodes > RUNS:
@@ -148,7 +150,7 @@ def prepare(source: Path | None = None, data_root: Path | None = None) -> str:
         files = {inside[name]: content for name, content in tree.stream(inside)}
         names, pairs = _pairs(files, tree.where)
         images = [
-            [omniglot.shrunk(files[file], f"{tree.where}: {file}")[0] for file in pair]
+            [omniglot.shrink(files[file], f"{tree.where}: {file}")[0] for file in pair]
             for pair in pairs
         ]
     packed.write(_cache(data_root), ImageClasses.pack(np.array(images), names))

@@ -50,6 +50,24 @@ class SupportBatchNorm(nn.Module):
         return x * self.weight.view(shape) + self.bias.view(shape)
 
 
+def is_batch_norm(layer: nn.Module) -> bool:
+    """Whether a layer is batch norm of any kind."""
+    return isinstance(layer, (*BATCH_NORMS, SupportBatchNorm))
+
+
+def check_padding(net: nn.Module, w: Tensor | None) -> None:
+    """Refuses rows with weights where batch norm would count all of them alike.
+
+    Raises:
+        BenchError: says what to use instead.
+    """
+    if w is not None and any(map(is_batch_norm, net.modules())):
+        raise BenchError(
+            "rows with weights (padding) would change the mean and variance that batch norm takes; "
+            "use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
+        )
+
+
 def convert(net: nn.Module) -> None:
     """Makes every batch-norm layer of a network a :class:`SupportBatchNorm`.
 

@@ -1,6 +1,7 @@
-"""How every algorithm is validated, tested and asked for predictions under a Trainer."""
+"""How every algorithm is validated, tested and asked for predictions."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from bench.base.errors import BenchError
 from bench.tasks import evaluation
 from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 from bench.tasks.evaluation import EpisodeScores, Scores
+from bench.tasks.questions import ITEM
 
 
 class Evaluated(LightningModule):
     """Adapts to every episode on its own, and scores its predictions by episode number.
 
-    Needs ``predict``, ``spec`` and ``objective`` of :class:`bench.learning.learner.MetaLearner`.
+    Needs ``predict``, ``configure_model``, ``net``, ``spec`` and ``objective`` of
+    :class:`bench.learning.learner.MetaLearner`.
 
     Attributes:
         episode_scores: after a validation or test ``index``, ``[episodes]``, and each metric,
@@ -39,6 +42,36 @@ class Evaluated(LightningModule):
         with torch.inference_mode(False), torch.enable_grad():
             copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
             return self.predict(Episode(*copies)).detach()
+
+    def adapt(self, support_x: Tensor, support_y: Tensor) -> Callable[[Tensor], Tensor]:
+        """Adapts to a user's own few examples, outside any Trainer.
+
+        Args:
+            support_x: ``[support, *input_shape]``.
+            support_y: ``[support]`` class numbers below ``outputs``, or as in an episode.
+
+        Returns:
+            A function from query inputs ``[query, *input_shape]`` to probabilities
+            ``[query, outputs]`` (of a regression: to the prediction).
+
+        Raises:
+            BenchError: if the shapes or the class numbers do not fit the model's tasks.
+        """
+        with torch.inference_mode(False):
+            self.configure_model()
+            x, y = self._tensor(support_x), self._tensor(support_y)
+            self._check_support(x, y)
+            if self.spec.classifies:
+                y = y.long()
+
+        def predictor(query_x: Tensor) -> Tensor:
+            query = self._tensor(query_x)
+            self._check_inputs("query_x", query)
+            unknown = y.new_zeros(1, len(query), *y.shape[1:])
+            outputs = self.evaluate(Episode(x[None], y[None], query[None], unknown))
+            return self.objective.probabilities(outputs[0, -1])
+
+        return predictor
 
     def validation_step(self, batch: MetaBatch, batch_idx: int) -> None:
         """Adapts and scores a batch of validation episodes."""
@@ -96,3 +129,30 @@ class Evaluated(LightningModule):
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
             self.log(headline, figures.pop(headline), prog_bar=True)
             self.log_dict(figures)
+
+    def _tensor(self, values) -> Tensor:
+        like = next(self.net.parameters())
+        values = torch.as_tensor(values, device=like.device).clone()  # the clone can be adapted on
+        return values.to(like.dtype) if values.is_floating_point() else values
+
+    def _check_inputs(self, name: str, x: Tensor) -> None:
+        spec, shape = self.spec, tuple(x.shape[1:])
+        if not x.dim() or not len(x) or shape != spec.input_shape:
+            raise BenchError(
+                f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
+                f"shape {spec.input_shape} each"
+            )
+        if not x.is_floating_point():
+            raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
+        if spec.items and not 0 <= x[..., ITEM].min() <= x[..., ITEM].max() < spec.items:
+            raise BenchError(f"column 0 of {name} must hold item numbers up to {spec.items - 1}")
+
+    def _check_support(self, x: Tensor, y: Tensor) -> None:
+        self._check_inputs("support_x", x)
+        spec = self.spec
+        shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
+        if y.shape != shape:
+            raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
+        top = spec.outputs - 1 if spec.classifies else {"answers": 1}.get(spec.kind)
+        if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
+            raise BenchError(f"support_y must hold whole numbers from 0 to {top}")

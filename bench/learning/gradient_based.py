@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 from bench.learning import heads, second_derivatives
@@ -14,7 +14,6 @@ from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
-from bench.tasks.questions import ITEM
 
 Order = Literal[1, 2]
 InnerLoss = Literal["mean", "sum"]
@@ -23,11 +22,12 @@ InnerLoss = Literal["mean", "sum"]
 class GradientBased(MetaLearner):
     """Adapts to a task by gradient steps on its support set, and learns through them.
 
-    As it stands, it is MAML. An algorithm changes one of: which parameters adapt and where they
-    start (:meth:`start`, :meth:`start_head`), what is minimised on the support set at each step
-    (:meth:`support_loss`), how long a step is (:meth:`rate`) or what it is (:meth:`update`), what
-    is minimised by the outer loop (:meth:`loss`), or its gradient
-    (:meth:`bench.learning.learner.MetaLearner.meta_gradient`).
+    As it stands, it is MAML. An algorithm changes one of: which parameters adapt
+    (:meth:`adapting`) and where they start (:meth:`start`, :meth:`start_head`), what is minimised
+    on the support set at each step (:meth:`support_loss`), how long a step is (:meth:`rate`) or
+    what it is (:meth:`update`), what is minimised by the outer loop (:meth:`loss`), or its gradient
+    (:meth:`bench.learning.learner.MetaLearner.meta_gradient`). What it learns beside the network it
+    adds in :meth:`bench.learning.learner.MetaLearner.configure_parameters`.
 
     Args:
         order: 2 differentiates through the inner loop; 1 does not, and builds no graph for it.
@@ -67,9 +67,8 @@ class GradientBased(MetaLearner):
         if not inner_lr >= 0:
             raise BenchError(f"inner_lr={inner_lr!r}: give a number of at least 0")
 
-    def configure_model(self) -> None:
-        """Builds the network; a head that starts anew in each task is no parameter to learn."""
-        super().configure_model()
+    def configure_parameters(self) -> None:
+        """Freezes a head that starts anew in each task: it is no parameter to learn."""
         if self.hparams["head"] != "learned":
             heads.find(self.net, self.spec).requires_grad_(False)
 
@@ -97,26 +96,33 @@ class GradientBased(MetaLearner):
             return set()
         return {n for n, p in self.net.named_parameters() if p.requires_grad}
 
-    def start(self, episode: Episode) -> Fast:
-        """The parameters that adapt, as they start: name to ``[tasks, ...]``.
+    def adapting(self) -> dict[str, nn.Parameter]:
+        """The network's parameters that adapt, by name.
 
-        All that require a gradient; of a network that names them in ``adapts`` (parameters, or
-        layers with all they hold), only those. The others are shared by all tasks.
+        All that require a gradient, and the head where it starts anew; of a network that names them
+        in ``adapts`` (parameters, or layers with all they hold), only those. The others are shared
+        by all tasks.
         """
-        tasks = len(episode.support_x)
         learned = self._learned() | self._frozen
-        named = [(n, p) for n, p in self.net.named_parameters() if n in learned]
+        named = {n: p for n, p in self.net.named_parameters() if n in learned}
         adapts = getattr(self.net, "adapts", None)
         if adapts is not None:
             every_name = self.net.named_parameters(remove_duplicate=False)
             chosen = {id(p) for n, p in every_name if n in adapts or n.split(".")[0] in adapts}
-            named = [(n, p) for n, p in named if id(p) in chosen]
+            named = {n: p for n, p in named.items() if id(p) in chosen}
             if not named:
                 raise BenchError(
                     f"{type(self.net).__name__}.adapts={adapts!r} names no parameter that learns"
                 )
+        if self.hparams["head"] == "learned":
+            return named
+        return named | {f"head.{n}": p for n, p in self.net.head.named_parameters()}
+
+    def start(self, episode: Episode) -> Fast:
+        """The parameters that adapt, as they start: name to ``[tasks, ...]``."""
+        tasks = len(episode.support_x)
         fast = {
-            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in named},
+            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
             **self.start_head(episode),
         }
         if not fast:
@@ -135,11 +141,15 @@ class GradientBased(MetaLearner):
         rows = self.embed(episode.support_x)
         return heads.prototypes(rows, episode.support_y, episode.support_w, self.spec.outputs)
 
+    def support_outputs(self, fast: Fast, episode: Episode) -> Tensor:
+        """Outputs for the support rows, ``[tasks, support, outputs]``."""
+        outputs = self.task_outputs(fast, episode.support_x, episode.support_w)
+        return self.within_ways(outputs, episode)
+
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
         """What inner step number ``step`` makes smaller, ``[tasks]``."""
-        x, y, w = episode.support_x, episode.support_y, episode.support_w
-        outputs = self.within_ways(self.task_outputs(fast, x, w), episode)
-        loss = self.mean_loss(outputs, y, w)
+        y, w = episode.support_y, episode.support_w
+        loss = self.mean_loss(self.support_outputs(fast, episode), y, w)
         if self.hparams["inner_loss"] == "mean":
             return loss
         return loss * (y.shape[1] if w is None else w.sum(1))
@@ -152,9 +162,22 @@ class GradientBased(MetaLearner):
         """The parameters after an inner step: gradient descent (MAML, equation 1)."""
         return {n: v - self.rate(n, step) * gradients[n] for n, v in fast.items()}
 
+    def inner_optimizer(self) -> Callable[[Fast, Fast, int], Fast]:
+        """What makes the inner steps of one adaptation; if it has a state, it starts anew."""
+        return self.update
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether inner steps are computed again in the backward pass."""
+        return self.hparams["recompute"]
+
     def adapted(self, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
         """The parameters of every task after 0, 1, ..., ``steps`` steps on its support set."""
-        recompute = self.hparams["recompute"]
+        return self.descend(self.start(episode), episode, steps, order)
+
+    def descend(self, start: Fast, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
+        """The same from given parameters."""
+        recompute = self.recomputes
 
         def support_loss(fast: Fast, step: int) -> Tensor:
             with second_derivatives.chosen(self.net) if order == 2 else nullcontext():
@@ -162,9 +185,9 @@ class GradientBased(MetaLearner):
 
         return inner_loop(
             support_loss,
-            self.start(episode),
+            start,
             steps,
-            self.update,
+            self.inner_optimizer(),
             order,
             recompute,
             [p for p in self.parameters() if p.requires_grad] if recompute else [],
@@ -183,65 +206,6 @@ class GradientBased(MetaLearner):
             with torch.no_grad():
                 outputs.append(self.query_outputs(fast, episode))
         return torch.stack(outputs, 1)
-
-    def adapt(self, support_x: Tensor, support_y: Tensor) -> Callable[[Tensor], Tensor]:
-        """Adapts to a user's own few examples, outside any Trainer.
-
-        Args:
-            support_x: ``[support, *input_shape]``.
-            support_y: ``[support]`` class numbers below ``outputs``, or as in an episode.
-
-        Returns:
-            A function from query inputs ``[query, *input_shape]`` to probabilities
-            ``[query, outputs]`` (of a regression: to the prediction).
-
-        Raises:
-            BenchError: if the shapes or the class numbers do not fit the model's tasks.
-        """
-        with torch.inference_mode(False):
-            self.configure_model()
-            x, y = self._tensor(support_x), self._tensor(support_y)
-            self._check_support(x, y)
-            if self.spec.classifies:
-                y = y.long()
-            episode = Episode(x[None], y[None], x[None], y[None])
-            fast = deque(self.adapted(episode, self.test_steps, order=0), maxlen=1).pop()
-
-        @torch.no_grad()
-        def predictor(query_x: Tensor) -> Tensor:
-            x = self._tensor(query_x)
-            self._check_inputs("query_x", x)
-            query = episode._replace(query_x=x[None])
-            return self.objective.probabilities(self.query_outputs(fast, query)[0])
-
-        return predictor
-
-    def _tensor(self, values) -> Tensor:
-        like = next(self.net.parameters())
-        values = torch.as_tensor(values, device=like.device).clone()  # the clone can be adapted on
-        return values.to(like.dtype) if values.is_floating_point() else values
-
-    def _check_inputs(self, name: str, x: Tensor) -> None:
-        spec, shape = self.spec, tuple(x.shape[1:])
-        if not x.dim() or not len(x) or shape != spec.input_shape:
-            raise BenchError(
-                f"{name} has the shape {tuple(x.shape)}; this model takes one row or more of "
-                f"shape {spec.input_shape} each"
-            )
-        if not x.is_floating_point():
-            raise BenchError(f"{name} must hold floating-point numbers, not {x.dtype}")
-        if spec.items and not 0 <= x[..., ITEM].min() <= x[..., ITEM].max() < spec.items:
-            raise BenchError(f"column 0 of {name} must hold item numbers up to {spec.items - 1}")
-
-    def _check_support(self, x: Tensor, y: Tensor) -> None:
-        self._check_inputs("support_x", x)
-        spec = self.spec
-        shape = (len(x), spec.outputs) if spec.kind == "regression" else (len(x),)
-        if y.shape != shape:
-            raise BenchError(f"support_y has the shape {tuple(y.shape)}; these rows need {shape}")
-        top = spec.outputs - 1 if spec.classifies else {"answers": 1}.get(spec.kind)
-        if top is not None and not (0 <= y.min() <= y.max() <= top and torch.equal(y, y.round())):
-            raise BenchError(f"support_y must hold whole numbers from 0 to {top}")
 
 
 def _channels_last(p: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from bench.base.errors import BenchError
 from bench.learning import divergence, outer_schedule, stored
 from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
-from bench.learning.meta_step import Engine
+from bench.learning.meta_step import Engine, MetaStep
 from bench.learning.networked import Networked, plain
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.recording import with_gradient
@@ -43,7 +43,7 @@ class MetaLearner(Networked, Evaluated, Stored):
             checkpoints: pass it again to ``load_from_checkpoint``.
         model_options: keyword arguments of a model given by name, such as ``{"filters": 32}``.
         outer_lr: Adam's learning rate.
-        outer_schedule: ``"cosine"`` lets the rate fall to zero over the whole run.
+        outer_schedule: ``"cosine"`` and ``"linear"`` let it fall to zero over the whole run.
         batch_norm: which rows normalise the query: ``"transductive"`` (the query set by itself,
             as in the MAML paper) or ``"support"`` (the support rows alone, so that the
             prediction of one query does not depend on the others).
@@ -91,6 +91,7 @@ class MetaLearner(Networked, Evaluated, Stored):
             self.hparams["spec"] = plain(spec)
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
+        self.meta_step: MetaStep | None = None
         self.forward_features: TaskForward | None = None  # of the network's features alone
 
     # What an algorithm is -------------------------------------------------------------------
@@ -132,7 +133,9 @@ class MetaLearner(Networked, Evaluated, Stored):
 
     @property
     def progress(self) -> float:
-        """The share of the training that is done, from 0 to 1."""
+        """The share of the training that is done, from 0 to 1; 0 without a Trainer."""
+        if self._trainer is None:  # in a loop of the user's own
+            return 0.0
         steps = self.trainer.estimated_stepping_batches
         return self.trainer.global_step / steps if 0 < steps < float("inf") else 0.0
 

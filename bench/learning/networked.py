@@ -11,8 +11,9 @@ from bench.learning import batch_norm as batch_norms
 from bench.learning import heads
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import MetaStep
-from bench.learning.networks import build_model, initial_weights
+from bench.learning.networks import build_model, features_of, initial_weights
 from bench.learning.task_forward import TaskForward, check_adaptable
+from bench.tasks import kinds
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.objectives import OBJECTIVES, weighted_mean
@@ -43,9 +44,13 @@ class Networked(LightningModule):
                     "data module of the suite, or pass spec={'kind': 'classification', "
                     "'input_shape': [1, 28, 28], 'outputs': 5}"
                 )
-            self.hparams["spec"] = plain(data.spec)
+            self.note_tasks(data)
         spec = TaskSpec(**self.hparams["spec"])
         return spec._replace(input_shape=tuple(spec.input_shape))
+
+    def note_tasks(self, data: EpisodeDataModule) -> None:
+        """Notes in the hyper-parameters what data says of its tasks, to build the network from."""
+        self.hparams["spec"] = plain(data.spec)
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network for such tasks; an algorithm with a network of its own overrides it.
@@ -71,20 +76,27 @@ class Networked(LightningModule):
     @torch.inference_mode(False)  # parameters must be able to learn, wherever they are made
     def configure_model(self) -> None:
         """Builds the network from the spec; doing so twice changes nothing."""
-        if self.net is not None:
+        if self.meta_step is not None:
             return
         spec = self.spec
+        kinds.check(type(self).__name__, self.kinds, spec.kind, "the data")
         with initial_weights(self.hparams["seed"]):
             net = self.build(spec)
-        check_adaptable(net)
-        if self.hparams["batch_norm"] == "support":
-            batch_norms.convert(net)
-        norms = (*batch_norms.BATCH_NORMS, batch_norms.SupportBatchNorm)
-        self.has_batch_norm = any(isinstance(layer, norms) for layer in net.modules())
-        self.net = net.to(self.device)
+            check_adaptable(net)
+            if self.hparams["batch_norm"] == "support":
+                batch_norms.convert(net)
+            self.net = net
+            self.configure_parameters()
+        self.to(self.device)
         self.objective = OBJECTIVES[spec.kind]
         self.forward_tasks = TaskForward(self.net, vectorised=self.hparams["engine"] != "loop")
         self.meta_step = MetaStep(self, self.hparams["engine"])
+
+    def configure_parameters(self) -> None:
+        """Adds what is learned beside the network, and freezes what of the network is not.
+
+        Called once, when the network is built; random numbers follow from ``seed``.
+        """
 
     def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
         """Outputs of every task's own network, ``[tasks, rows, outputs]``.
@@ -92,31 +104,38 @@ class Networked(LightningModule):
         Raises:
             BenchError: if padding would enter the statistics of batch norm.
         """
-        if w is not None and self.has_batch_norm:
-            raise BenchError(
-                "rows with weights (padding) would change the mean and variance that batch norm "
-                "takes; use nn.GroupNorm or nn.LayerNorm, or tasks of one size without weights"
-            )
+        batch_norms.check_padding(self.net, w)
         return self.forward_tasks(fast, x)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor, w: Tensor | None = None) -> Tensor:
         """What the shared network's ``features`` make of each row, ``[tasks, rows, width]``.
 
         Batch norm takes its statistics from the rows of each task.
 
         Raises:
-            BenchError: if the network has no such part.
+            BenchError: if the network has no such part, or padding would enter the statistics.
         """
-        features = getattr(self.net, "features", None)
-        if not isinstance(features, nn.Module):
-            raise BenchError(
-                f"{type(self).__name__} needs a network with .features, whose outputs are embedded "
-                f"rows; {type(self.net).__name__} has none"
-            )
+        batch_norms.check_padding(self.net, w)
+        features = features_of(self.net)
         if self.forward_features is None:
             self.forward_features = TaskForward(features, self.forward_tasks.vectorised)
         shared = {n: p.expand(len(x), *p.shape) for n, p in features.named_parameters()}
         return self.forward_features(shared, x)
+
+    def embedded(self, episode: Episode) -> tuple[Tensor, Tensor]:
+        """Support and query, ``[tasks, rows, width]`` each.
+
+        Batch norm takes its statistics as ``batch_norm`` says: from each of the two by itself, or
+        from the support alone.
+        """
+        if self.hparams["batch_norm"] != "support":
+            support = self.embed(episode.support_x, episode.support_w)
+            return support, self.embed(episode.query_x, episode.query_w)
+        both = torch.cat([episode.support_x, episode.query_x], 1)
+        rows = episode.support_x.shape[1]
+        with batch_norms.statistics_from(self.net, rows, both.shape[1]):
+            embedded = self.embed(both, episode.support_w)
+        return embedded[:, :rows], embedded[:, rows:]
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Outputs for the query rows, ``[tasks, query, outputs]``."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench.base import registry
+from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 
 
@@ -26,6 +27,40 @@ def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn
     if name is None:
         name = "conv4" if len(spec.input_shape) == 3 else "mlp"
     return registry.create("models", name, spec, **options)
+
+
+def features_of(net: nn.Module) -> nn.Module:
+    """The part of a network whose outputs are embedded rows.
+
+    Raises:
+        BenchError: if the network has no such part.
+    """
+    features = getattr(net, "features", None)
+    if not isinstance(features, nn.Module):
+        raise BenchError(
+            f"embedding rows needs a network with .features; {type(net).__name__} has none"
+        )
+    return features
+
+
+def head_of(net: nn.Module) -> nn.Module:
+    """The last layer of a network.
+
+    Raises:
+        BenchError: if it does not bear its name.
+    """
+    head = getattr(net, "head", None)
+    if not isinstance(head, nn.Module):
+        raise BenchError(
+            f"a part that adapts alone needs a network with .head; {type(net).__name__} has none"
+        )
+    return head
+
+
+def width_of(features: nn.Module, spec: TaskSpec) -> int:
+    """How many numbers an embedded row has."""
+    with torch.no_grad():  # two rows, as batch norm cannot do with one
+        return features(torch.zeros(2, *spec.input_shape)).shape[-1]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from bench.base.errors import BenchError
 
-OuterSchedule = Literal["constant", "cosine"]
+OuterSchedule = Literal["constant", "cosine", "linear"]
 
 
 def scheduled(
@@ -18,7 +18,8 @@ def scheduled(
 
     Args:
         optimizer: any.
-        schedule: ``"constant"``, or ``"cosine"``, which falls to zero by the last step.
+        schedule: ``"constant"``, or ``"cosine"`` or ``"linear"``, which fall to zero by the last
+            step.
         steps: gives the number of steps of the whole run; asked for where it is needed alone.
 
     Raises:
@@ -27,6 +28,9 @@ def scheduled(
     if schedule == "constant":
         return optimizer
     if (last := steps()) == float("inf"):
-        raise BenchError("outer_schedule='cosine' needs an end: give the Trainer max_steps")
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, int(last))
+        raise BenchError(f"outer_schedule={schedule!r} needs an end: give the Trainer max_steps")
+    if schedule == "cosine":
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, int(last))
+    else:
+        falling = torch.optim.lr_scheduler.PolynomialLR(optimizer, int(last), power=1)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}

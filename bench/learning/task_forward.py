@@ -118,7 +118,7 @@ class TaskForward:
 
     def _probe(self, x: Tensor) -> None:
         if self.net.training not in self._probed:
-            probe(self.net, x)
+            probe(self.net, x.detach())
             self._probed.add(self.net.training)
 
 

@@ -24,7 +24,9 @@ def heading(failed: Sequence[Failure], runs: int) -> str:
 def lines(failed: Sequence[Failure]) -> list[str]:
     """One line for each failed run: which, and why."""
     found = [f"{name(f)}: {f.message}" for f in failed[:LISTED]]
-    return found + [f"and {len(failed) - LISTED} more"] * (len(failed) > LISTED)
+    if len(failed) > LISTED:
+        found.append(f"and {len(failed) - LISTED} more")
+    return found
 
 
 def name(failure: Failure) -> str:

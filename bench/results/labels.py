@@ -1,6 +1,5 @@
 """What an algorithm is called in tables and plots, and what it is beside the others."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -65,14 +64,3 @@ def of_record(record: Mapping[str, Any]) -> Label:
         return Label(stored["label"], stored["order"], stored["role"])
     experiment = record["experiment"]
     return label(experiment["algorithm"], experiment["learner"])
-
-
-@functools.cache
-def methods() -> list[str]:
-    """The names of the suite's methods that have no role, those that come in two orders first."""
-    compared = {}
-    for name in registry.names("algorithms"):
-        found = label(name, {})
-        if found.role is None:
-            compared[found.name] = found.order is None
-    return sorted(compared, key=lambda name: (compared[name], name))

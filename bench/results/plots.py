@@ -201,21 +201,21 @@ def _panels(
 
 
 def _style(label: Label, drawn: list[Label], variant: int) -> dict:
-    """How an algorithm is drawn, the same in every suite that has only algorithms of the suite.
+    """How an algorithm is drawn: by its place among those compared, first those in two orders.
 
     Args:
         label: of the algorithm.
         drawn: all labels of the figure, sorted.
         variant: which one of several configurations of it.
     """
-    methods = list(dict.fromkeys([*labels.methods(), *(x.name for x in drawn if not x.role)]))
+    methods = sorted({(x.order is None, x.name) for x in drawn if not x.role})
     if label.role == "baseline":
         baselines = [x.name for x in drawn if x.role == "baseline"]
         colour, shape, dashes = BASELINES[baselines.index(label.name) % len(BASELINES)]
     elif label.role:
         colour, shape, dashes = ROLES[label.role]
     else:
-        number = methods.index(label.name)
+        number = methods.index((label.order is None, label.name))
         colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
         dashes = "--" if label.order == 1 else "-"
     return {

@@ -17,7 +17,7 @@ COMPUTED_BY = ("engine", "recompute")  # on which last digits depend: part of th
 NOT_IDENTITY = ("data_root", "records", "num_workers", "iterations_per_epoch", *COMPUTED_BY)
 
 # Arguments younger than the first records: at these values everything is as it was before.
-NEUTRAL = {"augmentation": ((), []), "head": ("learned",)}
+NEUTRAL = {"augmentation": ((), []), "head": ("learned",), "train_ways": (None,)}
 
 
 @dataclass(frozen=True)

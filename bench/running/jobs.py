@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench.base import locks, registry
 from bench.base.errors import BenchError, Interrupted
+from bench.base.option_text import of_grid, typed_as
 from bench.base.outside import Outside
 from bench.results import failed, records
 from bench.results.run_files import RunFiles
@@ -91,7 +92,8 @@ def do(job: Job, console: Console, world: World | None = None) -> Outcome:
             failed.forget(files)
         error = None
         try:
-            _run(job, console, world)
+            with typed_as(of_grid):
+                _run(job, console, world)
         except Interrupted:
             raise
         except Exception as caught:

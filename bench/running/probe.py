@@ -169,9 +169,8 @@ def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], N
         device = "cuda" if device == "gpu" or torch.cuda.is_available() else "cpu"
     registry.add_all(build.get("plug_ins", ()))
     data = registry.create("data", build["dataset"], **build["data"])
-    spec = data.spec._asdict() | {"input_shape": list(data.spec.input_shape)}
-    options = build["learner"] | {"spec": spec}
-    learner = registry.create("algorithms", build["algorithm"], **options)
+    learner = registry.create("algorithms", build["algorithm"], **build["learner"])
+    learner.note_tasks(data)
     learner.configure_model()
     learner.to(device)
     batch = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))

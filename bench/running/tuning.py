@@ -13,8 +13,7 @@ from rich.table import Table
 from bench.base import paths, registry, spreadsheets
 from bench.base.errors import BenchError
 from bench.results import records
-from bench.running import choices
-from bench.running import grid as runner
+from bench.running import choices, grid
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.suite import Suite
@@ -106,19 +105,18 @@ def tune(
         One row a trial: data set, setting, algorithm, the swept values, the validation metric.
         None in the processes of several devices that do not report.
     """
-    grid = trials(suite, algorithms, datasets)
-    experiments = [trial.experiment for trial in grid]
+    experiments = [trial.experiment for trial in trials(suite, algorithms, datasets)]
     machine = machine or Machine()
-    if not runner.finish(experiments, out, console, machine, "val", retry_failed, launcher):
+    if not grid.finish(experiments, out, console, machine, "val", retry_failed, launcher):
         return None
     # of all trials that there are, not only of those asked for now
     done = [t for t in trials(suite) if t.experiment.files(out).is_recorded]
     if not done:
-        runner.raise_unfinished(experiments, out)
+        grid.raise_unfinished(experiments, out)
     frame = pd.DataFrame([row(trial, out) for trial in done])
     show(frame, suite, console)
     paths.write_text(out / "tuning" / f"{suite.name}.csv", spreadsheets.to_csv(frame))
-    runner.raise_unfinished(experiments, out)
+    grid.raise_unfinished(experiments, out)
     return frame
 
 

@@ -110,6 +110,13 @@ class EpisodeDataModule(LightningDataModule):
         """What questions to students are called, for checkpoints; None: tasks are no students."""
         return None
 
+    def class_count(self, split: str) -> int:
+        """How many classes the episodes of a split are drawn from; 0 where none are told apart.
+
+        ``Episode.class_numbers`` are below it.
+        """
+        return 0
+
     def listed(self, split: str) -> int:
         """How many episodes the fixed list of validation or test has."""
         return self.hparams[f"{split}_episodes"]

@@ -28,6 +28,8 @@ class Episode(NamedTuple):
         query_w: ``[tasks, query]``, likewise.
         index: ``[tasks]`` int64, the episode's number in its split: what results are gathered,
             paired and resumed by. None for episodes made by hand.
+        class_numbers: ``[tasks, ways]`` int64, which class of its split each class number of an
+            episode stands for; None where that is not known.
     """
 
     support_x: Tensor
@@ -37,6 +39,7 @@ class Episode(NamedTuple):
     support_w: Tensor | None = None
     query_w: Tensor | None = None
     index: Tensor | None = None
+    class_numbers: Tensor | None = None
 
 
 # Tasks of different shapes make a list of batches: padding would change what batch norm sees.

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.gradient_based import GradientBased
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 from bench.tutor import posterior
@@ -57,15 +60,21 @@ class Student:
     Attributes:
         name: as in the file.
         answers: to known questions, in the file.
-        used: how many of them, the latest, the prediction is made from.
+        used: how many of them, the latest, the prediction is made from; all where the file tells no
+            order.
         right: how many of these were right.
         skills: a row for each skill: its name, answers and right ones among those used, the mean
             chance of success over its questions with the ends of its interval, the probability
-            that it is above the mastery threshold, and the verdict.
-        questions: a row for each question, likewise; ``informs`` is the share of the uncertainty
-            about the other questions that its answer is expected to remove.
-        ask: names of the most informative questions, the best first.
-        practise: names of questions with a chance of success in the target zone, its middle first.
+            that it is above the mastery threshold, and the verdict. Where the model does not tell
+            skills apart, one row for all questions, without a verdict.
+        questions: a row for each question, likewise, but with all answers in the file; ``informs``
+            is the share of the uncertainty about the other questions that its answer is expected to
+            remove.
+        ask: names of the most informative questions, the best first; none that was answered.
+        practise: names of questions with a chance of success in the target zone, its middle first;
+            none that was answered right.
+        ability: of a model that knows students by one number: its mean and the ends of its
+            interval, in standard deviations from the average student; None of other models.
     """
 
     name: str
@@ -76,6 +85,7 @@ class Student:
     questions: list[dict[str, Any]]
     ask: list[str]
     practise: list[str]
+    ability: dict[str, float] | None = None
 
     def verdicts(self, verdict: str) -> list[str]:
         """Names of the skills of which this is the verdict."""
@@ -90,12 +100,14 @@ class Answers(NamedTuple):
         item: of each student, ``[answers]`` numbers in the vocabulary, in the order of time.
         right: likewise, 0 or 1.
         notes: what was left out, in sentences.
+        ordered: whether the order is that of time.
     """
 
     students: list[str]
     item: list[np.ndarray]
     right: list[np.ndarray]
     notes: list[str]
+    ordered: bool = True
 
 
 def assess(
@@ -112,20 +124,59 @@ def assess(
     Raises:
         BenchError: if a prediction is no number.
     """
-    per_student = len(words.items) * max(DRAWS * len(learners), words.shots * 8)
+    first_used = -words.shots if answers.ordered else 0
+    used = [
+        (item[first_used:], right[first_used:]) for item, right in zip(answers.item, answers.right)
+    ]
+    longest = max((len(item) for item, _ in used), default=0)
+    per_student = len(words.items) * max(DRAWS * len(learners), longest * 8)
     at_once = max(MOST_NUMBERS // per_student, 1)
-    for first in range(0, len(answers.students), at_once):
-        part = range(len(answers.students))[first : first + at_once]
-        latest = [(answers.item[s][-words.shots :], answers.right[s][-words.shots :]) for s in part]
-        chances, draws = believed(learners, episode(latest, words))
+    for first in range(0, len(used), at_once):
+        part = slice(first, first + at_once)
+        tasks = episode(used[part], words)
+        chances, draws = believed(learners, tasks, words.shots)
         if not np.isfinite(chances).all():
             raise BenchError("a checkpoint predicts what is no number: train it again")
-        for i, s in enumerate(part):
-            own = draws[i] if draws is not None else None
-            counts = len(answers.item[s])
+        abilities = _abilities(learners, tasks, settings)
+        for i, s in enumerate(range(len(used))[part]):
             yield _student(
-                answers.students[s], counts, *latest[i], chances[i], own, words, settings
+                answers.students[s],
+                (answers.item[s], answers.right[s]),
+                used[s],
+                chances[i],
+                None if draws is None else draws[i],
+                abilities[i],
+                tells_skills_apart(learners, words),
+                words,
+                settings,
             )
+
+
+def tells_skills_apart(learners: Sequence[MetaLearner], words: Vocabulary) -> bool:
+    """Whether what is believed of a student can differ from skill to skill.
+
+    With one ability it cannot: where skills differ, 80 % intervals would hold the truth of a skill
+    in 30 to 60 % of cases (datasets/student/README.md has the figures).
+    """
+    return len(words.skills) > 1 and not any(posterior.abilities(v) in (0, 1) for v in learners)
+
+
+def _abilities(
+    learners: Sequence[MetaLearner], tasks: Episode, settings: Settings
+) -> list[dict[str, float] | None]:
+    """Of each student the ability, from Rasch and 2PL models; its unit is known of them alone."""
+    if not all(isinstance(learner, TwoPL) for learner in learners):
+        return [None] * len(tasks.query_y)
+    found = [posterior.gaussian(learner, tasks) for learner in learners]
+    with torch.no_grad():  # the more the better, also where a model has it the other way round
+        sign = torch.stack([one.slopes.mean() for one in found]).sign()[:, None]
+        mean = sign * torch.stack([learner.ability(tasks)[:, 0] for learner in learners])
+    variance = torch.stack([one.covariance[:, 0, 0] for one in found]).mean(0)
+    variance = variance + mean.var(0, correction=0)
+    half = NormalDist().inv_cdf(settings.certainty) * variance.sqrt()
+    ends = torch.stack([mean.mean(0), mean.mean(0) - half, mean.mean(0) + half], 1)
+    names = ("mean", "low", "high")
+    return [{n: round(v, 4) for n, v in zip(names, row)} for row in ends.tolist()]
 
 
 def episode(answers: Iterable[tuple[np.ndarray, np.ndarray]], words: Vocabulary) -> Episode:
@@ -152,23 +203,39 @@ def episode(answers: Iterable[tuple[np.ndarray, np.ndarray]], words: Vocabulary)
 
 
 def believed(
-    learners: Sequence[MetaLearner], episode: Episode
+    learners: Sequence[MetaLearner], episode: Episode, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The chance of a right answer to each question as the next one, and how unsure it is.
 
     Draws are taken from the posterior of every learner (:mod:`bench.tutor.posterior`), together
     those of a mixture; of learners without one, each learner's prediction is a draw.
 
+    Args:
+        learners: of one vocabulary.
+        episode: students.
+        most: how many answers the learners were trained to read. One that adapts by gradient steps
+            goes too far on more, so all together count as so many then.
+
     Returns:
         ``[tasks, query]`` the learners' own predictions, the mean over them, and
         ``[tasks, draws, query]``; None for one learner that has no posterior.
     """
+    tasks = [_as_trained(learner, episode, most) for learner in learners]
     if not all(map(posterior.has_ability, learners)):
-        own = torch.stack([_alone(learner, episode) for learner in learners], 1)
+        own = torch.stack([_alone(*pair) for pair in zip(learners, tasks)], 1)
         return own.mean(1).numpy(), own.numpy() if len(learners) > 1 else None
-    parts = [posterior.draws([learner], episode, DRAWS) for learner in learners]
-    own = torch.stack([posterior.predicted(learner, episode) for learner in learners])
+    parts = [posterior.draws([learner], own, DRAWS) for learner, own in zip(learners, tasks)]
+    own = torch.stack([posterior.predicted(*pair) for pair in zip(learners, tasks)])
     return own.mean(0).numpy(), torch.cat(parts, 1).numpy()
+
+
+def _as_trained(learner: MetaLearner, episode: Episode, most: int | None) -> Episode:
+    """The students with no more weight on their answers than a learner is used to."""
+    if most is None or not isinstance(learner, GradientBased):
+        return episode
+    weight = episode.support_w
+    share = (most / weight.sum(1, keepdim=True).clamp_min(1)).clamp_max(1)
+    return episode._replace(support_w=weight * share)
 
 
 def _alone(learner: MetaLearner, episode: Episode) -> torch.Tensor:
@@ -208,20 +275,23 @@ def informs(draws: np.ndarray) -> np.ndarray:
 
 def _student(
     name: str,
-    count: int,
-    item: np.ndarray,
-    right: np.ndarray,
+    answers: tuple[np.ndarray, np.ndarray],
+    used: tuple[np.ndarray, np.ndarray],
     chance: np.ndarray,
     draws: np.ndarray | None,
+    ability: dict[str, float] | None,
+    apart: bool,
     words: Vocabulary,
     settings: Settings,
 ) -> Student:
     """Puts together what is known of one student; arrays as elsewhere, without tasks."""
     needs = words.features[:, : len(words.skills)].numpy() > 0  # [items, skills]
+    skills_of = [[words.skills[k] for k in np.flatnonzero(row)] for row in needs]
     skills = words.skills
-    if not skills:
+    if not apart and len(skills) != 1:
         needs, skills = np.ones((len(chance), 1), bool), ["all questions"]
     weight = needs / np.maximum(needs.sum(0), 1)
+    item, right = used
     met = np.bincount(item, minlength=len(chance))
     good = np.bincount(item, right, minlength=len(chance)).astype(int)
     # without a posterior, the answer that is least foreseen
@@ -235,6 +305,10 @@ def _student(
         for k, row in enumerate(by_skill)
         if needs[:, k].any()
     ]
+    if words.skills and skills != words.skills:
+        skill_rows[0]["verdict"] = ""
+    met = np.bincount(answers[0], minlength=len(chance))
+    good = np.bincount(*answers, minlength=len(chance)).astype(int)
     # a question known by its skill alone stands for any of the skill, and can be asked again
     repeats = set(words.items) == set(words.skills)
     ask = np.flatnonzero((met == 0) | repeats)
@@ -246,18 +320,19 @@ def _student(
     question_rows = []
     for i, row in enumerate(_rows(chance, draws, settings)):
         del row["verdict"], row["above"]
-        own = {"question": words.items[i], "skills": [skills[k] for k in np.flatnonzero(needs[i])]}
+        own = {"question": words.items[i], "skills": skills_of[i]}
         own |= {"answers": int(met[i]), "right": int(good[i])}
         question_rows.append(own | row | {"informs": round(float(information[i]), 4)})
     return Student(
         name,
-        count,
+        len(answers[0]),
         len(item),
         int(right.sum()),
         skill_rows,
         question_rows,
         [words.items[i] for i in ask],
         [words.items[i] for i in practise],
+        ability,
     )
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
+from bench.algorithms.item_mean import ItemMean
+from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
@@ -129,12 +131,19 @@ def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
         return Gaussian(logits, query_slopes, root[:, :, None] * inner * root[:, None])
 
 
-def has_ability(learner: MetaLearner) -> bool:
-    """Whether a learner has an ability, and so a posterior of its own."""
+def abilities(learner: MetaLearner) -> int | None:
+    """How many numbers a learner knows a student by; 0: none, None: by others than abilities."""
     learner.configure_model()
     if isinstance(learner, TwoPL):
-        return True
-    return isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters())
+        return 1
+    if isinstance(learner, GradientBased) and "ability" in dict(learner.net.named_parameters()):
+        return learner.net.ability.numel()
+    return 0 if isinstance(learner, ItemMean | NoAdaptation) else None
+
+
+def has_ability(learner: MetaLearner) -> bool:
+    """Whether a learner has an ability, and so a posterior of its own."""
+    return bool(abilities(learner))
 
 
 def require_ability(learner: MetaLearner) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.data.students.episodes import StudentEpisodes
+from bench.data.students.recorded import RecordedStudents, notes_are_printed
 from bench.results import plots, tables
 from bench.results.provenance import provenance
 from bench.tasks.statistics import Interval
@@ -56,10 +57,13 @@ def select(
         raise BenchError(f"--questions {min(counts)}: give at least 1")
     if students is not None and students < 2:
         raise BenchError(f"--students {students}: give at least 2")
-    learners, data, experiments = checkpoints.load(paths, data_root)
+    with notes_are_printed():
+        learners, data, experiments = checkpoints.load(paths, data_root)
     if not isinstance(data, StudentEpisodes):
         raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
     selection.check(policies, learners)
+    for sentence in data.sentences() if isinstance(data, RecordedStudents) else ():
+        console.print(sentence, markup=False, highlight=False)
     counts = sorted(set(counts))
     division = selection.divide(data, counts[-1], students, seed)
     left_out = f", {division.left_out} with too few left out" if division.left_out else ""

@@ -1,5 +1,6 @@
 """``maml-bench student``: reads students' answers, and reports what a tutor wants to know."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -7,14 +8,16 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from bench.algorithms.rasch import Rasch
 from bench.base.errors import BenchError
 from bench.data.students import responses
+from bench.data.students.recorded import FEW, few
 from bench.data.students.responses import Responses
 from bench.data.students.responses.text import shown
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
-from bench.tutor import tutor_report, vocabulary
-from bench.tutor.assessment import Answers, Settings, assess
+from bench.tutor import posterior, tutor_report, vocabulary
+from bench.tutor.assessment import Answers, Settings, assess, tells_skills_apart
 from bench.tutor.vocabulary import Vocabulary
 
 
@@ -44,16 +47,20 @@ def report(
         BenchError: what is wrong with checkpoints, answers or the folder; nothing is written then.
     """
     learners, words = load(paths)
-    answers = known(responses.read(file, columns), words, str(file), skip_unknown)
-    students = list(assess(learners, words, answers, settings))
+    found = responses.read(file, columns)
+    answers = known(found, words, str(file), skip_unknown)
+    counts, order, *_ = found.sentences()
     about = tutor_report.About(
         checkpoints=[str(path) for path in paths],
         algorithms=[type(learner).__name__ for learner in learners],
         answers=str(file),
+        read=[f"Read {file}: {counts}", order],
         shots=words.shots,
         settings=settings,
-        notes=answers.notes,
+        notes=[*answers.notes, *_of_the_model(learners, words)],
     )
+    tutor_report.show_input(about, console)
+    students = list(assess(learners, words, answers, settings))
     tutor_report.write(students, about, out, pictures)
     tutor_report.show(students, about, out, console)
 
@@ -96,12 +103,14 @@ def known(responses: Responses, words: Vocabulary, where: str, skip: bool) -> An
     Raises:
         BenchError: for unknown questions, or if no student has answered a known one.
     """
-    number = {name: i for i, name in enumerate(words.items)}
+    # composed letters, as the reader of answers has them; a checkpoint may be of before it did so
+    number = {unicodedata.normalize("NFC", name): i for i, name in enumerate(words.items)}
     numbers = np.array([number.get(name, -1) for name in responses.items], np.int64)
     unknown = [name for name, i in zip(responses.items, numbers) if i < 0]
     if unknown and (not skip or len(unknown) == len(numbers)):
         raise BenchError(_unknown(unknown, len(numbers), words.items, where))
-    found = Answers([], [], [], [_sentence(note) for note in responses.notes])
+    notes = [_sentence(note) for note in responses.notes]
+    found = Answers([], [], [], notes, responses.ordered)
     without = []
     for s, name in enumerate(responses.students):
         part = slice(responses.starts[s], responses.starts[s + 1])
@@ -119,6 +128,28 @@ def known(responses: Responses, words: Vocabulary, where: str, skip: bool) -> An
         )
     if without:
         found.notes.append(f"Left out, without an answer to a known question: {_few(without)}.")
+    return found
+
+
+def _of_the_model(learners: list[MetaLearner], words: Vocabulary) -> list[str]:
+    """What a reader must know of the model, in sentences."""
+    found, count = [], len(words.skills)
+    names = ", ".join(dict.fromkeys(type(learner).__name__ for learner in learners))
+    if count > 1 and not tells_skills_apart(learners, words):
+        found.append(
+            f"{names} does not tell skills apart: what it says is of all questions together, and "
+            f"nothing of each of the {count} skills; for these, train BilevelIRT."
+        )
+    fewest = min((posterior.abilities(learner) or count for learner in learners), default=count)
+    if 1 < fewest < count:
+        found.append(
+            f"{names} knows a student by {fewest} abilities, fewer than the {count} skills: the "
+            "intervals of skills are too narrow; train with "
+            f"""--model.model_options '{{"dimensions": {count}}}' for better ones."""
+        )
+    many = not all(isinstance(learner, Rasch) for learner in learners)
+    if many and words.trained_on is not None and words.trained_on < FEW:
+        found.append(few(words.trained_on))
     return found
 
 

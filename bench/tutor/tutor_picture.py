@@ -14,6 +14,7 @@ from bench.tutor.assessment import MASTERED, NOT_MASTERED, UNDECIDED, Settings, 
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say it again
 MARKS = {MASTERED: ("#009E73", "o"), UNDECIDED: ("#7F7F7F", "D"), NOT_MASTERED: ("#D55E00", "s")}
+UNJUDGED = ("#0072B2", "o")
 MOST_SKILLS = 30
 LONGEST = 34  # characters of a name
 
@@ -60,32 +61,42 @@ def draw(student: Student, settings: Settings) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
     used = f" (the latest {student.used} used)" if student.used < student.answers else ""
     words = f"{student.answers:,} answers{used}, {student.right} right"
+    if student.ability:
+        words += f"; ability {ability(student)}"
     if len(rows) < len(student.skills):
         words += f"; {len(rows)} of {len(student.skills)} skills"
     figure.suptitle(f"{_short(student.name, 50)}: {words}", x=0.01, ha="left", fontsize=11)
     _skills(left, rows, settings)
     _next(right, student, settings, lines)
-    figure.legend(
-        handles=[
-            Line2D([], [], color=color, marker=mark, label=f"{verdict} ({counted})")
-            for verdict, (color, mark) in MARKS.items()
-            for counted in [len(student.verdicts(verdict))]
-        ],
-        loc="outside lower left",
-        ncols=len(MARKS),
-        fontsize=8,
-        frameon=False,
-    )
+    if rows[0]["verdict"]:
+        figure.legend(
+            handles=[
+                Line2D([], [], color=color, marker=mark, label=f"{verdict} ({counted})")
+                for verdict, (color, mark) in MARKS.items()
+                for counted in [len(student.verdicts(verdict))]
+            ],
+            loc="outside lower left",
+            ncols=len(MARKS),
+            fontsize=8,
+            frameon=False,
+        )
     return figure
+
+
+def ability(student: Student) -> str:
+    """The ability and its interval, in words."""
+    return "{mean:+.1f} ({low:+.1f} to {high:+.1f})".format(**student.ability)
 
 
 def _skills(axes: Axes, rows: list[dict[str, Any]], settings: Settings) -> None:
     """Chance and interval of each skill; beside its name the right answers among those given."""
     low, high = settings.target
     axes.axvspan(low, high, color="#56B4E9", alpha=0.18, linewidth=0)
-    axes.axvline(settings.mastery, color="#009E73", linewidth=1, linestyle="--")
+    judged = bool(rows[0]["verdict"])
+    if judged:
+        axes.axvline(settings.mastery, color="#009E73", linewidth=1, linestyle="--")
     for place, row in enumerate(rows):
-        color, mark = MARKS[row["verdict"]]
+        color, mark = MARKS.get(row["verdict"], UNJUDGED)
         if row["low"] is not None:
             axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=2)
         axes.plot(row["chance"], place, mark, color=color, markersize=5)
@@ -98,7 +109,9 @@ def _skills(axes: Axes, rows: list[dict[str, Any]], settings: Settings) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    words = "(right/answered); shaded: to practise, dashed: mastery"
+    words = "(right/answered); shaded: to practise"
+    if judged:
+        words += ", dashed: mastery"
     if rows[0]["low"] is not None:
         words += f", lines: {2 * settings.certainty - 1:.0%} intervals"
     axes.set_xlabel(f"chance of success  {words}", fontsize=8)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class About:
         shots: how many answers of a student are used, at most.
         settings: of the tutor.
         notes: what was dropped or skipped, in sentences.
+        read: what the file holds, in sentences.
     """
 
     checkpoints: list[str]
@@ -44,6 +45,7 @@ class About:
     shots: int
     settings: Settings
     notes: list[str]
+    read: list[str] = field(default_factory=list)
 
 
 def sentences(students: list[Student], about: About) -> list[str]:
@@ -51,17 +53,22 @@ def sentences(students: list[Student], about: About) -> list[str]:
     settings, row = about.settings, students[0].skills[0]
     sure, threshold = f"{settings.certainty:.0%}", f"{settings.mastery:.0%}"
     success = "mean chance of success over its questions, were one of them asked next,"
+    said = []
     if row["low"] is None:
-        said = [
-            f"One {about.algorithms[0]} does not say how unsure it is: verdicts go by the "
-            "prediction alone. Give several checkpoints, or one of bilevel_irt, rasch or two_pl.",
-            f"Mastered: the {success} is above {threshold}.",
-            "To ask: the questions whose answer is least foreseen.",
-        ]
+        said.append(
+            f"One {about.algorithms[0]} does not say how unsure it is. Give several checkpoints, "
+            "or one of bilevel_irt, rasch or two_pl."
+        )
+        if row["verdict"]:
+            said.append(f"Mastered: the {success} is above {threshold}, by the prediction alone.")
+        said.append("To ask: the questions whose answer is least foreseen.")
     else:
-        said = [
-            f"Mastered: with at least {sure} probability, the {success} is above {threshold}; "
-            "not mastered: likewise below.",
+        if row["verdict"]:
+            said.append(
+                f"Mastered: with at least {sure} probability, the {success} is above {threshold}; "
+                "not mastered: likewise below."
+            )
+        said += [
             f"Intervals hold {2 * settings.certainty - 1:.0%} of the probability; how sure the "
             "difficulty of a question is, is not in them.",
             "To ask: the questions whose answer is expected to tell most about all others.",
@@ -74,6 +81,13 @@ def sentences(students: list[Student], about: About) -> list[str]:
         said.append(
             f"Of each student the latest {about.shots} answers are used: the model was trained to "
             "read no more."
+        )
+    if any(student.used > about.shots for student in students):
+        said.append("The file tells no order of time, so all answers of a student are used.")
+    if any(student.ability for student in students):
+        said.append(
+            "Ability: in standard deviations from the average student; 0 is average, 1 better than "
+            "84%."
         )
     return said + about.notes
 
@@ -147,6 +161,12 @@ def file_names(students: list[str]) -> list[str]:
 # Terminal --------------------------------------------------------------------------------------
 
 
+def show_input(about: About, console: Console) -> None:
+    """Prints what was read, before anything is made of it."""
+    for sentence in [*about.read, *about.notes]:
+        console.print(sentence, markup=False, highlight=False)
+
+
 def show(students: list[Student], about: About, out: Path, console: Console) -> None:
     """Prints few students skill by skill, of many a line each."""
     if len(students) <= SHOWN_WHOLE:
@@ -158,7 +178,8 @@ def show(students: list[Student], about: About, out: Path, console: Console) -> 
     else:
         console.print(_overview(students))
     for sentence in sentences(students, about):
-        console.print(f"[dim]{escape(sentence)}[/dim]", highlight=False)
+        if sentence not in about.notes:  # which stand above
+            console.print(f"[dim]{escape(sentence)}[/dim]", highlight=False)
     console.print(f"Wrote {out}", style="bold", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -169,17 +190,19 @@ def _whole(student: Student, settings: Settings) -> Table:
     table.add_column("Chance", justify="right")
     table.add_column("Interval", justify="right", min_width=11)
     table.add_column("0 %" + "100 %".rjust(BAR - 3), no_wrap=True)
-    table.add_column("Verdict", min_width=len(NOT_MASTERED), no_wrap=True)
+    judged = bool(student.skills[0]["verdict"])
+    if judged:
+        table.add_column("Verdict", min_width=len(NOT_MASTERED), no_wrap=True)
     rows = tutor_picture.chosen(student, MOST_SKILLS)
     for row in rows:
-        style = STYLES[row["verdict"]]
+        style = STYLES.get(row["verdict"], "")
         table.add_row(
             Text(row["skill"]),
             f"{row['right']} of {row['answers']}" if row["answers"] else "-",
             f"{row['chance']:.0%}",
             "-" if row["low"] is None else f"{row['low']:.0%} to {row['high']:.0%}",
-            Text(_bar(row, settings.mastery), style),
-            Text(row["verdict"], style),
+            Text(_bar(row, settings.mastery if judged else None), style),
+            *([Text(row["verdict"], style)] if judged else []),
         )
     if len(rows) < len(student.skills):
         table.caption = f"{len(student.skills) - len(rows)} more skills in skills.csv"
@@ -187,27 +210,35 @@ def _whole(student: Student, settings: Settings) -> Table:
     return table
 
 
-def _bar(row: dict[str, Any], mastery: float) -> str:
-    """The interval as a line with the chance on it, and the threshold of mastery.
+def _bar(row: dict[str, Any], mastery: float | None) -> str:
+    """The interval as a line with the chance on it, and the threshold of mastery, if any.
 
     >>> _bar({"chance": 0.5, "low": 0.25, "high": 0.75}, 0.8)
     '      ──────●──────│    '
     """
     cells = [" "] * BAR
-    place = [min(int(v * BAR), BAR - 1) for v in (mastery, row["chance"])]
+
+    def place(share: float) -> int:
+        return min(int(share * BAR), BAR - 1)
+
     if row["low"] is not None:
-        low, high = (min(int(row[end] * BAR), BAR - 1) for end in ("low", "high"))
+        low, high = place(row["low"]), place(row["high"])
         cells[low : high + 1] = "─" * (high + 1 - low)
-    cells[place[0]] = "┼" if cells[place[0]] == "─" else "│"
-    cells[place[1]] = "●"
+    if mastery is not None:
+        cells[place(mastery)] = "┼" if cells[place(mastery)] == "─" else "│"
+    cells[place(row["chance"])] = "●"
     return "".join(cells)
 
 
 def _title(student: Student) -> Text:
     used = f" (the latest {student.used} used)" if student.used < student.answers else ""
     words = f"{student.answers:,} answers{used}, {student.right} right"
-    counts = [f"{len(student.verdicts(verdict))} {verdict}" for verdict in STYLES]
-    return Text.assemble((student.name, "bold"), f"   {words}; skills: {', '.join(counts)}")
+    if student.ability:
+        words += f"; ability {tutor_picture.ability(student)}"
+    if student.skills[0]["verdict"]:
+        counts = [f"{len(student.verdicts(verdict))} {verdict}" for verdict in STYLES]
+        words += f"; skills: {', '.join(counts)}"
+    return Text.assemble((student.name, "bold"), f"   {words}")
 
 
 def _next(student: Student) -> Text:
@@ -227,15 +258,32 @@ def _overview(students: list[Student]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Student", style="bold", max_width=24, overflow="ellipsis", no_wrap=True)
     table.add_column("Right", justify="right")
-    for verdict, style in STYLES.items():
-        table.add_column(verdict.capitalize(), justify="right", style=style)
+    by_skill = len(students[0].skills) > 1
+    if any(s.ability for s in students):
+        table.add_column("Ability", justify="right")
+    if by_skill:
+        for verdict, style in STYLES.items():
+            table.add_column(verdict.capitalize(), justify="right", style=style)
+    else:
+        table.add_column(students[0].skills[0]["skill"].capitalize(), justify="right")
+        if students[0].skills[0]["verdict"]:
+            table.add_column("Verdict")
     table.add_column("Ask next")
     table.add_column("Practise")
     for s in students:
-        table.add_row(
-            Text(s.name),
-            f"{s.right} of {s.used}",
-            *(str(len(s.verdicts(verdict))) for verdict in STYLES),
-            *(Text(", ".join(v[:3]) or "-") for v in (s.ask, s.practise)),
-        )
+        cells = [tutor_picture.ability(s)] if s.ability else []
+        if by_skill:
+            cells += [str(len(s.verdicts(verdict))) for verdict in STYLES]
+        else:
+            cells.append(_chance(s.skills[0]))
+            if verdict := s.skills[0]["verdict"]:
+                cells.append(Text(verdict, STYLES[verdict]))
+        next_ones = (Text(", ".join(v[:3]) or "-") for v in (s.ask, s.practise))
+        table.add_row(Text(s.name), f"{s.right} of {s.used}", *cells, *next_ones)
     return table
+
+
+def _chance(row: dict[str, Any]) -> str:
+    """The chance of success, with its interval where there is one."""
+    ends = "" if row["low"] is None else f" ({row['low']:.0%} to {row['high']:.0%})"
+    return f"{row['chance']:.0%}{ends}"

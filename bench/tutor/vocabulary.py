@@ -19,6 +19,8 @@ class Vocabulary(NamedTuple):
         features: ``[items, features]``, the skills (0 or 1) first.
         known: how many items have a number of their own; those that no training student met follow.
         shots: how many answers of a student the model was trained to read, at most.
+        dataset: name of the data set it was trained on; None: not known.
+        trained_on: how many students there were to train on; None: not known, or without end.
     """
 
     items: list[str]
@@ -26,6 +28,8 @@ class Vocabulary(NamedTuple):
     features: Tensor
     known: int
     shots: int
+    dataset: str | None = None
+    trained_on: int | None = None
 
     def rows(self, number: Tensor, position: Tensor) -> Tensor:
         """Input rows ``[..., columns]`` of questions ``[...]``, at positions ``[...]``; -1: none.
@@ -64,6 +68,8 @@ def check(stored: Any, spec: TaskSpec) -> Vocabulary:
             and len(found.skills) == spec.skills
             and spec.items == found.known + (len(found.items) > found.known)
             and found.shots > 0
+            and isinstance(found.dataset, str | None)
+            and isinstance(found.trained_on, int | None)
         )
     except (TypeError, AttributeError, IndexError):
         whole = False

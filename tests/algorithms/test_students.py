@@ -1,26 +1,39 @@
 """What every method for students must keep to, whatever it is."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from bench.base import registry
 from bench.base.errors import BenchError
+from bench.learning.student_learner import StudentLearner
+from bench.tasks import kinds
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import ITEM, POSITION
 
 STUDENTS = TaskSpec("answers", (5,), 1, items=8, skills=2)
 METHODS = (
+    "anil",
     "bilevel_irt",
     "bkt",
+    "cavia",
+    "cnp",
     "dkt",
+    "imaml",
     "item_mean",
+    "logitdec",
     "maml",
+    "maml_plus_plus",
+    "meta_sgd",
     "rasch",
+    "reptile",
     "skill_running_mean",
     "two_pl",
 )
 IN_TIME = ("bkt", "dkt")
+load = partial(registry.load, "algorithms")
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -58,9 +71,9 @@ def draw(tasks=4, support=6, query=3, spec=STUDENTS, seed=0):
     )  # fmt: skip
 
 
-def padded(episode, rows=2):
+def padded(episode, rows=9):
     """The same students with rows of padding in front of the support and behind the query."""
-    x, y, qx, qy, w, qw, index = episode
+    x, y, qx, qy, w, qw, index, _ = episode
     none = torch.zeros(len(y), rows, x.shape[2])
     none[..., POSITION] = -1
     zero, one = torch.zeros(len(y), rows), torch.ones(len(y), rows)
@@ -71,8 +84,8 @@ def padded(episode, rows=2):
 
 
 def test_all_are_covered():
-    others = {"bayes", "fomaml", "first_order_bilevel_irt", "no_adaptation", "random_init"}
-    assert set(METHODS) | others == set(registry.names("algorithms"))
+    others = {"bayes", "boil", "fomaml", "first_order_bilevel_irt", "no_adaptation", "random_init"}
+    assert set(METHODS) | others == set(kinds.fitting("answers"))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -126,7 +139,7 @@ def test_rows_may_come_in_any_order(name):
     torch.testing.assert_close(made.predict(other), made.predict(episode))
 
 
-@pytest.mark.parametrize("name", [m for m in METHODS if m not in ("maml", "bilevel_irt")])
+@pytest.mark.parametrize("name", [m for m in METHODS if issubclass(load(m), StudentLearner)])
 def test_they_take_students_alone_and_no_model(name):
     with pytest.raises(BenchError, match="students"):
         registry.create("algorithms", name, spec=TaskSpec("regression", (1,), 1)).configure_model()

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from bench.base import regular_files
+from bench.base import npz, regular_files
 
 
 @pytest.fixture
@@ -56,3 +56,10 @@ def test_more_than_expected_is_refused(tmp_path, sparse):
         regular_files.read_bytes(tmp_path / "file", most=10)
     with pytest.raises(OSError, match="more than 268,435,456 bytes"):
         regular_files.read_bytes(sparse)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_readers_of_files_from_elsewhere_do_not_wait(make, tmp_path):
+    make(tmp_path / "x.npz")
+    with pytest.raises(OSError, match="not a regular file"):
+        npz.load(tmp_path / "x.npz")

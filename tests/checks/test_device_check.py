@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning import LightningModule
 from torch.utils.data import DataLoader
 
 from bench.algorithms.maml import MAML
@@ -16,6 +15,7 @@ from bench.checks import device_cases, device_check, process_group
 from bench.checks.device_cases import Case
 from bench.cli import main as cli
 from bench.data.sinusoid import SinusoidDataModule
+from bench.learning.learner import MetaLearner
 from bench.tasks.data_module import EpisodeBatches
 
 SIZES = {"tasks_per_batch": 8, "iterations_per_epoch": 6, "val_episodes": 4, "test_episodes": 17}
@@ -75,8 +75,8 @@ def test_no_algorithm_takes_the_gradient_into_its_own_hands(case):
     learner, data = case.learner(**case.options), case.data(**case.data_options)
     assert learner.automatic_optimization
     for hook in ("backward", "optimizer_step", "optimizer_zero_grad", "on_before_optimizer_step"):
-        assert getattr(case.learner, hook) is getattr(LightningModule, hook)
-    learner.hparams["spec"] = data.spec._asdict()
+        assert getattr(case.learner, hook) is getattr(MetaLearner, hook)
+    learner.note_tasks(data)
     learner.configure_model()
     loss = learner.meta_step(data.episodes("train", np.arange(2)))
     assert all(p.grad is None for p in learner.parameters())  # DDP would not know of it

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import resource
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -412,7 +413,8 @@ def test_checkpoints_of_something_else(whole, sinusoid, tmp_path, refused):
     answers = "--answers answers.csv"
     refused(f"student --checkpoint sinusoid.ckpt {answers}", "but of regression")
     refused(f"student --checkpoint rasch.ckpt sinusoid.ckpt {answers}", "but of regression")
-    refused("select --checkpoint rasch.ckpt", "says what data it was trained on")
+    refused("select --checkpoint sinusoid.ckpt", "says what data it was trained on")
+    refused("select --checkpoint rasch.ckpt", "no test student has 10 questions to ask")
     sine = "--model MAML --data SinusoidDataModule --trainer.accelerator cpu"
     refused(f"test {sine} --ckpt_path rasch.ckpt", "built for tasks of")
     refused("test --model DKT --data IRTDataModule --ckpt_path rasch.ckpt", "built for tasks of")
@@ -472,3 +474,51 @@ def test_real_processes(tmp_path):
             assert re.search("^maml-bench[a-z -]*: ", done.stderr, re.MULTILINE)
             assert "Traceback" not in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# What is no file ---------------------------------------------------------------------------------
+
+NO_FILES = [
+    ("results/runs/tiny/x.json", "table", "runs/tiny/x.json"),
+    ("results/failed/tiny/x.json", "table", "failed/tiny/x.json"),
+    ("results/speed/mini-order1.json", "speed --table", "speed/mini-order1.json"),
+    ("x.json", "reproduce x.json", "x.json"),
+    ("x.ckpt", "student --checkpoint x.ckpt --answers none.csv", "x.ckpt is no file"),
+    ("x.ckpt", "test --model MAML --data SinusoidDataModule --ckpt_path x.ckpt", "x.ckpt is no"),
+    ("data/omniglot.packed", "test --model MAML --data OmniglotDataModule", "omniglot.packed"),
+    ("data/assist2009.answers.npz", "test --model Rasch --data Assist2009DataModule", "assist2009"),
+    ("x.zip", "prepare cub --source x.zip", "x.zip: it is"),
+    ("in/a/b.png", "prepare image_folder --source in", "b.png: cannot be read: it is"),
+    ("readme.md", "table --format markdown --readme readme.md", "readme.md"),
+]
+
+
+@pytest.fixture
+def at_once():
+    """Fails where a test waits."""
+
+    def fail(*_):
+        pytest.fail("it waits")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize(("name", "command", "words"), NO_FILES, ids=[c for _, c, _ in NO_FILES])
+def test_a_fifo_or_a_device_is_refused_at_once(
+    make, name, command, words, record, tmp_path, refused, at_once
+):
+    if name == "readme.md":
+        put_record(tmp_path, record, record.encode())
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    if name.startswith("in/"):  # enough classes for splits
+        for label in "cdefgh":
+            (path.parent.parent / label).mkdir()
+            (path.parent.parent / label / "x.png").write_bytes(b"")
+    refused(command, words)

@@ -42,7 +42,7 @@ def test_splits_are_drawn_once_and_written_down(folder, tmp_path, capsys):
     assert "train 6 classes and 30 images, val 2 classes and 10 images, test 2 classes" in said
     written = json.loads((tmp_path / "a" / "image_folder.splits.json").read_text())
     labels = [label for several in written.values() for label in several]
-    assert written == classes(tmp_path / "a") == class_splits.drawn(labels, "")
+    assert written == classes(tmp_path / "a") == class_splits.draw(labels, "")
     # given back as a file, it makes the same cache
     (folder / "splits.json").write_text(json.dumps(written))
     assert "those of splits.json" in image_folder.prepare(folder, tmp_path / "b")
@@ -94,8 +94,8 @@ def test_a_strange_split_file_is_refused(folder, tmp_path, content, match):
 
 def test_too_few_classes():
     with pytest.raises(BenchError, match="5 classes are too few for three splits"):
-        class_splits.drawn(list("abcde"), "here")
-    assert [len(v) for v in class_splits.drawn(list("abcdef"), "").values()] == [2, 2, 2]
+        class_splits.draw(list("abcde"), "here")
+    assert [len(v) for v in class_splits.draw(list("abcdef"), "").values()] == [2, 2, 2]
 
 
 def test_names_that_are_no_text_in_utf_8(folder, tmp_path, capsys):

@@ -174,7 +174,8 @@ def test_an_episode_depends_on_its_number_alone(root):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"ways": 5}, {"shots": 2}, {"rotations": "train"}, {"test_episodes": 21}]
+    "wrong",
+    [{"ways": 5}, {"train_ways": 30}, {"shots": 2}, {"rotations": "train"}, {"test_episodes": 21}],
 )
 def test_other_settings_are_refused(wrong):
     with pytest.raises(BenchError, match=next(iter(wrong))):
@@ -245,5 +246,5 @@ def test_real_runs(tmp_path, shared_data):
             for test, train in zip(lines[::2], lines[1::2]):
                 number = int(train[-6:-4]) - 1
                 for name, x in ((test, episode.query_x), (train, episode.support_x)):
-                    image = omniglot.shrunk(archive.read(name), name)[0]
+                    image = omniglot.shrink(archive.read(name), name)[0]
                     assert np.array_equal((x[run, number, 0] * 255).round(), image[..., 0])

@@ -70,7 +70,7 @@ def test_every_layout_gives_the_drawings(layout, tmp_path):
     assert "train 2 classes and 12 images, val 2 classes and 12 images, test 2" in said
     assert "Splits: drawn at random" in said
     written = json.loads((tmp_path / "root" / "quickdraw.splits.json").read_text())
-    assert written == class_splits.drawn(LABELS, "")
+    assert written == class_splits.draw(LABELS, "")
     data = QuickDrawDataModule(ways=2, queries=5, data_root=tmp_path / "root")
     for split, labels in written.items():
         classes = data.classes(split)

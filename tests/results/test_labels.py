@@ -1,7 +1,7 @@
 import pytest
 
 from bench.base import registry
-from bench.results.labels import Label, label, methods, of_record
+from bench.results.labels import Label, label, of_record
 
 
 def test_an_algorithm_is_called_what_it_is():
@@ -34,8 +34,3 @@ def test_ceilings_come_first_and_floors_last():
     names = ["item_mean", "rasch", "fomaml", "maml", "random_init", "bayes"]
     ranked = sorted(names, key=lambda name: label(name, {}).rank)
     assert ranked == ["bayes", "maml", "fomaml", "rasch", "random_init", "item_mean"]
-
-
-def test_methods_that_come_in_two_orders_keep_their_place_in_plots():
-    assert methods()[:2] == ["MAML", "bilevel IRT"]
-    assert "item mean" not in methods()

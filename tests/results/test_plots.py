@@ -54,7 +54,7 @@ def run(algorithm, ways=5, shots=1, seed=0, cost=True, steps=3, **learner):
 
 def test_three_figures_a_suite(tmp_path):
     records = [run(a, w, s) for a in ("maml", "fomaml") for w, s in ((5, 1), (5, 5), (None, 10))]
-    records += [run("no_adaptation", steps=1), run("random_init", cost=False), run("anil")]
+    records += [run("no_adaptation", steps=1), run("random_init", cost=False), run("mine")]
     paths = plots.write_all(tmp_path, records)
     assert [p.name for p in paths] == ["quick-steps.png", "quick-price.png", "quick-validation.png"]
     assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
@@ -88,7 +88,7 @@ def test_what_a_panel_shows():
 
 
 def test_variants_and_algorithms_of_ones_own_can_be_told_apart():
-    records = [run("maml", inner_steps=s) for s in (1, 5)] + [run("anil"), run("reptile")]
+    records = [run("maml", inner_steps=s) for s in (1, 5)] + [run("mine"), run("theirs")]
     (axes,) = plots.steps(plots.cells(records), plots.summary(records)).axes
     full, hollow, *own = axes.lines
     assert full.get_markerfacecolor() == full.get_color()

@@ -159,12 +159,12 @@ def test_one_experiment_twice_is_refused():
 
 
 def test_rows_are_in_order_and_floors_come_last():
-    algorithms = ["random_init", "item_mean", "no_adaptation", "anil", "fomaml", "maml"]
+    algorithms = ["random_init", "item_mean", "no_adaptation", "mine", "fomaml", "maml"]
     records = [run(a, SECOND, 0, "auc", "student") for a in algorithms]
     records += [run("maml", SECOND)]
     assert [key[1::3] for key in cells(records)] == [("glyphs", "maml")] + [
         ("student", a)
-        for a in ("maml", "fomaml", "anil", "random_init", "item_mean", "no_adaptation")
+        for a in ("maml", "fomaml", "mine", "random_init", "item_mean", "no_adaptation")
     ]
 
 

@@ -36,7 +36,7 @@ def out(tmp_path_factory):
     """A folder with the trials of the suite's sweep."""
     folder = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.running.grid.raise_failures", lambda *arguments: None)
+        patch.setattr("bench.running.grid.raise_unfinished", lambda *arguments: None)
         tuning.tune(SUITE, folder, Console(file=io.StringIO()), machine=Machine("cpu"))
     return folder
 

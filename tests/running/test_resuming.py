@@ -230,16 +230,24 @@ def test_a_checkpoint_cannot_name_files_elsewhere(name, tmp_path, monkeypatch):
     assert "it names other files than its own" in said[0]
 
 
-def test_a_full_disk_keeps_what_was_there(undisturbed, tmp_path, monkeypatch):
-    interrupted(experiment(), tmp_path, monkeypatch, 25)
-    before = checkpoints(tmp_path)
+def fill_disk(patch):
+    """Half a checkpoint is written, then there is no more room."""
+    save = torch.save
 
-    def full(checkpoint, file):
+    def full(stored, file):
+        if not isinstance(stored, dict) or "state_dict" not in stored:
+            return save(stored, file)
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
+    patch.setattr(torch, "save", full)
+
+
+def test_a_full_disk_keeps_what_was_there(undisturbed, tmp_path, monkeypatch):
+    interrupted(experiment(), tmp_path, monkeypatch, 25)
+    before = checkpoints(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
+        fill_disk(patch)
         with pytest.raises(BenchError, match="cannot be written .*No space left.* make room"):
             training.train(experiment(), tmp_path, machine=OFTEN, progress=False)
     assert checkpoints(tmp_path) == before
@@ -327,12 +335,9 @@ def test_an_epoch_of_one_meta_batch_is_stopped_too(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_tried_again_by_the_same_command(tmp_path, console, monkeypatch):
-    def full(checkpoint, file):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr("bench.running.probe.measure", lambda build: None)
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
+        fill_disk(patch)
         with pytest.raises(BenchError, match="cannot be written .*No space left"):
             grid.run([experiment()], tmp_path, console, Machine("cpu"))
     grid.run([experiment()], tmp_path, console, Machine("cpu"))

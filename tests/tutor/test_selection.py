@@ -1,5 +1,6 @@
 import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,6 +262,39 @@ def test_a_mistake_is_one_message(out, names, more, message, capsys):
 def test_a_checkpoint_without_its_record_is_refused(out, tmp_path, capsys):
     lonely = tmp_path / "checkpoints" / "x" / "best.ckpt"
     lonely.parent.mkdir(parents=True)
-    lonely.write_bytes((out / "bilevel" / "best.ckpt").read_bytes())
-    assert cli.main(["select", "--checkpoint", str(lonely), "--out", str(tmp_path)]) == 2
-    assert "no record" in capsys.readouterr().err
+    stored = torch.load(out / "bilevel" / "best.ckpt", weights_only=True)
+    for change in ({"students": None}, {"students": stored["students"] | {"dataset": "os"}}):
+        torch.save(stored | change, lonely)
+        assert cli.main(["select", "--checkpoint", str(lonely), "--out", str(tmp_path)]) == 2
+        message = capsys.readouterr().err
+        assert "neither it nor a record" in message
+        assert "says what data it was trained on" in message
+
+
+def test_a_checkpoint_of_fit_says_what_it_was_trained_on(tmp_path, monkeypatch, capsys):
+    """The command after the one in bench/tutor/README.md."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    rng = np.random.default_rng(0)
+    rows = [f"s{s},q{i},{rng.integers(2)},{i}" for s in range(20) for i in range(8)]
+    Path("class.csv").write_text("\n".join(["user_id,item_id,correct,order_id", *rows]) + "\n")
+    fit = "fit --model Rasch --data StudentDataModule --data.source class.csv --data.shots 3"
+    quick = "--trainer.max_steps 2 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    assert cli.main([*fit.split(), *quick.split(), "--trainer.enable_model_summary", "false"]) == 0
+    said = capsys.readouterr().out
+    assert "Read class.csv: 20 students, 8 items, 0 skills, 160 answers" in said
+    assert "Order: column order_id." in said
+    assert "Students: 14 to train on, 2 for validation, 4 for testing." in said
+    (checkpoint,) = Path("lightning_logs/version_0/checkpoints").glob("*.ckpt")
+    select = ["select", "--checkpoint", str(checkpoint), "--questions", "1", "2"]
+    assert cli.main(select) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Read class.csv: 20 students, 8 items, 0 skills, 160 answers")
+    assert "4 test students" in printed
+    (record,) = Path("results/selection").glob("*.json")
+    assert record.stem == "version_0-epoch-0-step-2"
+    assert json.loads(record.read_text())["dataset"] == "student"
+    Path("class.csv").unlink()
+    assert cli.main(select) == 2
+    message = capsys.readouterr().err
+    assert "was trained on data that is not here: class.csv: there is no such file" in message

@@ -19,7 +19,8 @@ def flags(command: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="of a suite run: results/checkpoints/KEY/best.ckpt; several make an ensemble",
+        help="of a suite run: results/checkpoints/KEY/best.ckpt, or of fit; several make an "
+        "ensemble",
     )
     command.add_argument(
         "--selection",

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.base.errors import BenchError
+from bench.base.option_text import of_flag, typed_as
 from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "what students master, and what to ask next"
@@ -59,13 +60,17 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for role, equals, name in roles:
         if not (role and equals and name):
             raise BenchError(f"--columns {role}: write ROLE=NAME, such as user_id=learner")
-    tutor.report(
-        options.checkpoint,
-        options.answers,
-        options.out,
-        Settings(tuple(options.target), options.mastery, options.certainty, options.questions),
-        console,
-        {role: name for role, _, name in roles},
-        options.unknown_items == "skip",
-        not options.no_pictures,
+    settings = Settings(
+        tuple(options.target), options.mastery, options.certainty, options.questions
     )
+    with typed_as(of_flag):
+        tutor.report(
+            options.checkpoint,
+            options.answers,
+            options.out,
+            settings,
+            console,
+            {role: name for role, _, name in roles},
+            options.unknown_items == "skip",
+            not options.no_pictures,
+        )

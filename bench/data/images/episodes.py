@@ -8,6 +8,7 @@ import torch
 from bench.base.errors import BenchError
 from bench.data.images.augmented import AugmentedEpisodes
 from bench.tasks import counter_random
+from bench.tasks.data_module import SPLITS
 from bench.tasks.episode import Episode, TaskSpec
 
 
@@ -49,6 +50,8 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         ways: classes in an episode.
         shots: support images of a class.
         queries: query images of a class.
+        train_ways: classes in a training episode; None: ``ways``. Prototypical networks gain by
+            more than at test. Other methods then need a head that starts anew in each task.
         rotations: which splits also use each class turned by 90, 180 and 270 degrees, as classes
             of their own: ``"none"``, ``"train"`` or ``"all"``.
         **kwargs: see :class:`bench.data.images.augmented.AugmentedEpisodes`.
@@ -63,21 +66,24 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         ways: int = 5,
         shots: int = 1,
         queries: int = 15,
+        train_ways: int | None = None,
         rotations: str = "none",
         **kwargs,
     ):
         super().__init__(**kwargs)
         if rotations not in ("none", "train", "all"):
             raise BenchError(f"rotations={rotations!r}: choose none, train or all")
-        self.require_at_least("ways", 2)
+        for name in ("ways", "train_ways")[: 1 if train_ways is None else 2]:
+            self.require_at_least(name, 2)
         self.require_at_least("shots", 1)
         self.require_at_least("queries", 1)
         self._classes: dict[str, ImageClasses] = {}
 
     @property
     def spec(self) -> TaskSpec:
-        """Classification of images into ``ways`` classes."""
-        return TaskSpec(self.kind, self.image_shape, self.hparams["ways"])
+        """Classification of images into ``ways`` classes, or more of them in training."""
+        ways = {self.ways(split) for split in SPLITS}
+        return TaskSpec(self.kind, self.image_shape, max(ways), varying_ways=len(ways) > 1)
 
     def load(self, split: str) -> ImageClasses:
         """Reads or draws the classes of one split.
@@ -102,10 +108,11 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
                     f"{'x'.join(map(str, classes.images.shape[1:]))}, and they are "
                     f"{height}x{width}x{channels}: run prepare again"
                 )
-            ways, available = self.hparams["ways"], len(classes.start) * self._turns(split)
+            ways, available = self.ways(split), len(classes.start) * self._turns(split)
             if ways > available:
+                name = "ways" if ways == self.hparams["ways"] else "train_ways"
                 raise BenchError(
-                    f"ways={ways}: the {split} split of {self.name} has {available} classes only"
+                    f"{name}={ways}: the {split} split of {self.name} has {available} classes only"
                 )
             shots, queries = self.hparams["shots"], self.queries(split)
             smallest = classes.count.argmin()
@@ -138,16 +145,22 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         """
         image, turns = self.draw(split, index)
         x = turn(np.moveaxis(self.classes(split).images, -1, 1)[image], turns)
-        ways, shots, queries = self.hparams["ways"], self.hparams["shots"], self.queries(split)
+        ways, shots, queries = self.ways(split), self.hparams["shots"], self.queries(split)
         y = torch.arange(ways).expand(len(index), ways)
         episode = Episode(
-            support_x=scaled(x[:, :, :shots]),
+            support_x=scale(x[:, :, :shots]),
             support_y=y.repeat_interleave(shots, 1),
-            query_x=scaled(x[:, :, shots:]),
+            query_x=scale(x[:, :, shots:]),
             query_y=y.repeat_interleave(queries, 1),
             index=torch.from_numpy(np.asarray(index, np.int64)),
+            class_numbers=torch.from_numpy(self._class_numbers(split, image, turns)),
         )
         return self.augmented(split, episode)
+
+    def ways(self, split: str) -> int:
+        """Classes in an episode."""
+        more = self.hparams["train_ways"] if split == "train" else None
+        return self.hparams["ways"] if more is None else more
 
     def queries(self, split: str) -> int:
         """Query images of a class."""
@@ -161,7 +174,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
             ``[tasks, ways]`` quarters of a circle.
         """
         classes = self.classes(split)
-        ways, rows = self.hparams["ways"], self.hparams["shots"] + self.queries(split)
+        ways, rows = self.ways(split), self.hparams["shots"] + self.queries(split)
         key = counter_random.stream(*self.stream_names(split))
         u = counter_random.uniform(key, index, 2 * ways * (1 + rows))
         picked = counter_random.choose(u[:, : 2 * ways], len(classes.start) * self._turns(split))
@@ -169,6 +182,17 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
         u = u[:, 2 * ways :].reshape(len(index), ways, 2 * rows)
         chosen = counter_random.choose(u, classes.count[picked])
         return classes.start[picked][..., None] + chosen, turns
+
+    def class_count(self, split: str) -> int:
+        """How many classes the episodes of a split are drawn from, those turned included."""
+        return len(self.classes(split).start) * self._turns(split)
+
+    def _class_numbers(self, split: str, image: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """``[tasks, ways]``: a class turned by k quarters comes k times all classes later."""
+        start = self.classes(split).start
+        order = start.argsort()
+        within = np.searchsorted(start[order], image[..., 0], "right") - 1
+        return order[within] + turns * len(start)
 
     def _turns(self, split: str) -> int:
         rotations = self.hparams["rotations"]
@@ -189,7 +213,7 @@ def turn(images: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     return images
 
 
-def scaled(images: np.ndarray) -> torch.Tensor:
+def scale(images: np.ndarray) -> torch.Tensor:
     """Bytes to numbers in 0..1, as a network takes them.
 
     Args:

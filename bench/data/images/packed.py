@@ -75,7 +75,7 @@ def writing(
     images, height, width, channels = shape
     stored = [images, channels, height, width]
     header = {"format": _FORMAT, "shape": stored, "count": count, "names": names}
-    start = len(_sealed(header, [0] * -(-shape[0] * size // BLOCK)))
+    start = len(_seal(header, [0] * -(-shape[0] * size // BLOCK)))
 
     def put(row: int, image: np.ndarray) -> None:
         if image.shape != tuple(shape[1:]) or image.dtype != np.uint8:
@@ -96,7 +96,7 @@ def writing(
         file.seek(start)  # what is on the disk is what the checksums are of
         sums = [zlib.crc32(file.read(BLOCK)) for _ in range(0, shape[0] * size, BLOCK)]
         file.seek(0)
-        file.write(_sealed(header, sums))
+        file.write(_seal(header, sums))
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _no_empty_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _sealed(header: dict, blocks: list[int]) -> bytes:
+def _seal(header: dict, blocks: list[int]) -> bytes:
     """The first line; as long for any checksums."""
     header = header | {"blocks": [f"{value:08x}" for value in blocks]}
     seal = f"{zlib.crc32(json.dumps(header).encode()):08x}"
@@ -194,7 +194,7 @@ def _read(path: Path, remedy: str, sampled: int | None) -> ImageClasses:
             raise BenchError(f"{path}: of another version: run prepare again: {remedy}")
         blocks = [int(block, 16) for block in header.pop("blocks")]
         del header["seal"]
-        whole = _sealed(header, blocks) == line and _fits(header, len(blocks))
+        whole = _seal(header, blocks) == line and _fits(header, len(blocks))
         shape, count = tuple(header["shape"]), np.array(header["count"], np.int64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BenchError(damaged) from error

@@ -102,7 +102,10 @@ class StudentEpisodes(EpisodeDataModule):
 
     @property
     def vocabulary(self) -> dict[str, Any]:
-        """What items and skills are called; by their numbers, where they have no names."""
+        """What items and skills are called; by their numbers, where they have no names.
+
+        Also the name of the data set, so that a checkpoint leads back to it.
+        """
         features = torch.as_tensor(self.features, dtype=torch.float32).clone()
         items = getattr(self, "item_names", range(len(features)))
         skills = getattr(self, "skill_names", range(self.skills))
@@ -112,6 +115,7 @@ class StudentEpisodes(EpisodeDataModule):
             "features": features,
             "known": int(self.items),
             "shots": int(self.hparams["shots"]),
+            "dataset": type(self).__module__.rpartition(".")[2],
         }
 
     def lengths(self, split: str) -> np.ndarray:

@@ -1,17 +1,22 @@
 """Students as recorded: answers from files, split by student."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from bench.base import checksums
 from bench.base.errors import BenchError
+from bench.base.option_text import written
 from bench.data.students.episodes import Sequences, StudentEpisodes
 from bench.data.students.responses import Responses, read
 from bench.tasks import counter_random
+
+FEW = 200  # training students; see datasets/student/README.md
+_LOGGER = logging.getLogger(__name__)
 
 
 class RecordedStudents(StudentEpisodes):
@@ -72,13 +77,39 @@ class RecordedStudents(StudentEpisodes):
         source = self.hparams["source"]
         if not source:
             raise BenchError(
-                "source: name a file of students' answers, such as --set source=answers.csv; "
-                "made-up students are in the data sets irt, mirt, bkt, dina, ..."
+                "source: name a file of students' answers, such as "
+                f"{written('source', 'answers.csv')}; made-up students are in the data sets irt, "
+                "mirt, bkt, dina, ..."
             )
         responses = read(source, self.hparams["columns"], self.hparams["q_matrix"])
         for note in responses.notes:
-            logging.getLogger(__name__).warning("%s: %s", self._where, note)
+            _LOGGER.warning("%s: %s", self._where, note)
         return responses
+
+    def sentences(self) -> list[str]:
+        """What was read and how the students are divided, for those who work with it.
+
+        Raises:
+            BenchError: what is wrong with the files or the division.
+        """
+        counts, *others = self.responses.sentences()
+        students = {split: len(part) for split, part in self.students.items()}
+        left_out = len(self.responses.students) - sum(students.values())
+        division = (
+            f"Students: {students['train']:,} to train on, {students['val']:,} for validation, "
+            f"{students['test']:,} for testing"
+        )
+        if left_out:
+            division += f"; {left_out:,} with too few answers left out"
+        found = [f"Read {self._where}: {counts}", *others, f"{division}."]
+        if students["train"] < FEW:
+            found.append(few(students["train"]))
+        return found
+
+    @property
+    def vocabulary(self) -> dict[str, Any]:
+        """What items and skills are called, and from how many students a model learns them."""
+        return super().vocabulary | {"trained_on": len(self.students["train"])}
 
     @property
     def checksum(self) -> str:
@@ -98,7 +129,7 @@ class RecordedStudents(StudentEpisodes):
         if options["protocol"] != "random" and not responses.ordered:
             raise BenchError(
                 f"protocol={options['protocol']!r}: {self._where} does not say in which order the "
-                "questions were answered; use protocol='random'"
+                f"questions were answered; use {written('protocol', 'random')}"
             )
         tested = self._tested(responses)
         key = counter_random.stream("students", options["split_seed"], "validation")
@@ -133,7 +164,9 @@ class RecordedStudents(StudentEpisodes):
             return rank % options["folds"] == options["fold"]
         folds = responses.file if options["folds_from"] == "file" else responses.fold
         if folds is None:
-            raise BenchError(f"{self._where} has no column fold: use folds_from='seed'")
+            raise BenchError(
+                f"{self._where} has no column fold: use {written('folds_from', 'seed')}"
+            )
         if options["fold"] not in folds:
             known = ", ".join(map(str, np.unique(folds)))
             raise BenchError(f"fold={options['fold']!r}: {self._where} has the folds {known}")
@@ -212,6 +245,25 @@ class RecordedStudents(StudentEpisodes):
     def varies(self) -> bool:
         """Always: students gave different numbers of answers."""
         return True
+
+
+def few(students: int) -> str:
+    """What to expect of a model that was trained on few students, in a sentence."""
+    return (
+        f"{students:,} students are too few to train BilevelIRT and other models of many numbers: "
+        "they may predict worse than each question's share of right answers; give "
+        f"{FEW:,} students or more, or train Rasch."
+    )
+
+
+@contextmanager
+def notes_are_printed() -> Iterator[None]:
+    """Within this context, notes are not logged: :meth:`RecordedStudents.sentences` has them."""
+    _LOGGER.disabled = True
+    try:
+        yield
+    finally:
+        _LOGGER.disabled = False
 
 
 def _plain(path):

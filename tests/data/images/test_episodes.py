@@ -252,3 +252,67 @@ def test_wrong_arguments_are_refused_by_name(wrong):
 def test_spec():
     spec = make(ways=4).spec
     assert (spec.kind, spec.input_shape, spec.outputs) == ("classification", (1, 2, 2), 4)
+
+
+# Which classes an episode has ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_class_numbers_are_those_of_the_split(split):
+    data = make(rotations="none")
+    e = data.episodes(split, np.arange(50))
+    own = content(e.support_x)[0] - CLASSES[split][0]
+    assert torch.equal(e.class_numbers.gather(1, e.support_y), own)
+    assert data.class_count(split) == len(CLASSES[split])
+
+
+def test_classes_that_are_turned_have_numbers_of_their_own():
+    data = make(rotations="train")
+    e = data.episodes("train", np.arange(200))
+    assert data.class_count("train") == 4 * 12
+    assert e.class_numbers.unique().tolist() == list(range(48))
+    upright = e.class_numbers < 12
+    corner = e.support_x[:, ::2, 0, 1, 1] == 1  # of the first image of each class, where 255 is
+    assert torch.equal(upright, corner)
+
+
+def test_class_numbers_do_not_hang_on_the_order_of_classes():
+    classes = make().load("train")
+    data = make()
+    turned = classes._replace(start=classes.start[::-1], names=classes.names[::-1])
+    data._classes["train"] = turned
+    e = data.episodes("train", np.arange(20))
+    own = content(e.support_x)[0]
+    assert torch.equal(11 - e.class_numbers.gather(1, e.support_y), own)
+
+
+# More ways in training than at test ---------------------------------------------------------
+
+
+def test_training_may_have_more_ways():
+    data = make(train_ways=8)
+    assert data.spec == make().spec._replace(outputs=8, varying_ways=True)
+    train, test = (data.episodes(split, np.arange(4)) for split in ("train", "test"))
+    assert train.support_y.unique().tolist() == list(range(8))
+    assert train.query_x.shape[1] == 8 * 4
+    assert same(train, make(ways=8).episodes("train", np.arange(4)))
+    assert same(test, make().episodes("test", np.arange(4)))
+
+
+@pytest.mark.parametrize("train_ways", [None, 3])
+def test_as_many_ways_in_training_change_nothing(train_ways):
+    data = make(train_ways=train_ways)
+    assert data.spec == make().spec
+    assert same(data.episodes("train", np.arange(4)), make().episodes("train", np.arange(4)))
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [
+        (1, "train_ways=1: give a whole number of at least 2"),
+        (13, "train_ways=13: the train split"),
+    ],
+)
+def test_impossible_ways_in_training_are_named(ways, words):
+    with pytest.raises(BenchError, match=words):
+        make(train_ways=ways).episodes("train", np.arange(1))

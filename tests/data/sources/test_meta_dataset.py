@@ -70,6 +70,18 @@ def test_support_and_query_share_classes_but_no_image(module):
             assert (x.mean((1, 2)) - middle[int(y)]).abs().max() < 0.05
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_class_numbers_tell_the_classes_of_all_sources_apart(module, split):
+    data, colours = module(test_episodes=20), {}
+    assert data.class_count(split) == 6 + 11
+    for episode in data.episodes(split, np.arange(40)):
+        for number, label in zip(episode.class_numbers[0], episode.support_y.unique()):
+            colour = episode.support_x[0, episode.support_y[0] == label].mean((0, 2, 3))
+            known = colours.setdefault(int(number), colour)
+            assert (known - colour).abs().max() < 0.05
+    assert set(colours) == set(range(17))
+
+
 def test_an_episode_follows_from_its_number_alone(module):
     whole = module().episodes("train", np.arange(9))
     (alone,) = module().episodes("train", np.array([7]))

@@ -22,7 +22,7 @@ def read(tree: Tree) -> Collection | None:
         BenchError: names file and key, if an image has no class or two.
     """
     files = split_files.find(tree, FILES)
-    return files and pixels.collected(tree, LAYOUT, files, images)
+    return files and pixels.collect(tree, LAYOUT, files, images)
 
 
 def images(content: bytes, where: str) -> tuple[np.ndarray, list[str]]:

@@ -32,12 +32,12 @@ def find_or_draw(tree: Tree, labels: Collection[str]) -> tuple[dict[str, list[st
     """
     listed = [name for name in tree.names if PurePosixPath(name).name == FILE]
     if not listed:
-        return drawn(labels, f"{tree.where}"), f"Splits: drawn at random, for there is no {FILE}."
+        return draw(labels, f"{tree.where}"), f"Splits: drawn at random, for there is no {FILE}."
     ((_, content),) = tree.stream(listed[:1])
-    return given(content, f"{tree.where}: {listed[0]}", labels), f"Splits: those of {listed[0]}."
+    return parse(content, f"{tree.where}: {listed[0]}", labels), f"Splits: those of {listed[0]}."
 
 
-def drawn(labels: Iterable[str], where: str, seed: int = 0) -> dict[str, list[str]]:
+def draw(labels: Iterable[str], where: str, seed: int = 0) -> dict[str, list[str]]:
     """Divides classes at random: 64, 16 and 20 % for training, validation and test.
 
     The same names give the same splits, whatever their order.
@@ -58,7 +58,7 @@ def drawn(labels: Iterable[str], where: str, seed: int = 0) -> dict[str, list[st
     return {split: sorted(part, key=natural) for split, part in zip(SPLITS, parts)}
 
 
-def given(content: bytes, where: str, labels: Collection[str]) -> dict[str, list[str]]:
+def parse(content: bytes, where: str, labels: Collection[str]) -> dict[str, list[str]]:
     """The classes that a split file lists for each split.
 
     Args:

@@ -34,7 +34,7 @@ def read(tree: Tree) -> Collection | None:
     trains = (f"{stem}_train_phase_train.pickle", f"{stem}_train.pickle")
     files = {"train": trains, "val": (f"{stem}_val.pickle",), "test": (f"{stem}_test.pickle",)}
     files = split_files.find(tree, files)
-    return files and pixels.collected(tree, LAYOUT, files, images)
+    return files and pixels.collect(tree, LAYOUT, files, images)
 
 
 def images(content: bytes, where: str) -> tuple[np.ndarray, list[str]]:

@@ -59,7 +59,7 @@ def read(tree: Tree) -> Collection | None:
         BenchError: names the file whose array is no array of images, or is not whole.
     """
     with _arrays_of(tree) as inner:
-        arrays = _found(inner) if inner else []
+        arrays = _find_arrays(inner) if inner else []
     if not arrays:
         return None
     of_label = {array.label: array for array in arrays}
@@ -108,10 +108,10 @@ def _arrays_of(tree: Tree) -> Iterator[Tree | None]:
         yield inner
 
 
-def _found(tree: Tree) -> list[_Array]:
+def _find_arrays(tree: Tree) -> list[_Array]:
     files = {PurePosixPath(name).stem: name for name in tree.names if name.endswith(".npy")}
     if "images" in files and "classes" in files:
-        return _stacked(tree, files["images"], files["classes"])
+        return _find_stacked(tree, files["images"], files["classes"])
     arrays = []
     for name in tree.names:
         if not name.endswith(".npy"):
@@ -125,7 +125,7 @@ def _found(tree: Tree) -> list[_Array]:
     return arrays
 
 
-def _stacked(tree: Tree, name: str, of_names: str) -> list[_Array]:
+def _find_stacked(tree: Tree, name: str, of_names: str) -> list[_Array]:
     where = f"{tree.where}: {name}"
     labels = _names(tree, of_names)
     with tree.file(name) as file:

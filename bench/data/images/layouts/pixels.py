@@ -10,7 +10,7 @@ from bench.base.errors import BenchError
 from bench.data.images.collection import Collection, Found
 
 
-def collected(
+def collect(
     tree: Tree,
     layout: str,
     files: Mapping[str, str],

@@ -24,7 +24,7 @@ def read(tree: Tree) -> Collection | None:
     if not classes:
         return None
     splits, note = class_splits.find_or_draw(tree, classes)
-    return _collected(tree, classes, splits, LAYOUT, note)
+    return _collect(tree, classes, splits, LAYOUT, note)
 
 
 class Published(NamedTuple):
@@ -60,10 +60,10 @@ class Published(NamedTuple):
             la for labels in json.loads(file.read_text()).values() for la in labels
         }:
             return None
-        splits = class_splits.given(
+        splits = class_splits.parse(
             file.read_bytes(), f"{tree.where}, with the split {self.split}", classes
         )
-        return _collected(tree, classes, splits, self.LAYOUT, f"Splits: {self.split}.")
+        return _collect(tree, classes, splits, self.LAYOUT, f"Splits: {self.split}.")
 
 
 def _classes(tree: Tree) -> dict[str, list[str]]:
@@ -76,7 +76,7 @@ def _classes(tree: Tree) -> dict[str, list[str]]:
     return classes
 
 
-def _collected(tree: Tree, classes: dict, splits: dict, layout: str, note: str) -> Collection:
+def _collect(tree: Tree, classes: dict, splits: dict, layout: str, note: str) -> Collection:
     images = [
         Found(split, label, name)
         for split, labels in splits.items()

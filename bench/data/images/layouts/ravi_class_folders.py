@@ -30,7 +30,7 @@ class _Class(NamedTuple):
     in_order: list[str]
     folders: list[str]
 
-    def counted(self, running: int, where: str) -> str | None:
+    def at_number(self, running: int, where: str) -> str | None:
         """The image with this running number, from 1 on; None if there are fewer.
 
         Raises:
@@ -68,7 +68,7 @@ def read(tree: Tree) -> Collection | None:
             in_class = classes.get(label, _Class({}, [], []))
             name = in_class.by_name.get(PurePosixPath(file).name)
             if name is None and (numbered := NUMBERED.fullmatch(file)):
-                name = in_class.counted(int(numbered[2]), f"{where}, line {line}: {file}")
+                name = in_class.at_number(int(numbered[2]), f"{where}, line {line}: {file}")
             if name is not None:
                 images.append(Found(split, label, name))
             else:

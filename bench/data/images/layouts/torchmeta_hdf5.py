@@ -26,7 +26,7 @@ def read(tree: Tree) -> Collection | None:
     files = split_files.find(tree, FILES)
     if files is None:
         return None
-    found = pixels.collected(tree, LAYOUT, files, images)
+    found = pixels.collect(tree, LAYOUT, files, images)
     lists = split_files.find(tree, LABELS)
     for split, content in (split_files.contents(tree, lists) if lists else {}).items():
         where = f"{tree.where}: {lists[split]}"

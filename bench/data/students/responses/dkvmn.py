@@ -54,6 +54,7 @@ def read(text: Text) -> Responses:
         if not (name.isascii() and name.isdecimal()):
             index = int((item == items.index(name)).argmax())
             raise where(0, what)(index, f"{what} id {shown(name)} is no number: number them")
+    skills, links, notes = table.link(item, column(1), where(1, "skill")) if four else (None,) * 3
     return build(
         text.path,
         students,
@@ -61,9 +62,10 @@ def read(text: Text) -> Responses:
         items,
         item,
         table.zeros_and_ones(column(2 if four else 1), where(2 if four else 1, "answer")),
-        *(table.link(item, column(1), where(1, "skill")) if four else (None, None)),
-        ordered=True,
-        notes=text.notes,
+        skills,
+        links,
+        order="the order of the entries",
+        notes=[*text.notes, *(notes or [])],
     )
 
 

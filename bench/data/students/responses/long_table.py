@@ -1,38 +1,58 @@
 """A table with a row for each answer, such as ASSISTments 2009 and 2015 as published."""
 
-from datetime import UTC, datetime
+import unicodedata
 
 import numpy as np
 
 from bench.base.errors import BenchError, nearest
-from bench.data.students.responses import table
+from bench.base.option_text import written
+from bench.data.students.responses import clock, table
 from bench.data.students.responses.responses import Responses, build
 from bench.data.students.responses.text import Text, shown
 
-# Role: names of its column, lower case, the likeliest first. Where two could serve, as
-# ASSISTments' problem_id and sequence_id, the first one does.
+# Role: names of its column, as `table.plain` has them, the likeliest first. Where two could serve,
+# as ASSISTments' problem_id and sequence_id, the first one does.
 NAMES = {
     "user_id": ["user_id", "user", "student_id", "student", "uid"],
     "item_id": ["item_id", "item", "problem_id", "question_id", "question", "exer_id"],
-    "correct": ["correct", "score", "is_correct", "response"],
+    "correct": ["correct", "score", "is_correct", "response", "resp"],
     "skill_id": ["skill_id", "skill", "knowledge_code", "concept_id", "skill_name", "sequence_id"],
-    "order_id": ["order_id", "timestamp", "log_id", "order", "time", "start_time"],
+    "order_id": ["order_id", "timestamp", "log_id", "order", "start_time", "time"],
 }
 _LIKE = {"timestamp": "order_id"}
+_WAREHOUSE = {"id", "item", "resp"}  # the Item Response Warehouse's: elsewhere an id is a row's
+# What columns are likely to be, for advice alone
+_LIKELY = {
+    "user_id": ["learner", "pupil", "name", "person", "subject", "respondent", "schueler", "id"],
+    "item_id": ["exercise", "task", "problem", "aufgabe", "frage", "item_name", "question_name"],
+    "correct": ["right", "answer", "result", "mark", "grade", "outcome", "richtig", "value"],
+}
 
 
-def recognised(names: list[str], first: int = 1) -> bool:
-    """Whether some column of a header, from the first that counts on, is one of this table's."""
-    known = {name for role in NAMES.values() for name in role}
-    return any(name.lower() in known for name in names[first:])
+def recognised(names: list[str]) -> bool:
+    """Whether a header has two of students, items (or skills) and answers."""
+    roles = _roles(names)
+    needed = ({"user_id"}, {"item_id", "skill_id"}, {"correct"})
+    return sum(bool(roles & part) for part in needed) >= 2
+
+
+def resembled(names: list[str]) -> bool:
+    """Whether a header has one of this table's columns."""
+    return bool(_roles(names))
+
+
+def _roles(names: list[str]) -> set[str]:
+    known = set(map(table.plain, names))
+    return {role for role, usual in NAMES.items() if known & set(usual)}
 
 
 def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
     """Reads the table.
 
-    Rows that share student, item, order_id and answer are one answer, to an item of several skills
-    that has a row for each. Without an order_id, those that differ in nothing but the skill are.
-    Fractional scores and missing answers are dropped.
+    Rows that share student, item, answer and the number of the answer (order_id, log_id), or a time
+    that is exact enough, are one answer, to an item of several skills that has a row for each.
+    Without either, those that differ in nothing but the skill are. Fractional scores and missing
+    answers are dropped.
 
     Args:
         text: the file.
@@ -43,8 +63,8 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
         BenchError: a column is missing, a field is empty that may not be, an answer is not
             between 0 and 1, or an order_id is neither number nor time.
     """
-    names = table.header(text)
-    at = _find(text, names, columns or {})
+    names, given = table.header(text), columns or {}
+    at = _find(text, names, given)
     fields, lines = table.columns(text, list(at.values()))
     field = dict(zip(at, fields))
 
@@ -66,26 +86,35 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
     item, items = table.number(field[role], where(role), role.removesuffix("_id"))
     skills, links = [], np.zeros((0, 2), np.int64)
     if "skill_id" in at:
-        skills, links = table.link(item, field["skill_id"], where("skill_id"))
-    time = _time(field["order_id"], where("order_id")) if "order_id" in at else None
+        skills, links, found = table.link(item, field["skill_id"], where("skill_id"))
+        notes += found
+    timed = clock.Clock()
+    if "order_id" in at:
+        name = names[at["order_id"]]
+        given_as = next((role for role in ("order_id", "timestamp") if role in given), None)
+        told = where("order_id")
+        timed = clock.read(field["order_id"], name, given_as, told, student, item, value)
+        notes += timed.notes
 
-    key = [student, value, item]
-    if time is not None:
-        # An order_id is of one answer, whichever of its item's skills is in the item's place.
-        of_answer = names[at["order_id"]].lower() in ("order_id", "log_id")
-        key = [student, value, time] if role == "skill_id" and of_answer else [*key, time]
-    elif "skill_id" in at:  # a row that says just the same again is a second try
-        key.append(_occurrence([*key, table.number(field["skill_id"])[0]]))
-    if len(key) > 3 or time is not None:
-        once = _first(key, kept)
-        if len(once) < len(kept):
-            of = " of multi-skill items" if skills else ""
-            notes.append(f"dropped {len(kept) - len(once):,} repeated rows{of}")
-        kept = once
-    if time is None:
+    skill = table.number(field["skill_id"])[0] if "skill_id" in at else None
+    key = _answer(student, item, value, skill, timed, role)
+    once = _first(key, kept)
+    if len(once) < len(kept):
+        alike = len(kept) - len(_first(key if skill is None else [*key, skill], kept))
+        if len(once) + alike < len(kept):
+            count = len(kept) - len(once) - alike
+            notes.append(f"dropped {count:,} repeated rows of multi-skill items")
+        if alike:
+            notes.append(f"dropped {alike:,} rows that repeat another with the same {timed.name}")
+    time = np.arange(len(value)) if timed.time is None else timed.time
+    if "order_id" not in at:
         notes.append("no order_id or timestamp: the answers' order may not be that of time")
-    in_time = (np.arange(len(kept)) if time is None else time[kept], student[kept])
-    kept = kept[np.lexsort(in_time)]
+    elif timed.time is not None and (ties := len(once) - len(_first([student, time], once))):
+        notes.append(
+            f"{ties:,} answers have the {timed.name} of another of the student: these are in the "
+            "order of the file"
+        )
+    kept = once[np.lexsort((time[once], student[once]))]
     return build(
         text.path,
         students,
@@ -95,67 +124,71 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
         value[kept],
         skills,
         links,
-        ordered=time is not None,
+        order="" if timed.time is None else f"column {timed.name}",
         notes=notes,
     )
 
 
 def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, int]:
     """The column of each role that the file has."""
-    lower = [name.lower() for name in names]
-    at = {}
+    plain, at = list(map(table.plain, names)), {}
     for role, name in columns.items():
         if role not in NAMES and role not in _LIKE:
             raise BenchError(f"columns: {role!r} is no role; {nearest(role, [*NAMES, *_LIKE])}")
+        name = unicodedata.normalize("NFC", str(name))
         if name not in names:
             raise BenchError(
                 f"{text.path}, header: no column {name!r}, which columns= names for {role}; "
-                + nearest(str(name), names)
+                + nearest(name, names)
             )
         at[_LIKE.get(role, role)] = names.index(name)
     for role, known in NAMES.items():
-        here = [lower.index(name) for name in known if name in lower]
+        if role == "user_id" and set(plain) >= _WAREHOUSE:
+            known = [*known, "id"]
+        # "Start time" of a form is seldom written as a time that can be read
+        spelt = [name.lower() for name in names] if role == "order_id" else plain
+        here = [spelt.index(name) for name in known if name in spelt]
         free = [column for column in here if column not in at.values()]
         if role not in at and free:
             at[role] = free[0]
     item = "skill_id" if "skill_id" in at else "item_id"  # items may be known as skills alone
     missing = [role for role in ("user_id", item, "correct") if role not in at]
     if missing:
+        free = [name for n, name in enumerate(names) if n not in at.values()]
+        advice = {**columns, **{role: _likely(role, free) for role in missing}}
         raise BenchError(
             f"{text.path}, header: no column {' or '.join(missing)} among "
-            f"{shown(', '.join(names))}: say which it is, "
-            f'as columns={{"{missing[0]}": "its name"}}'
+            f"{shown(', '.join(names))}: say which it is, as {written('columns', advice)}"
         )
     return at
 
 
-def _time(tokens: list[str], where: table.Where) -> np.ndarray:
-    """``[n]`` what sorts the rows: whole numbers, numbers or ISO 8601 times."""
-    for convert in (int, float, _seconds):
-        try:
-            time = np.array([convert(token) for token in tokens])
-        except (ValueError, OverflowError):
-            continue
-        if time.dtype != object and np.isfinite(time).all():
-            return time
-    for row, token in enumerate(tokens):
-        try:
-            if np.isfinite(_seconds(token)):
-                continue
-        except (ValueError, OverflowError):
-            pass
-        raise where(
-            row, f"{shown(token)} is neither a number nor a time such as 2024-05-31 12:00:00"
-        )
-    raise where(0, "numbers and times are mixed, or too large: write them all alike")
+def _likely(role: str, free: list[str]) -> str:
+    """The column that may be meant, or a word that stands for its name."""
+    found = (name for word in _LIKELY[role] for name in free if table.plain(name) == word)
+    return next(found, "NAME")
 
 
-def _seconds(token: str) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        time = datetime.fromisoformat(token.strip())
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+def _answer(
+    student: np.ndarray,
+    item: np.ndarray,
+    answer: np.ndarray,
+    skill: np.ndarray | None,
+    timed: clock.Clock,
+    role: str,
+) -> list[np.ndarray]:
+    """What rows share that are one answer, ``[n]`` each.
+
+    Where neither a number nor a time says so, rows are one answer that differ in the skill of their
+    item alone: one that says just the same again is a second try. Where only the skill is known,
+    nothing tells.
+    """
+    if timed.number and role == "skill_id":  # whichever of its item's skills is in its place
+        return [student, answer, timed.time]
+    key = [student, answer, item, *([] if timed.time is None else [timed.time])]
+    if timed.exact:
+        return key
+    return [*key, _occurrence(key if skill is None else [*key, skill])]
 
 
 def _first(key: list[np.ndarray], rows: np.ndarray) -> np.ndarray:

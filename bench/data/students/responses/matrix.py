@@ -1,5 +1,8 @@
-"""A dense table of numbers: students by items, or, as a Q-matrix, items by skills."""
+"""A dense table of numbers: students by items or, as a Q-matrix, items by skills."""
 
+import math
+import re
+from collections import Counter
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,19 +14,25 @@ from bench.data.students.responses.long_table import NAMES
 from bench.data.students.responses.responses import Responses, build
 from bench.data.students.responses.text import Text, shown
 
-_NAME_COLUMN = {"", "id", "name", "#", *NAMES["user_id"], *NAMES["item_id"]}
+_ITEM = {*NAMES["item_id"], "items", "questions", "problem", "exercise", "task"}
+_NAME_COLUMN = {"", "id", "name", "names", "pupil", "learner", "#", *NAMES["user_id"], *_ITEM}
+_QUESTION = re.compile(r"(q|i|item|question|problem|task|exercise)[\s._-]*\d+\w?", re.IGNORECASE)
+_LOOKED_AT = 20  # rows from which a matrix is recognised
+_DIFFERENT = 5  # signs that are used for answers, at most, where they are not 0 and 1
 
 
 class Cells(NamedTuple):
     """A table of 0, 1 and missing values.
 
     Attributes:
+        corner: what stands above the names of the rows, lower case; empty if nothing does.
         rows: their names, or None.
         columns: their names; ``1``, ``2``, ... if the file has none.
         value: ``[rows, columns]`` float64, 0, 1 or NaN.
         lines: ``[rows]`` line numbers.
     """
 
+    corner: str
     rows: list[str] | None
     columns: list[str]
     value: np.ndarray
@@ -31,30 +40,55 @@ class Cells(NamedTuple):
 
 
 def recognised(text: Text) -> bool:
-    """Whether one of the first two rows has several cells and, but for a name, 0 and 1 only."""
-    rows = [line.split(table.delimiter(line))[1:] for _, line in islice(text.filled(), 2)]
-    return any(row and not any(table.mark(cell) is None for cell in row) for row in rows)
+    """Whether the first rows are numbers but for a name, or look like a matrix with odd signs.
+
+    So they do where most cells are 0, 1 or missing; or, below a name for students, where the same
+    few signs stand in several columns.
+    """
+    found = list(islice((row for _, row in table.rows(text) if any(row)), _LOOKED_AT))
+    if any(row[1:] and not any(table.mark(cell) is None for cell in row[1:]) for row in found[:2]):
+        return True
+    names, cells = found[0], [row[1:] for row in found[1:]]
+    if len(names) < 3 or not cells:
+        return False
+    marks = [table.mark(cell) for row in cells for cell in row]
+    sure = sum(mark in (0, 1) for mark in marks)
+    missing = sum(mark is not None and math.isnan(mark) for mark in marks)
+    if sure and 2 * (sure + missing) > len(marks):
+        return True
+    signs = Counter(sign for column in zip(*cells) for sign in set(column) - {""})
+    several = any(count > 1 for count in signs.values())
+    return table.plain(names[0]) in _NAME_COLUMN and several and len(signs) <= _DIFFERENT
 
 
 def read(text: Text) -> Responses:
-    """Reads students by items; an empty cell or NA is an item not seen.
+    """Reads students by items, or items by students; an empty cell or NA is an item not seen.
+
+    The rows are items where the header calls them so, or where they and not the columns are called
+    Q1, Q2, ...
 
     Raises:
         BenchError: a row is too short or too long, or a cell is not 0, 1 or missing.
     """
-    cells = read_cells(text, "answer")
-    student, item = np.nonzero(~np.isnan(cells.value))
+    cells, notes = read_cells(text, "answer"), text.notes
+    rows, columns, value = cells.rows, cells.columns, cells.value
+    alone = rows and _are_questions(rows) and not _are_questions(columns)
+    if rows and (cells.corner in _ITEM or alone):
+        notes = [*notes, "the rows are items and the columns students: turned round"]
+        rows, columns, value = columns, rows, value.T
+        _refuse_twice(text, columns, "items")
+    student, item = np.nonzero(~np.isnan(value))
     return build(
         text.path,
-        cells.rows or [""] * len(cells.value),
+        rows or [""] * len(value),
         student,
-        cells.columns,
+        columns,
         item,
-        cells.value[student, item],
+        value[student, item],
         [],
         np.zeros((0, 2), np.int64),
-        ordered=False,
-        notes=text.notes,
+        order="",
+        notes=notes,
     )
 
 
@@ -88,9 +122,10 @@ def read_cells(text: Text, what: str) -> Cells:
 
     def where(n: int, wrong: str) -> BenchError:
         row, column = divmod(n, len(columns))
-        wrong = wrong.replace("answer", what) + (
-            "; answers one a line need a header of user_id,item_id,correct" * (what == "answer")
-        )
+        if what != "answer":
+            wrong = wrong.replace(table.REMEDY, "write 0 or 1").replace("answer", what)
+        elif not names:
+            wrong += "; answers one a line need a header of user_id,item_id,correct"
         return text.wrong(lines[row], f"column {columns[column]}: {wrong}")
 
     value = table.marks(flat, where) if columns else np.zeros(0)
@@ -101,19 +136,27 @@ def read_cells(text: Text, what: str) -> Cells:
     value = value.reshape(len(rows), len(columns))
     if not (names and names[-1]) and len(columns) > 1 and np.isnan(value[:, -1]).all():
         value, columns = value[:, :-1], columns[:-1]  # a comma at the end of each line
-    twice = len(columns) - len(set(columns))
+    _refuse_twice(text, columns, "columns")
+    corner = table.plain(names[0]) if names and named else ""
+    return Cells(corner, [row[0].strip() for row in rows] if named else None, columns, value, lines)
+
+
+def _refuse_twice(text: Text, names: list[str], what: str) -> None:
+    """Refuses names that occur twice."""
+    twice = len(names) - len(set(names))
     if twice:
-        raise BenchError(f"{text.path}, header: {twice} names of columns occur twice: rename them")
-    return Cells([row[0].strip() for row in rows] if named else None, columns, value, lines)
+        raise BenchError(f"{text.path}, header: {twice} names of {what} occur twice: rename them")
 
 
 def _is_header(row: list[str]) -> bool:
-    """Whether the first row has names: words all of them, or 1, 2, 3, ..."""
-    rest = [cell for cell in row[1:] if cell.strip()]
-    if rest and all(table.mark(cell) is None for cell in rest):
+    """Whether the first row has names: above names, or words all of them, or 1, 2, 3, ..."""
+    row = [cell.strip() for cell in row]
+    rest = [cell for cell in row[1:] if cell]
+    if row[0] and table.plain(row[0]) in _NAME_COLUMN and not (rest and _are_answers(rest)):
+        return True
+    if rest and all(table.is_word(cell) for cell in rest):
         return True
     numbers = [str(n) for n in range(len(row) + 1)]
-    row = [cell.strip() for cell in row]
     if not row[0] or table.mark(row[0]) is None:
         row = row[1:]
     return row in (numbers[: len(row)], numbers[1:][: len(row)]) and not _are_answers(row)
@@ -121,7 +164,7 @@ def _is_header(row: list[str]) -> bool:
 
 def _names_first(cells: list[str], names: list[str] | None) -> bool:
     """Whether the first column has names: its header says so, or all are different."""
-    if names and names[0].lower() in _NAME_COLUMN:
+    if names and table.plain(names[0]) in _NAME_COLUMN:
         return True
     return len({cell.strip() for cell in cells}) == len(cells) and not _are_answers(cells)
 
@@ -129,3 +172,8 @@ def _names_first(cells: list[str], names: list[str] | None) -> bool:
 def _are_answers(cells: list[str]) -> bool:
     marks = map(table.mark, cells)
     return all(mark is not None and (mark in (0, 1) or mark != mark) for mark in marks)
+
+
+def _are_questions(names: list[str]) -> bool:
+    """Whether all are called as questions often are: Q1, Q2, ... or Item 1, Item 2, ..."""
+    return all(_QUESTION.fullmatch(name) for name in names)

@@ -68,7 +68,9 @@ def read(text: Text) -> Responses:
 
     what = "questions" if "questions" in token else "concepts"
     item, items = table.number(token[what], where(what), f"{what[:-1]} id")
-    skills, links = table.link(item, token.get("concepts", [""] * len(item)), where("concepts"))
+    concepts = token.get("concepts", [""] * len(item))
+    skills, links, of_skills = table.link(item, concepts, where("concepts"))
+    notes += of_skills
     answer = table.zeros_and_ones(token["responses"], where("responses"))
     students, student, fold = _students(text, field, lines)
     if len(students) < len(lines):
@@ -88,7 +90,7 @@ def read(text: Text) -> Responses:
         answer[kept],
         skills,
         links,
-        ordered=True,
+        order="the order of the entries",
         notes=notes,
         fold=fold,
     )

@@ -27,13 +27,13 @@ def apply(path: str | Path, responses: Responses, by_column: bool) -> Responses:
         BenchError: the file does not fit the items, or holds other things than 0 and 1.
     """
     text = load(path)
-    names = [name.lower() for name in table.header(text)]
+    names = [table.plain(name) for name in table.header(text)]
     column = [
         next((names.index(name) for name in NAMES[role] if name in names), None)
         for role in ("item_id", "skill_id")
     ]
-    known, skills, rows = _matrix(text) if None in column else _table(text, column)
-    notes = [*responses.notes, *(f"{text.path.name}: {note}" for note in text.notes)]
+    known, skills, rows, found = _matrix(text) if None in column else _table(text, column)
+    notes = [*responses.notes, *(f"{text.path.name}: {note}" for note in [*text.notes, *found])]
     if known is None:
         place = _by_place(text, responses, by_column, rows.shape)
     else:
@@ -55,25 +55,25 @@ def apply(path: str | Path, responses: Responses, by_column: bool) -> Responses:
 
 
 def _table(text: Text, column: list[int]):
-    """Names of items, of skills, and ``[items, skills]`` bool, from a row for each item."""
+    """Names of items, of skills, ``[items, skills]`` bool, and notes, from a row for each item."""
     (items, codes), lines = table.columns(text, column)
 
     def where(row: int, what: str) -> BenchError:
         return text.wrong(int(lines[row]), what)
 
     item, known = table.number(items, where, "item")
-    skills, links = table.link(item, codes, where)
-    return known, skills, table_of(text.path, len(known), len(skills), links)
+    skills, links, notes = table.link(item, codes, where)
+    return known, skills, table_of(text.path, len(known), len(skills), links), notes
 
 
 def _matrix(text: Text):
-    """Names of items or None, of skills, and ``[items, skills]`` bool, from 0 and 1."""
+    """Names of items or None, of skills, ``[items, skills]`` bool, and notes, from 0 and 1."""
     cells = matrix.read_cells(text, "entry")
     empty = np.argwhere(np.isnan(cells.value))
     if len(empty):
         row, skill = empty[0]
         raise text.wrong(cells.lines[row], f"column {cells.columns[skill]}: no entry: write 0 or 1")
-    return cells.rows, cells.columns, cells.value == 1
+    return cells.rows, cells.columns, cells.value == 1, []
 
 
 def _by_place(text: Text, responses: Responses, by_column: bool, shape: tuple) -> np.ndarray:

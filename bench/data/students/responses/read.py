@@ -21,7 +21,8 @@ def read(
     """Reads answers of students from files, plain or gzipped, whose format their content tells.
 
     The formats are DKVMN's three and AKT's four lines a student, tables with a row for each answer
-    (ASSISTments 2009 and 2015 among them), pyKT's table, and a matrix of students by items.
+    (ASSISTments 2009 and 2015 and the Item Response Warehouse's among them), pyKT's table, and a
+    matrix of students by items. Tables may be text, Excel sheets, Parquet files or JSON.
 
     Args:
         source: a file, or several, whose students follow one another.
@@ -63,7 +64,7 @@ def _reader(text: Text, columns: dict[str, str] | None):
         return long_table
     if matrix.recognised(text):
         return matrix
-    if long_table.recognised(names, first=0):
+    if long_table.resembled(names):
         return long_table  # which says what is missing
     raise BenchError(
         f"{text.path}: {shown(', '.join(names))} begins none of the known formats: a table with "

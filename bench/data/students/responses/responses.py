@@ -30,6 +30,7 @@ class Responses:
         fold: ``[students]`` int64, where the file says so (pyKT).
         file: ``[students]`` int64, which of the given files.
         notes: what was dropped or mended, in words with counts.
+        order: what tells the order, such as a column; empty where nothing does.
     """
 
     students: list[str]
@@ -43,6 +44,29 @@ class Responses:
     fold: np.ndarray | None
     file: np.ndarray
     notes: list[str]
+    order: str = ""
+
+    def sentences(self) -> list[str]:
+        """What was read, for those who work with it: counts, order, and what was dropped or mended.
+
+        >>> read("class.csv").sentences()  # doctest: +SKIP
+        ['25 students, 20 items, 4 skills, 500 answers (56 % right).', 'Order: column timestamp.']
+        """
+        counts = [
+            f"{len(found):,} {what if len(found) != 1 else what[:-1]}"
+            for found, what in (
+                (self.students, "students"),
+                (self.items, "items"),
+                (self.skills, "skills"),
+                (self.answer, "answers"),
+            )
+        ]
+        order = self.order if self.ordered else "not known"
+        return [
+            f"{', '.join(counts)} ({self.answer.mean():.0%} right).",
+            f"Order: {order or 'as it is in the file'}.",
+            *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
+        ]
 
     def select(self, students: Iterable[int] | np.ndarray) -> "Responses":
         """Some of the students, in the order given; items and skills keep their numbers.
@@ -77,7 +101,7 @@ def build(
     skills: list[str] | None,
     links: np.ndarray | None,
     *,
-    ordered: bool,
+    order: str,
     notes: list[str],
     fold: np.ndarray | None = None,
 ) -> Responses:
@@ -92,7 +116,7 @@ def build(
         answer: ``[answers]`` 0 or 1.
         skills: names; None if the items are skills.
         links: ``[links, 2]`` numbers of an item and of a skill it asks for; None as above.
-        ordered: whether the order is time.
+        order: what tells the order of time; empty where nothing does.
         notes: what was dropped or mended.
         fold: ``[students]``.
 
@@ -119,10 +143,11 @@ def build(
         item=item.astype(np.int64),
         answer=answer.astype(np.int8),
         q_matrix=table_of(path, len(items), len(skills), links),
-        ordered=ordered,
+        ordered=bool(order),
         fold=None if fold is None else fold[has].astype(np.int64),
         file=np.zeros(len(has), np.int64),
         notes=notes,
+        order=order,
     )
 
 
@@ -181,4 +206,5 @@ def join(paths: list[Path], parts: list[Responses]) -> Responses:
         fold=None if any(fold is None for fold in folds) else np.concatenate(folds),
         file=np.repeat(np.arange(len(parts)), [len(part.students) for part in parts]),
         notes=notes,
+        order=", ".join(dict.fromkeys(part.order for part in parts if part.order)),
     )

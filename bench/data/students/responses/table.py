@@ -11,39 +11,53 @@ import numpy as np
 from bench.base.errors import BenchError
 from bench.data.students.responses.text import Text, shown
 
-MISSING = frozenset(["", "na", "n/a", "nan", "null", "none"])
-_MARKS = {"true": 1.0, "false": 0.0} | dict.fromkeys(MISSING, math.nan)
+# As programs write that there is nothing; of answers, whatever the capitals. A pupil may be called
+# Nan or Null, and an item of chemistry Na.
+MISSING = frozenset(["", "NA", "na", "N/A", "n/a", "nan", "NaN", "NAN", "NULL", "null"])
+MISSING |= {"None", "none", "NONE"}
+_MARKS = {"true": 1.0, "false": 0.0} | dict.fromkeys(map(str.lower, MISSING), math.nan)
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0", re.ASCII)
+_NEGATIVE = re.compile(r"-\d+(\.\d+)?", re.ASCII)
+_BETWEEN_SKILLS = ";|,/&+"
 _LONGEST_FIELD = 2**30  # a pyKT field holds all answers of a student
 
-REMEDY = "write 1 for right, 0 for wrong"
+REMEDY = "write 1 for right, 0 for wrong, nothing where there is no answer"
 
 Where = Callable[[int], BenchError]
 
 
-def delimiter(line: str) -> str:
-    """What separates the fields of a line: a comma, a semicolon, a tab or else a blank."""
-    best = max(",;\t", key=line.count)
+def delimiter(text: Text) -> str:
+    """What separates the fields of a line: as the file tells, or as its first line looks.
+
+    A comma, a semicolon, a tab or a bar, or else a blank; not what stands between quotes.
+    """
+    if text.delimiter is not None:
+        return text.delimiter
+    line = re.sub('"[^"]*"', "", next(text.filled())[1])
+    best = max(",;\t|", key=line.count)
     return best if best in line else " "
 
 
 def rows(text: Text) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of each row; a blank line has none.
 
+    Where quoted text goes over several lines, a blank stands for each end of a line.
+
     Raises:
         BenchError: quotes are not closed, or not as CSV has them.
     """
-    _, first = next(text.filled())
     reader = csv.reader(
-        text.lines,
-        delimiter=delimiter(first),
+        (line + "\n" for line in text.lines),
+        delimiter=delimiter(text),
         skipinitialspace=True,
         strict=True,  # else a quote that is not closed swallows the rest of the file
     )
     line = 0
     try:
         while (row := _next(reader)) is not None:
+            if reader.line_num > line + 1:
+                row = [re.sub(r"\s*\n\s*", " ", field) for field in row]
             line = reader.line_num
             yield line, row
     except csv.Error as error:
@@ -69,6 +83,15 @@ def header(text: Text) -> list[str]:
         if any(row):
             return [name.strip() for name in row]
     raise BenchError(f"{text.path}: is empty: give a file of answers")
+
+
+def plain(name: str) -> str:
+    """A column's name as it is compared.
+
+    >>> plain("User ID"), plain("item-id")
+    ('user_id', 'item_id')
+    """
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.ndarray]:
@@ -121,9 +144,13 @@ def number(tokens: Iterable[str], where: Where | None = None, what: str = "id"):
     code = {token: place[name] for token, name in tidy.items()}
     codes = np.fromiter(map(code.__getitem__, tokens), np.int64, len(tokens))
     for name in names if where else []:
-        if name.lower() in MISSING:
-            raise where(int((codes == place[name]).argmax()), f"no {what}: fill it in, or drop it")
-        if re.match(r"-\d", name):
+        if name in MISSING:
+            raise where(
+                int((codes == place[name]).argmax()),
+                f"no {what}: fill it in, or drop it"
+                + (f"; a name must be another one than {name}" if name else ""),
+            )
+        if _NEGATIVE.fullmatch(name):
             raise where(
                 int((codes == place[name]).argmax()),
                 f"{what} {shown(name)} is negative: number them from 0 or 1",
@@ -140,6 +167,12 @@ def mark(token: str) -> float | None:
         return float(token)
     except ValueError:
         return None
+
+
+def is_word(token: str) -> bool:
+    """Whether a token can be a name: no number, and not as programs write that there is nothing."""
+    value = mark(token)
+    return token.strip() not in MISSING and (value is None or math.isnan(value))
 
 
 def marks(tokens: Iterable[str], where: Where) -> np.ndarray:
@@ -169,12 +202,12 @@ def zeros_and_ones(tokens: Iterable[str], where: Where) -> np.ndarray:
 
 
 def split_skills(token: str) -> list[str]:
-    """The skills that one field names.
+    """The skills that one field names, as far as its signs tell.
 
     >>> split_skills("3_7"), split_skills("3,7"), split_skills("a~~b"), split_skills("[3, 7]")
     (['3', '7'], ['3', '7'], ['a', 'b'], ['3', '7'])
-    >>> split_skills("two_steps"), split_skills("NA")
-    (['two_steps'], [])
+    >>> split_skills("two_steps"), split_skills("a, b"), split_skills("NA")
+    (['two_steps'], ['a, b'], [])
     """
     token = token.strip()
     if token.startswith("[") and token.endswith("]"):
@@ -182,15 +215,18 @@ def split_skills(token: str) -> list[str]:
     elif "~~" in token:
         parts = token.split("~~")
     else:  # names may hold these signs, numbers do not
-        parts = re.split("[_,;]", token)
+        parts = re.split("[_,;|]", token)
         if not all(part.strip().isdecimal() for part in parts):
             parts = [token]
     parts = [_tidy(part.strip(" '\"")) for part in parts]
-    return [part for part in parts if part.lower() not in MISSING]
+    return [part for part in parts if part not in MISSING]
 
 
 def link(item: np.ndarray, tokens: Iterable[str], where: Where):
     """The skills, and which item asks for which.
+
+    ``Fractions;Decimals`` is two skills where each of them is one elsewhere; also with another of
+    the usual signs between them.
 
     Args:
         item: ``[n]`` numbers of items.
@@ -198,23 +234,61 @@ def link(item: np.ndarray, tokens: Iterable[str], where: Where):
         where: as for `number`.
 
     Returns:
-        Names of skills, and ``[links, 2]`` pairs of an item's and a skill's number.
+        Names of skills, ``[links, 2]`` pairs of an item's and a skill's number, and notes.
     """
     tokens = list(tokens)
     different = {token: n for n, token in enumerate(dict.fromkeys(tokens))}
     split = [split_skills(token) for token in different]
     for token, parts in zip(different, split):
-        if any(re.match(r"-\d", part) for part in parts):
+        if any(_NEGATIVE.fullmatch(part) for part in parts):
             raise where(
                 tokens.index(token),
                 f"skill {shown(token)} is negative: leave it empty if the item has none",
             )
+    split, notes = _split_known(split)
     names = sorted({part for parts in split for part in parts}, key=_natural)
     place = {name: n for n, name in enumerate(names)}
     field = np.fromiter(map(different.__getitem__, tokens), np.int64, len(tokens))
     pairs = np.unique(item * len(different) + field)  # few, so that a loop over them is quick
     links = [(p // len(different), place[s]) for p in pairs for s in split[p % len(different)]]
-    return names, np.array(links, np.int64).reshape(-1, 2)
+    return names, np.array(links, np.int64).reshape(-1, 2), notes
+
+
+def _split_known(split: list[list[str]]) -> tuple[list[list[str]], list[str]]:
+    """Takes names apart whose parts are all skills elsewhere; a note of what stays whole.
+
+    Args:
+        split: the skills of each different field.
+    """
+    known = {part for parts in split for part in parts}
+    taken, whole, found = [], [], []
+    for parts in split:
+        now = []
+        for name in parts:
+            ways = [
+                [part.strip() for part in name.split(sign)]
+                for sign in _BETWEEN_SKILLS
+                if sign in name
+            ]
+            best = next((way for way in ways if known.issuperset(way)), None)
+            if best:
+                taken.append(name)
+            elif ";" in name or "|" in name or any(known & set(way) for way in ways):
+                whole.append(name)
+            now += best or [name]
+        found.append(now)
+    notes = []
+    if taken:
+        notes.append(
+            f"took apart {len(taken):,} fields of several skills, such as {shown(taken[0])}"
+        )
+    if whole:
+        notes.append(
+            f"took {shown(whole[0])} for one skill"
+            + (f", and {len(whole) - 1:,} others that may be several" if whole[1:] else "")
+            + ", as its parts are not all skills elsewhere; write a~~b for several"
+        )
+    return found, notes
 
 
 def _tidy(name: str) -> str:

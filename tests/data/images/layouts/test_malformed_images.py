@@ -356,7 +356,7 @@ def header(**changes):
         found = json.loads(line)
         del found["seal"]
         blocks = [int(block, 16) for block in found.pop("blocks")]
-        return packed._sealed(found | changes, blocks) + pixels
+        return packed._seal(found | changes, blocks) + pixels
 
     return change
 

@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pytest
 
+from bench.base import option_text
 from bench.base.errors import BenchError
 from bench.data.students.responses import read
 
@@ -124,6 +125,72 @@ def test_names_of_columns(tmp_path):
     assert of(responses, "a") == [("q0", 0), ("q1", 1)]
     assert skills_of(responses) == {"q0": [], "q1": ["x"]}
     assert read(write(tmp_path, content), columns).skills == []
+
+
+def test_the_item_response_warehouse(tmp_path):
+    content = "id,item,resp,rt,cov_age\n7,a1,1,2.5,30\n7,a2,0,1.5,30\n8,a1,NA,3,31\n8,a2,1,0,31\n"
+    responses = read(write(tmp_path, content))
+    assert responses.students == ["7", "8"]
+    assert of(responses, "7") == [("a1", 1), ("a2", 0)]
+    assert of(responses, "8") == [("a2", 1)]
+    assert not responses.ordered
+    # elsewhere an id is one of a row
+    content = "id,user,item,resp\n1,7,a1,1\n2,7,a2,0\n"
+    assert read(write(tmp_path, content)).students == ["7"]
+    with pytest.raises(BenchError, match="no column user_id among"):
+        read(write(tmp_path, "id,item,correct\n1,a1,1\n2,a2,0\n"))
+
+
+@pytest.mark.parametrize("field", ["add;sub", '"add, sub"', "add|sub", "add/sub", "add & sub"])
+def test_skills_by_name_in_one_field(tmp_path, field):
+    """Several where each is one elsewhere; else one, and it is said."""
+    head = "user_id,item_id,correct,skill_id\n"
+    rows = f"a,q1,1,{field}\na,q2,0,add\n"
+    both = read(write(tmp_path, head + rows + "a,q3,1,sub\n"))
+    assert both.skills == ["add", "sub"]
+    assert skills_of(both)["q1"] == ["add", "sub"]
+    name = field.strip('"')
+    assert f"took apart 1 fields of several skills, such as {name!r}" in both.notes
+    one = read(write(tmp_path, head + rows))
+    assert sorted(one.skills) == sorted(["add", name])
+    assert any(note.startswith(f"took {name!r} for one skill, as its parts") for note in one.notes)
+
+
+def test_names_with_commas_are_no_lists(tmp_path):
+    content = 'user_id,item_id,correct,skill_id\na,q1,1,"Area, Circle"\na,q2,1,"Area, Square"\n'
+    responses = read(write(tmp_path, content))
+    assert responses.skills == ["Area, Circle", "Area, Square"]
+    assert responses.notes == [UNORDERED]
+
+
+@pytest.mark.parametrize("name", ["-2 x 4", "-3+5=?", "-x", "=2+3", "Nan", "Null", "Na", "- 3"])
+def test_names_are_texts(tmp_path, name):
+    content = f"user_id,item_id,correct,skill_id\n{name},{name},1,{name}\n"
+    responses = read(write(tmp_path, content))
+    assert responses.students == responses.items == responses.skills == [name]
+
+
+def test_names_of_columns_with_blanks(tmp_path):
+    content = "User ID,Item-ID,Is Correct,Start time\nann,q,1,31.5.2024 9:05\n"
+    responses = read(write(tmp_path, content))
+    assert responses.students == ["ann"]
+    assert not responses.ordered
+
+
+def test_the_likely_column_is_advised(tmp_path):
+    path = write(tmp_path, "user_id,exercise,time_taken,correct\n1,a,9,1\n")
+    with pytest.raises(BenchError, match=r'say which it is, as columns={"item_id": "exercise"}$'):
+        read(path)
+    path = write(tmp_path, "user_id,exercise,much\n1,a,9\n")
+    with pytest.raises(BenchError, match=r'columns={"item_id": "exercise", "correct": "NAME"}$'):
+        read(path)
+    with pytest.raises(BenchError, match=r'columns={"correct": "much", "item_id": "exercise"}$'):
+        read(path, {"correct": "much"})
+    with (
+        option_text.typed_as(option_text.of_lightning),
+        pytest.raises(BenchError, match=r"""as --data.columns '{"item_id": "exercise", "corr"""),
+    ):
+        read(path)
 
 
 def test_oddities_of_the_file(tmp_path):

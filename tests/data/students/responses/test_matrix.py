@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,65 @@ def test_forms(tmp_path, content, students, items):
 
 def test_two_items(tmp_path):
     assert dense(read(write(tmp_path, "0,1\n1,1\n0,1\n0,0\n"))) == [[0, 1], [1, 1], [0, 1], [0, 0]]
+
+
+TURNED = "the rows are items and the columns students: turned round"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "item,a,b,c\nx,0,1,\ny,1,0,\nz,1,,1\n",
+        "Question ID;a;b;c\nx;0;1;\ny;1;0;\nz;1;;1\n",
+        "problem,a,b,c\nx,0,1,NA\ny,1,0,NA\nz,1,NA,1\n",
+    ],
+)
+def test_items_in_rows_are_turned(tmp_path, content):
+    responses = read(write(tmp_path, content))
+    assert dense(responses) == ANSWERS
+    assert responses.students == list("abc")
+    assert responses.items == list("xyz")
+    assert responses.notes == [TURNED]
+
+
+def test_rows_that_are_called_as_questions_are(tmp_path):
+    content = ",ann,ben,cy\nQ1,0,1,\nQ2,1,0,\nQ3,1,,1\n"
+    responses = read(write(tmp_path, content))
+    assert dense(responses) == ANSWERS
+    assert responses.students == ["ann", "ben", "cy"]
+    assert read(write(tmp_path, content.replace("ann,ben,cy", "i1,i2,i3"))).notes == []
+    with pytest.raises(BenchError, match="header: 1 names of items occur twice"):
+        read(write(tmp_path, "item,ann,ben\nx,0,1\nx,1,0\n"))
+
+
+@pytest.mark.parametrize("sign", ["-", ".", "x", "#N/A", "?", "n.a.", "0,5"])
+@pytest.mark.parametrize("first", ["student", "Name", "participant"])
+def test_odd_signs_are_named_wherever_they_stand(tmp_path, sign, first):
+    rows = ["ann;1;{};0", "ben;0;1;1", "cy;1;1;0"]
+    for line in range(3):
+        text = [row.replace("{}", "1") for row in rows]
+        text[line] = text[line][: -len("1;0")] + f"{sign};0"
+        path = write(tmp_path, "\n".join([f"{first};q1;q2;q3", *text]) + "\n")
+        words = re.escape(f"line {line + 2}: column q2: answer {sign!r} is neither 0 nor 1")
+        with pytest.raises(BenchError, match=words):
+            read(path)
+
+
+@pytest.mark.parametrize("signs", ["✓✗", "RF", ("WAHR", "FALSCH"), ("1,00", "0,00"), "+-"])
+def test_other_signs_for_right_and_wrong_are_named(tmp_path, signs):
+    right, wrong = signs
+    path = write(tmp_path, f"student;q1;q2\nann;{right};{wrong}\nben;{wrong};{right}\n")
+    remedy = "write 1 for right, 0 for wrong, nothing where there is no answer"
+    with pytest.raises(BenchError, match="line 2: column q1: .* is neither 0 nor 1") as error:
+        read(path)
+    assert str(error.value).endswith(remedy)
+
+
+def test_headers_that_hold_numbers_or_symbols(tmp_path):
+    responses = read(write(tmp_path, "student,1,2a,Na,K\nann,0,1,1,0\nben,1,0,1,1\n"))
+    assert responses.items == ["1", "2a", "Na", "K"]
+    responses = read(write(tmp_path, ",Na,K\nann,0,1\nNA,1,0\n"))
+    assert responses.students == ["ann", "NA"]
 
 
 def test_students_without_answers_are_dropped(tmp_path):

@@ -145,7 +145,7 @@ def test_missing_folder_and_none(tmp_path):
         (b"PK\x03\x04....", "a zip, an Excel sheet"),
         (LONG.decode().encode("utf-16"), "UTF-16 text: save it as UTF-8"),
         (b"hello\nworld\n", "'hello' begins none of the known formats.*user_id,item_id,correct"),
-        (b'{"user": [1, 2]}', "begins none of the known formats"),
+        (b'{"user": [1, 2]}', "JSON by columns: give an object with user_id"),
         (b'"' * 3 + b"\n0,1", "csv"),
         (b"user_id," + b"x" * 10**6, "no column"),
     ],
