@@ -4,6 +4,7 @@ Deterministic and short, so that a change is not blamed for an old fault;
 ``pytest tests/test_fuzz.py --hypothesis-profile long`` looks for new ones.
 """
 
+import contextlib
 import gzip
 import io
 import json
