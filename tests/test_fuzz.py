@@ -99,9 +99,12 @@ def changed(draw, content):
 
 
 def refused(call, *arguments):
-    """Calls a reader; whatever it raises but a BenchError fails the test."""
-    with contextlib.suppress(BenchError):
+    """Calls a reader; whatever it raises but a BenchError that names no object fails the test."""
+    try:
         return call(*arguments)
+    except BenchError as error:
+        if " at 0x" in str(error):
+            raise AssertionError(str(error)) from error
 
 
 @pytest.fixture(scope="module")

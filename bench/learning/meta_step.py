@@ -53,6 +53,9 @@ class MetaStep:
         self.iterations = 0  # how many are to come, where that is known
         self._recorded: dict[tuple, Callable] = {}
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_recorded": {}}  # other processes record for themselves
+
     def __call__(self, batch: MetaBatch) -> Tensor:
         """The mean loss, a scalar to call ``backward`` on once.
 

@@ -1,5 +1,6 @@
 """The four-block convolutional network of the MAML paper."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -16,7 +17,9 @@ class Conv4(nn.Module):
 
     Args:
         spec: tasks with inputs ``(channels, height, width)``.
-        filters: channels of each block: 64 for Omniglot and 32 for miniImageNet in the paper.
+        filters: channels of each block: 64 for Omniglot and 32 for miniImageNet in the paper; or
+            of the four in turn, such as ``(96, 192, 384, 512)`` of Bertinetto et al. 2019
+            (arXiv:1805.08136).
         downsample: ``"stride"``, ``"max_pool"``, or ``"auto"``: stride for images of up to 32
             pixels.
     """
@@ -26,31 +29,34 @@ class Conv4(nn.Module):
     def __init__(
         self,
         spec: TaskSpec,
-        filters: int = 64,
+        filters: int | Sequence[int] = 64,
         downsample: Literal["auto", "stride", "max_pool"] = "auto",
     ):
         super().__init__()
         if len(spec.input_shape) != 3:
             raise BenchError(f"conv4 takes images, not inputs of shape {spec.input_shape}")
-        channels, height, width = spec.input_shape
-        stride = downsample == "stride" or (downsample == "auto" and height <= 32)
+        channels, high, wide = spec.input_shape
+        stride = downsample == "stride" or (downsample == "auto" and high <= 32)
+        widths = [filters] * 4 if isinstance(filters, int) else list(filters)
+        if len(widths) != 4:
+            raise BenchError(f"filters={filters!r}: give one number, or one for each of 4 blocks")
         blocks = []
-        for _ in range(4):
+        for width in widths:
             blocks += [
-                nn.Conv2d(channels, filters, 3, stride=2 if stride else 1, padding=1),
-                nn.BatchNorm2d(filters, track_running_stats=False),
+                nn.Conv2d(channels, width, 3, stride=2 if stride else 1, padding=1),
+                nn.BatchNorm2d(width, track_running_stats=False),
                 nn.ReLU(),
             ]
             blocks += [] if stride else [nn.MaxPool2d(2)]
-            channels = filters
-            height, width = [(n + 1) // 2 if stride else n // 2 for n in (height, width)]
-        if not height or not width:
+            channels = width
+            high, wide = [(n + 1) // 2 if stride else n // 2 for n in (high, wide)]
+        if not high or not wide:
             raise BenchError(
                 f"images of {spec.input_shape[1]}x{spec.input_shape[2]} are too small for conv4 "
                 "with max-pooling: use downsample='stride'"
             )
         self.features = nn.Sequential(*blocks, nn.Flatten())
-        self.head = nn.Linear(filters * height * width, spec.outputs)
+        self.head = nn.Linear(channels * high * wide, spec.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``[rows, channels, height, width]`` to ``[rows, outputs]``."""

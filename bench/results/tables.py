@@ -118,7 +118,10 @@ def caption(table: pd.DataFrame) -> list[str]:
     )
     if table["synthetic"].any():
         text.append("Synthetic data is drawn by a program: nobody collected it.")
-    chosen = "; ".join(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
+    parts = list(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
+    if "others: default" in parts:  # which says it of the runs without a choice too
+        parts = [p for p in parts if p not in ("default", "others: default")] + ["others: default"]
+    chosen = "; ".join(parts)
     return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
 
 

@@ -21,6 +21,7 @@ METHODS = (
     "cavia",
     "cnp",
     "dkt",
+    "imaml",
     "item_mean",
     "logitdec",
     "maml",

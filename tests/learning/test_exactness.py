@@ -116,6 +116,11 @@ MODELS = {
         "conv4",
         {"filters": 3, "downsample": "max_pool"},
     ),
+    "resnet12": (
+        IMAGES._replace(input_shape=(2, 16, 17)),
+        "resnet12",
+        {"widths": (2, 3, 3, 4)},
+    ),
     "mlp-vectors": (TaskSpec("classification", (4,), 3), "mlp", {"hidden": (7, 5)}),
     "mlp-regression": (TaskSpec("regression", (1,), 2), "mlp", {"hidden": (8,)}),
     "mlp-items": (STUDENTS, "mlp", {"hidden": (6,), "embedding": 4}),
@@ -280,7 +285,9 @@ def test_closed_form_of_linear_regression(order, steps):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["conv4-max-pool", "mlp-items", "irt", "batch-classification"])
+@pytest.mark.parametrize(
+    "name", ["conv4-max-pool", "resnet12", "mlp-items", "irt", "batch-classification"]
+)
 def test_loop_over_tasks_equals_the_vectorised_forward(name, order):
     spec, net = case(name)
     episode, parameters = draw(spec), list(net.parameters())

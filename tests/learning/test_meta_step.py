@@ -28,6 +28,8 @@ SPECS = {
 MODELS = {
     "conv4": ("images", "conv4", {"filters": 3}),
     "conv4-pool": ("images", "conv4", {"filters": 3, "downsample": "max_pool"}),
+    "conv4-widths": ("images", "conv4", {"filters": [2, 3, 3, 4]}),
+    "resnet12": ("images", "resnet12", {"widths": [2, 3, 3, 4]}),
     "mlp-images": ("images", "mlp", {"hidden": [6]}),
     "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
     "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
@@ -114,7 +116,14 @@ def _parts(monkeypatch):
 
 @pytest.mark.parametrize("batch_norm", ["transductive", "support"])
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", [name for name, (_, model, _) in MODELS.items() if model])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "resnet12" else [])
+        for name, (_, model, _) in MODELS.items()
+        if model
+    ],
+)
 def test_every_model(name, order, batch_norm):
     check(name, "maml", {"order": order, "batch_norm": batch_norm})
 

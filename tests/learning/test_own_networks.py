@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import pickle
 
 import pytest
 import torch
@@ -246,6 +247,15 @@ def test_weights_come_before_the_network(trainer, precision):
         assert a.dtype == b.dtype
         assert torch.equal(a, b)
     assert model.spec == SINUSOID
+
+
+def test_a_model_whose_steps_are_recorded_can_be_sent_to_processes(trainer):
+    model = MAML(engine="recorded", spec=SINUSOID)
+    trainer().fit(model, sinusoid())
+    model.trainer = None
+    sent = pickle.loads(pickle.dumps(model))
+    trainer().fit(sent, sinusoid())
+    assert not torch.equal(sent.net.head.weight, model.net.head.weight)
 
 
 def test_weights_without_a_spec_are_not_lost_silently():

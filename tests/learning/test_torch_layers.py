@@ -140,7 +140,7 @@ case(
 )
 case(
     "AdaptiveLogSoftmaxWithLoss",
-    lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 6, [2, 4]),
+    lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 6, [2, 4], div_value=2.0),
     (4,),
     lambda layer, h: layer.log_prob(h),
 )

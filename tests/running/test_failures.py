@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench.base import paths
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, RunsLeft
 from bench.cli import main as cli
 from bench.results import failed, records
 from bench.results.schema import COST_FIELDS
@@ -222,7 +222,8 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path, console, monkeypatch):
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], **options) as process:
         process.stdout.readline()
-        grid.run(GRID[1:], tmp_path, console, CPU)
+        with pytest.raises(RunsLeft, match=f"1 of 2 runs are left .* .process {process.pid} on"):
+            grid.run(GRID[1:], tmp_path, console, CPU)
         process.kill()
     assert f"is run by process {process.pid}" in " ".join(console.export_text().split())
     assert len(records.read_all(tmp_path, "tiny")) == 1

@@ -249,7 +249,7 @@ def test_rows_are_what_the_students_met_and_answered(split, new):
 
 
 def equal(a, b):
-    return all(torch.equal(v, w) for v, w in zip(a, b))
+    return all(v is w or torch.equal(v, w) for v, w in zip(a, b))
 
 
 @pytest.mark.parametrize("protocol", ["random", "first", "next"])
@@ -260,10 +260,11 @@ def test_an_episode_depends_on_its_number_alone(split, protocol):
     together, again = data.episodes(split, order), made(protocol=protocol, new=True)
     for place, i in enumerate(order):
         alone = again.episodes(split, np.array([i]))
-        for name, whole, one in zip(together._fields, together, alone):
+        assert together.class_numbers is alone.class_numbers is None
+        for name, whole, one in zip(together._fields, together[:7], alone):
             assert torch.equal(whole[place], one[0]), name
     backwards = data.episodes(split, order[::-1].copy())
-    assert equal(type(together)(*(v.flip(0) for v in together)), backwards)
+    assert equal(type(together)(*(v.flip(0) for v in together[:7])), backwards)
 
 
 @pytest.mark.parametrize("protocol", ["random", "first", "next"])
