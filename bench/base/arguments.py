@@ -104,8 +104,8 @@ _REFUSED = object()
 
 def _parsed(value: Any, hint: Any) -> Any:
     """What jsonargparse makes of a value; :data:`_REFUSED` if it does not fit."""
-    if isinstance(value, list | tuple):
-        value = [os.fspath(v) if isinstance(v, os.PathLike) else v for v in value]
+    if isinstance(value, tuple | list):
+        value = [os.fspath(part) if isinstance(part, os.PathLike) else part for part in value]
     if value is None:
         return None if NoneType in _alternatives(hint) else _REFUSED
     if isinstance(value, float) and value != value:

@@ -92,8 +92,10 @@ def test_a_column_is_the_folds(tmp_path):
     folds = [parts(module(path, folds_from="column", fold=f)) for f in (4, 5, 6)]
     check_folds(folds, set(range(45)))
     assert {names[s] for s in folds[0]["test"]} == {f"u{s}" for s in range(0, 45, 3)}
-    for wrong in (0, "4", None):
-        with pytest.raises(BenchError, match=r"pykt.csv has the folds 4, 5, 6"):
+    with pytest.raises(BenchError, match=r"pykt.csv has the folds 4, 5, 6"):
+        parts(module(path, folds_from="column", fold=0))
+    for wrong in ("4", None):
+        with pytest.raises(BenchError, match=f"fold={wrong!r}: give a whole number"):
             parts(module(path, folds_from="column", fold=wrong))
 
 
@@ -247,7 +249,7 @@ def test_a_run_leaves_a_record_with_a_row_for_each_number_shown(record, source, 
         ({"folds_from": "colum"}, "folds_from='colum': did you mean column"),
         ({"folds_from": 3}, "folds_from=3: Known: column, file, seed"),
         ({"val_share": 0}, "val_share=0: give a share"),
-        ({"val_share": "much"}, "val_share='much': give a share"),
+        ({"val_share": "much"}, "val_share='much': give a number"),
         ({"most_answers": 1}, "most_answers=1: give a whole number of at least 2"),
         ({"folds": 61}, "answers.csv: 60 students cannot be divided into folds=61"),
         ({"folds_from": "column"}, "answers.csv has no column fold"),
