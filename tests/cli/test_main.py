@@ -64,7 +64,7 @@ def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, mo
         OmniglotDataModule, "load", lambda self, split: ImageClasses.pack(images, names)
     )
     monkeypatch.setattr(OmniglotDataModule, "checksum", "of no file")
-    monkeypatch.setattr("bench.running.probe.measure", lambda spec: None)
+    monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: None)
     flags = ["--algorithms", "fomaml", "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]
     few = ["iterations=2", "validations=1", "val_episodes=2", "test_episodes=2"]
     assert cli.main(["run", "omniglot-small", *flags, "--accelerator", "cpu", "--set", *few]) == 0

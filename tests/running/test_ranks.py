@@ -97,7 +97,7 @@ def test_the_first_process_reports_and_the_others_are_silent(undisturbed):
 
 
 def test_records_are_those_of_one_device(undisturbed, tmp_path, console, monkeypatch):
-    monkeypatch.setattr(probe, "measure", lambda build: dict.fromkeys(COST_FIELDS, 1.0))
+    monkeypatch.setattr(probe, "measure", lambda build, **options: dict.fromkeys(COST_FIELDS, 1.0))
     grid.finish(GRID, tmp_path, console, Machine("cpu"))
     one, two = results(tmp_path), results(undisturbed[0])
     assert one.keys() == two.keys() == {"maml", "fomaml", "no_adaptation"}

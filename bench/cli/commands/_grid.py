@@ -32,7 +32,10 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument(
-        "--jobs", type=int, help="runs at a time; on this machine each on its share of the cores"
+        "--jobs",
+        type=int,
+        help="runs at a time, each on its share of the cores; by default as many as this machine "
+        "serves best",
     )
     command.add_argument(
         "--launcher",
@@ -111,8 +114,13 @@ def machine_of(options: argparse.Namespace) -> Machine:
     return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
 
 
-def launcher_of(options: argparse.Namespace) -> Launcher | None:
+def launcher_of(options: argparse.Namespace, runs: int | None = None) -> Launcher | None:
     """Where the workers come from; None if this process is to do all runs.
+
+    Args:
+        options: of the command line.
+        runs: how many there are, if that is known: a single one is done here, where its progress
+            is shown.
 
     Raises:
         BenchError: for a launcher or an option that there is not.
@@ -121,9 +129,12 @@ def launcher_of(options: argparse.Namespace) -> Launcher | None:
         raise BenchError(f"--jobs {options.jobs}: give 1 or more")
     cls = registry.load("launchers", options.launcher)
     given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
-    if options.launcher == "local" and options.jobs in (None, 1) and not given:
-        return None
     machine = machine_of(options)
+    if options.launcher == "local" and not given:
+        together = machine.devices not in (1, "1") or machine.nodes != 1
+        alone = together or runs == 1 or cls.usual(machine) == 1
+        if options.jobs == 1 or (options.jobs is None and alone):
+            return None
     if machine.devices not in (1, "1") or machine.nodes != 1:
         raise BenchError(
             f"--devices {machine.devices}, --num-nodes {machine.nodes}: workers use one device "

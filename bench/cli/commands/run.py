@@ -50,14 +50,13 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         settings,
     )
-    for experiment in experiments:
-        experiment.check()
     from bench.base import allocator, paths
     from bench.running import grid
 
     if options.dry_run:
-        grid.plan(experiments, options.out, console, options.retry_failed)
+        grid.check_elsewhere(grid.plan(experiments, options.out, console, options.retry_failed))
         return
-    out, machine, launcher = paths.writable(options.out), machine_of(options), launcher_of(options)
+    out, machine = paths.writable(options.out), machine_of(options)
+    launcher = launcher_of(options, len(experiments))
     allocator.keep_memory()
     grid.run(experiments, out, console, machine, options.retry_failed, launcher)
