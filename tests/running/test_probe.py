@@ -5,7 +5,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.results.schema import COST_FIELDS
-from bench.running.probe import ResidentPeak, _memory, _in_process, measure
+from bench.running.probe import ResidentPeak, _in_process, _memory, measure
 
 
 def build(algorithm="maml", dataset="sinusoid", data=None, **learner):

@@ -55,6 +55,7 @@ class Local(Launcher):
     def __init__(self, jobs: int | None, machine: Machine, options: Mapping[str, Any]):
         if options:
             raise BenchError(f"--launcher-options {next(iter(options))}: local has no options")
+        self.asked_for = jobs is not None
         self.at_once = jobs or self.usual(machine)
         self.expect(self.at_once)
         self.idle: list[Worker] = []
@@ -77,8 +78,9 @@ class Local(Launcher):
         return max(min(cores(), free // MEMORY), 1)
 
     def expect(self, count: int) -> None:
-        """No more processes than jobs, so that each has a larger share."""
-        self.at_once = min(self.at_once, count)
+        """Unasked, no more processes than jobs, so that each has a larger share."""
+        if not self.asked_for:
+            self.at_once = min(self.at_once, count)
         self.threads = max(cores() // self.at_once, 1)
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         self.where = f"{self.at_once} at a time on this machine, {threads} each"
