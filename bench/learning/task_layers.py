@@ -76,12 +76,28 @@ def _linear(x, weight, bias=None):
     return F.linear(x, weight, bias)
 
 
-def _embedding(x, weight, padding_idx=None, *args, **kwargs):
-    """``vmap`` forgets that the row of the padding has no gradient."""
+def _embedding(
+    x,
+    weight,
+    padding_idx=None,
+    max_norm=None,
+    norm_type=2.0,
+    scale_grad_by_freq=False,
+    sparse=False,
+):
+    """Under ``vmap``, the padding's row gets a gradient, and words of all tasks are counted."""
     if padding_idx is not None:
         learned = torch.arange(len(weight), device=weight.device) != padding_idx % len(weight)
         weight, padding_idx = torch.where(learned[:, None], weight, weight.detach()), None
-    return F.embedding(x, weight, padding_idx, *args, **kwargs)
+    counts_all = scale_grad_by_freq and not _differs(weight)
+    found = F.embedding(
+        x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq and not counts_all, sparse
+    )
+    if counts_all:
+        words = x.flatten()
+        share = 1 / (words[:, None] == words).sum(1).to(weight).view(*x.shape, 1)
+        found = found.detach() + share * (found - found.detach())
+    return found
 
 
 def _covered(x: Tensor) -> bool:

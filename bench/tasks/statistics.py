@@ -80,6 +80,9 @@ def auc_placements(scores, answers, weights=None) -> np.ndarray:
     of the other class scored below, ties counting half; P and N are the positives and negatives
     in all, n the number of episodes.
 
+    Scores are told apart as far as single precision tells them: what the rounding of double
+    precision makes of equal scores, which depends on how episodes are batched, orders nothing.
+
     Args:
         scores: ``[episodes, answers]``, higher means more likely right.
         answers: ``[episodes, answers]``, 0 or 1.
@@ -88,7 +91,7 @@ def auc_placements(scores, answers, weights=None) -> np.ndarray:
     Returns:
         ``[episodes]`` float64; NaN throughout if all answers are alike.
     """
-    scores, answers = np.asarray(scores, float), np.asarray(answers)
+    scores, answers = np.asarray(scores, np.float32), np.asarray(answers)
     used = np.ones(answers.shape, bool) if weights is None else np.asarray(weights) > 0
     positive, negative = used & (answers > 0.5), used & (answers <= 0.5)
     above, below = np.sort(scores[positive]), np.sort(scores[negative])

@@ -139,7 +139,7 @@ def test_a_student_depends_on_its_number_alone():
         ({"skills": 2, "skills_per_item": 3}, "skills_per_item=3 of skills=2"),
         ({"skills": 9, "skills_per_item": 2}, "9 skills are coupled.*at most 8"),
         ({"learn": (0.5, 0.2)}, r"learn=\(0.5, 0.2\): give the least and the greatest value"),
-        ({"prior": 0.5}, "prior=0.5: give the least"),
+        ({"prior": 0.5}, "prior=0.5: give a list of numbers"),
         ({"guess": (0.1, 0.6)}, r"guess=\(0.1, 0.6\).*from 0 to 0.5"),
         ({"slip": ("a", "b")}, "slip="),
         ({"forget": (0.1, float("nan"))}, "forget="),

@@ -99,7 +99,7 @@ def test_without_slips_and_guesses_the_answers_are_certain():
         ({"skills": 9}, "skills=9: give at most 8"),
         ({"skills": 4, "items": 3, "shots": 1, "queries": 1}, "skills=4: give at most 3"),
         ({"skills_per_item": 0}, "skills_per_item=0"),
-        ({"slip": 0.1}, "slip=0.1: give two numbers from 0 to 1"),
+        ({"slip": 0.1}, "slip=0.1: give a list of numbers"),
         ({"guess": (0.3, 0.1)}, r"guess=\(0.3, 0.1\): .* lower one first"),
         ({"slip": (0.1, 0.6), "guess": (0.1, 0.5)}, "slip.*and guess.*can add up to 1"),
         ({"prevalence": (0.5, 1.5)}, "prevalence="),

@@ -169,9 +169,9 @@ def test_knowing_more_predicts_better():
         ({"shots": 0}, "shots=0"),
         ({"model": "2pm"}, "model='2pm': did you mean 2pl"),
         ({"discrimination_sd": -0.1}, "discrimination_sd=-0.1: give a number from 0 to 1"),
-        ({"difficulty_sd": "wide"}, "difficulty_sd='wide': give a number from 0 to 3"),
+        ({"difficulty_sd": "wide"}, "difficulty_sd='wide': give a number"),
         ({"guess_max": 0.6}, "guess_max=0.6: give a number from 0 to 0.5"),
-        ({"estimate_noise": float("nan")}, "estimate_noise=nan: give a number of at least 0"),
+        ({"estimate_noise": float("nan")}, "estimate_noise=nan: give a number"),
     ],
 )
 def test_wrong_options(wrong, message):

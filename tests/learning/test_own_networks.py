@@ -171,7 +171,7 @@ def test_frozen_by_hand_is_said():
     model.configure_model()
     model.net.requires_grad_(False)
     with pytest.raises(BenchError, match="nothing can adapt"):
-        model.adapt(torch.zeros(2, 1), torch.zeros(2, 1))
+        model.adapt(torch.zeros(2, 1), torch.zeros(2, 1))(torch.zeros(1, 1))
 
 
 # Arguments of one's own ---------------------------------------------------------------------

@@ -45,7 +45,7 @@ def _measure(root: Path, rounds: int) -> list[dict]:
     classes, count, shape = MINI
     names = [f"{split}/{i}" for split, several in classes.items() for i in range(several)]
     mini = MiniImageNetDataModule(ways=5, shots=5, queries=15, data_root=root)
-    cache = mini.known.cache(root)
+    cache = mini.image_set.cache(root)
     _write(cache, names, count, shape)
     omniglot = OmniglotDataModule(ways=5, shots=1, queries=15, data_root=root)
     drawn = [name for several in characters("lake").values() for name in several]
