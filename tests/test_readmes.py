@@ -116,7 +116,7 @@ def test_every_command_is_understood(page):
             continue
         options = parser().parse_args(words)
         suite = getattr(options, "suite", None)
-        if suite and suite != "SUITE":
+        if suite and suite != "SUITE" and not suite.endswith((".py", ".yaml")):
             assert registry.load("suites", suite).name == suite, words
         for name in getattr(options, "datasets", None) or ():
             assert name in registry.names("data"), words

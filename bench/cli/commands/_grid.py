@@ -6,7 +6,9 @@ from pathlib import Path
 
 from bench.base import outside, registry
 from bench.base.errors import BenchError
+from bench.running import suite_files
 from bench.running.machine import Machine
+from bench.running.suite import Suite
 from bench.running.workers import Launcher
 
 EXAMPLES = {
@@ -18,7 +20,9 @@ EXAMPLES = {
 def grid_flags(command: argparse.ArgumentParser) -> None:
     """Declares which part of a suite runs, where, and where its records go."""
     command.add_argument(
-        "suite", metavar="SUITE", help="see maml-bench list suites; or a file that defines SUITE"
+        "suite",
+        metavar="SUITE",
+        help="see maml-bench list suites; or a file: YAML, or Python that defines SUITE",
     )
     for kind in ("algorithms", "datasets"):
         command.add_argument(
@@ -65,6 +69,18 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="what a kill may cost of training; an interrupted run goes on from there",
     )
+
+
+def find_suite(options: argparse.Namespace) -> Suite:
+    """The suite to run; what the flags name of the user's own is known to it.
+
+    Raises:
+        BenchError: if there is none, or what is wrong with it.
+    """
+    for kind, given in (("algorithms", options.algorithms), ("data", options.datasets)):
+        for name in given or ():
+            registry.add(kind, name)
+    return suite_files.find(options.suite)
 
 
 def outside_flags(command: argparse.ArgumentParser) -> None:
