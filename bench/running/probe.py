@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.base import child_processes
 from bench.base.allocator import c_function, keep_memory
 from bench.base.errors import BenchError
 
@@ -86,7 +87,8 @@ def _run_in_process(function: Callable, build: dict[str, Any], *arguments):
         target=_child, args=(sender, function, build, *arguments), name="probe", daemon=True
     )
     name = f"probe of {build['algorithm']} on {build['dataset']}"
-    process.start()
+    with child_processes.without_main():
+        process.start()
     sender.close()
     try:
         result, error = receiver.recv()

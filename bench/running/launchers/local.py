@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
+from bench.base import child_processes
 from bench.base.errors import BenchError, Interrupted
 from bench.running.jobs import Job, Outcome, do_unwatched
 from bench.running.machine import Machine
@@ -83,7 +84,8 @@ class Local(Launcher):
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.threads), name="worker")
-        process.start()
+        with child_processes.without_main():
+            process.start()
         there.close()
         return Worker(process, here)
 
