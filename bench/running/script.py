@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.base import paths, registry
 from bench.base.errors import BenchError
 from bench.results import records, tables
-from bench.running import grid, suite_files
+from bench.running import grid, loggers, suite_files
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
 
@@ -29,6 +29,7 @@ def run(
     jobs: int = 1,
     accelerator: str = "auto",
     data_root: str | Path | None = None,
+    logger: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
 ) -> pd.DataFrame:
@@ -48,6 +49,7 @@ def run(
         jobs: runs at a time, each in a process of its own.
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``.
         data_root: folder of prepared data; None: the usual one.
+        logger: ``"csv"``, ``"tensorboard"``, ``"wandb"`` or ``"mlflow"``; files under ``out/logs``.
         retry_failed: whether to try what has failed before again.
         quiet: whether to print nothing.
 
@@ -59,6 +61,7 @@ def run(
             then, and are among ``results(out)``.
         Interrupted: after Ctrl-C or SIGTERM.
     """
+    loggers.check(logger)
     if jobs < 1:
         raise BenchError(f"jobs={jobs!r}: give 1 or more")
     if isinstance(suite, Study):
@@ -71,7 +74,8 @@ def run(
     for experiment in experiments:
         experiment.check()
     out = paths.writable(Path(out))
-    machine = Machine(accelerator, data_root=None if data_root is None else Path(data_root))
+    data_root = None if data_root is None else Path(data_root)
+    machine = Machine(accelerator, data_root=data_root, logger=logger)
     launcher = registry.load("launchers", "local")(jobs, machine, {}) if jobs > 1 else None
     grid.run(experiments, out, Console(quiet=quiet), machine, retry_failed, launcher)
     return tables.frame([records.read(e.files(out).record) for e in experiments])

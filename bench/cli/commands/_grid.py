@@ -58,6 +58,11 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="try what has failed before again"
     )
     command.add_argument(
+        "--logger",
+        metavar="NAME",
+        help="follow the trainings by csv, tensorboard, wandb or mlflow, under logs in --out",
+    )
+    command.add_argument(
         "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
     )
     command.add_argument("--num-nodes", type=int, help="machines that do each run together")
@@ -112,8 +117,9 @@ def machine_of(options: argparse.Namespace) -> Machine:
     Raises:
         BenchError: for an impossible number of machines, or time between two checkpoints.
     """
-    from bench.running import ranks
+    from bench.running import loggers, ranks
 
+    loggers.check(options.logger)
     if not 0 < options.checkpoint_every < float("inf"):
         raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
     devices, nodes = ranks.torchrun_devices()
@@ -124,7 +130,14 @@ def machine_of(options: argparse.Namespace) -> Machine:
         nodes = options.num_nodes
     if nodes < 1:
         raise BenchError(f"--num-nodes {nodes}: give 1 or more")
-    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
+    return Machine(
+        options.accelerator,
+        devices,
+        options.data_root,
+        options.checkpoint_every,
+        nodes,
+        options.logger,
+    )
 
 
 def launcher_of(options: argparse.Namespace) -> Launcher | None:
