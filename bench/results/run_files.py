@@ -49,6 +49,11 @@ class RunFiles(NamedTuple):
         return self.out / "checkpoints" / self.key
 
     @property
+    def logs(self) -> Path:
+        """The folder of what a logger writes of the training, if one was asked for."""
+        return self.out / "logs" / self.suite / self.key
+
+    @property
     def lock(self) -> Path:
         """The file that the process holds which does the run: see :mod:`bench.base.locks`."""
         return self.checkpoints / ".lock"

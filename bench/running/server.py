@@ -8,9 +8,11 @@ where forking is not safe, processes are spawned, and import for themselves.
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.base.errors import BenchError
@@ -42,6 +44,37 @@ def start() -> None:
         forkserver.ensure_running()
 
 
+def begin(function: Callable, *arguments, daemon: bool = False) -> BaseProcess:
+    """A process of its own that does something; the user's script is not run again in it.
+
+    Args:
+        function: of a module, by name.
+        *arguments: its arguments; pickled.
+        daemon: whether it ends with this process.
+    """
+    process = context().Process(target=function, args=arguments, daemon=daemon)
+    with _without_main():
+        process.start()
+    return process
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Within this context, a process that starts does not import the main module.
+
+    Python's own way is to do so, so that a script without ``if __name__ == "__main__"`` would do
+    all its work in each; and nothing of it is needed.
+    """
+    main = sys.modules["__main__"].__dict__
+    hidden = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main["__spec__"] = None
+    main.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
 def use_threads(count: int | None) -> None:
     """Says in a new process how many threads it may use; None: as many as torch takes.
 
@@ -68,10 +101,8 @@ def call(function: Callable, *arguments) -> Any:
         Killed: if the process is killed.
         BenchError: if the function raises anything, or the process ends otherwise.
     """
-    processes = context()
-    receiver, sender = processes.Pipe(duplex=False)
-    process = processes.Process(target=_child, args=(sender, function, arguments), daemon=True)
-    process.start()
+    receiver, sender = context().Pipe(duplex=False)
+    process = begin(_child, sender, function, arguments, daemon=True)
     sender.close()
     try:
         result, error = receiver.recv()

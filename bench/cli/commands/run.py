@@ -4,8 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from bench.base import registry
-from bench.cli.commands._grid import grid_flags, launcher_of, machine_of, setting
+from bench.cli.commands._grid import find_suite, grid_flags, launcher_of, machine_of, setting
 
 HELP = "run a suite and print its table"
 
@@ -37,7 +36,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
-    suite = registry.load("suites", registry.add("suites", options.suite))
+    suite = find_suite(options)
     settings = dict(setting(text) for text in options.set)
     for name in ("train_datasets", "test_datasets"):
         if given := getattr(options, name):

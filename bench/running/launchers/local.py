@@ -124,10 +124,8 @@ class Local(Launcher):
             worker.process.join()
 
     def _new(self) -> Worker:
-        context = server.context()
-        here, there = context.Pipe()
-        process = context.Process(target=serve, args=(there, self.threads), name="worker")
-        process.start()
+        here, there = server.context().Pipe()
+        process = server.begin(serve, there, self.threads)
         there.close()
         return Worker(process, here)
 
