@@ -158,11 +158,11 @@ def measure(job: Job, console: Console) -> None:
 
 
 def _measure(job: Job, record: dict, console: Console) -> None:
-    cost = _cost(job.experiment, job.machine, record["provenance"]["threads"], console)
+    cost = cost(job.experiment, job.machine, record["provenance"]["threads"], console)
     records.write(job.files.record, record | {"cost": cost})
 
 
-def _cost(
+def cost(
     experiment: Experiment, machine: Machine, threads: int | None, console: Console
 ) -> dict | None:
     """What one meta-iteration costs; None, with a note, where it cannot be measured."""

@@ -121,7 +121,7 @@ def undisturbed(tmp_path_factory):
     out, threads = tmp_path_factory.mktemp("undisturbed"), torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.running.jobs._cost", lambda *arguments: None)
+        patch.setattr("bench.running.jobs.cost", lambda *arguments: None)
         grid.finish(SUITE.experiments(), out, Console(quiet=True), Machine("cpu"))
     torch.set_num_threads(threads)
     return out
