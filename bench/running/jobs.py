@@ -158,8 +158,8 @@ def measure(job: Job, console: Console) -> None:
 
 
 def _measure(job: Job, record: dict, console: Console) -> None:
-    cost = cost(job.experiment, job.machine, record["provenance"]["threads"], console)
-    records.write(job.files.record, record | {"cost": cost})
+    found = cost(job.experiment, job.machine, record["provenance"]["threads"], console)
+    records.write(job.files.record, record | {"cost": found})
 
 
 def cost(
