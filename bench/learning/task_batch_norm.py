@@ -13,6 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from bench.learning import torch_private
 
+SMALL_BYTES = 48 * 2**10  # of one task
+
 
 class BatchNorm(Function):
     """Normalises each task's rows by their own mean and variance (Ioffe and Szegedy 2015).
@@ -23,12 +25,18 @@ class BatchNorm(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, eps):
         rows = _rows(x)
-        y, (mean, scale) = torch.empty_like(rows), weight.new_empty(2, *weight.shape)
-        for t in range(len(x)):
-            torch_private.native_batch_norm(
-                rows[t], weight[t], bias[t], None, None, True, 0.0, eps,
-                out=(y[t], mean[t], scale[t]),
-            )  # fmt: skip
+        if _small(rows):
+            y, mean, scale = torch_private.native_batch_norm(
+                _beside(rows), weight.reshape(-1), bias.reshape(-1), None, None, True, 0.0, eps
+            )
+            y, mean, scale = _apart(y, weight), mean.view_as(weight), scale.view_as(weight)
+        else:
+            y, (mean, scale) = torch.empty_like(rows), weight.new_empty(2, *weight.shape)
+            for t in range(len(x)):
+                torch_private.native_batch_norm(
+                    rows[t], weight[t], bias[t], None, None, True, 0.0, eps,
+                    out=(y[t], mean[t], scale[t]),
+                )  # fmt: skip
         ctx.save_for_backward(x, weight)
         ctx.of_x, ctx.eps = (mean, scale), eps
         return _unrows(y, x)
@@ -51,13 +59,15 @@ class BatchNormGradient(Function):
 
     @staticmethod
     def forward(ctx, g, x, weight, mean, scale, eps):
-        parts = [
-            torch_private.native_batch_norm_backward(
-                *of_task[:3], None, None, *of_task[3:], True, eps, [True] * 3
-            )
-            for of_task in zip(_rows(g), _rows(x), weight, mean, scale)
-        ]
-        dx, dweight, dbias = (stacked(values) for values in zip(*parts))
+        given = _rows(g), _rows(x), weight, mean, scale
+        backward, options = torch_private.native_batch_norm_backward, (True, eps, [True] * 3)
+        if _small(given[1]):
+            flat = [*map(_beside, given[:2]), *(v.reshape(-1) for v in given[2:])]
+            dx, dweight, dbias = backward(*flat[:3], None, None, *flat[3:], *options)
+            dx, dweight, dbias = _apart(dx, weight), dweight.view_as(weight), dbias.view_as(weight)
+        else:
+            parts = [backward(*v[:3], None, None, *v[3:], *options) for v in zip(*given)]
+            dx, dweight, dbias = (stacked(values) for values in zip(*parts))
         ctx.save_for_backward(g, x, weight, dbias, dweight)  # results kept otherwise never go
         ctx.of_x = mean, scale
         return _unrows(dx, x), dweight, dbias
@@ -93,6 +103,21 @@ class BatchNormGradient(Function):
 def _rows(x: Tensor) -> Tensor:
     """``[tasks, rows, channels, ...]`` as ``[tasks, all rows and places, channels]``."""
     return x.movedim(2, -1).flatten(1, -2).contiguous()
+
+
+def _small(rows: Tensor) -> bool:
+    """Whether one kernel for all tasks, and two copies, take less time than a kernel for each."""
+    return len(rows) > 1 and rows[0].numel() * rows.element_size() <= SMALL_BYTES
+
+
+def _beside(rows: Tensor) -> Tensor:
+    """``[tasks, rows, channels]`` as ``[rows, tasks * channels]``, as channels do not meet."""
+    return rows.transpose(0, 1).flatten(1)
+
+
+def _apart(rows: Tensor, weight: Tensor) -> Tensor:
+    """``[rows, tasks * channels]`` as ``[tasks, rows, channels]``, the weight's first and last."""
+    return rows.view(len(rows), *weight.shape).transpose(0, 1).contiguous()
 
 
 def _unrows(rows: Tensor, like: Tensor) -> Tensor:

@@ -48,5 +48,6 @@ class Machine:
             "dataset": experiment.dataset,
             "data": self.data_arguments(experiment),
             "accelerator": self.accelerator,
+            "iterations": experiment.iterations,
             "plug_ins": registry.added(),
         }

@@ -33,7 +33,7 @@ def measure(
 
     Args:
         build: ``{"algorithm": name, "learner": {...}, "dataset": name, "data": {...},
-            "accelerator": "cpu"}``.
+            "accelerator": "cpu", "iterations": of the training, by which its engine is chosen}``.
         iterations: timed iterations; fewer where they take more than five seconds in all, but
             five at least.
         threads: how many to use; None: what training in this process would use.
@@ -132,6 +132,7 @@ def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], N
     learner = registry.create("algorithms", build["algorithm"], **build["learner"])
     learner.note_tasks(data)
     learner.configure_model()
+    learner.meta_step.iterations = build.get("iterations", 0)
     learner.to(device)
     batch = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))
     batch = move_data_to_device(batch, torch.device(device))

@@ -9,7 +9,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from bench.learning import task_layers
+from bench.learning import task_batch_norm, task_layers
 from bench.learning.task_layers import BatchNorm, Conv, Geometry, TaskLayers
 
 KERNELS = [  # kernel, stride, padding
@@ -53,7 +53,9 @@ def test_convolution_and_its_derivatives(kernel, size, stride, padding):
     assert gradgradcheck(convolve, (x, weight, bias))
 
 
-def test_batch_norm_and_its_derivatives():
+@pytest.mark.parametrize("small", [0, 2**20], ids=["task by task", "all at once"])
+def test_batch_norm_and_its_derivatives(small, monkeypatch):
+    monkeypatch.setattr(task_batch_norm, "SMALL_BYTES", small)
     x, weight, bias = leaf(2, 5, 3), leaf(2, 3), leaf(2, 3)
 
     def normalise(x, weight, bias):
