@@ -97,8 +97,18 @@ def test_runs_take_the_best_values_and_say_so(out):
         words = f"{names}: best of 3 trials on validation episodes (tiny-tuning); others: default"
         assert choices.describe(e, out) == words
     assert len(experiments) == 2 * 4
+    assert {len(of) for of in _measured(experiments).values()} == {2}  # one of two seeds
     assert "tuned values of 4 rows, each the best of 3 trials" in notes
     assert "--untuned leaves them out" in notes
+
+
+def _measured(experiments):
+    """The runs that share what a meta-iteration costs: each order has its own."""
+    found = {}
+    for e in experiments:
+        found.setdefault(grid._repetition(e), []).append(e)
+    assert len(found) == 4
+    return found
 
 
 def test_what_the_user_sets_comes_first(out):
