@@ -13,6 +13,7 @@ from bench.results import records, tables
 from bench.running import grid, loggers, suite_files
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
+from bench.running.tuned_values import TunedValues
 
 
 def run(
@@ -70,8 +71,11 @@ def run(
         suite = Suite(name, "", (suite,))
     elif not isinstance(suite, Suite):
         suite = suite_files.find(suite)
-    experiments = suite.experiments(algorithms, datasets, ways, shots, seeds, settings)
     out = paths.writable(Path(out))
+    tuned = TunedValues(suite.name, out)
+    experiments = suite.experiments(algorithms, datasets, ways, shots, seeds, settings, tuned)
+    for note in () if quiet else tuned.notes():
+        print(note)
     data_root = None if data_root is None else Path(data_root)
     machine = Machine(accelerator, data_root=data_root, logger=logger)
     launcher = registry.load("launchers", "local")(jobs, machine, {}) if jobs > 1 else None
