@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bench.base import registry
@@ -85,7 +86,8 @@ class Suite:
             shots: instead of the suite's.
             seeds: instead of the suite's.
             settings: ``name`` or ``algorithm.name`` to value: an argument of the data module or of
-                the algorithms, or ``iterations`` or ``validations``.
+                the algorithms, or ``iterations`` or ``validations``; ``model_options.name`` is one
+                of the model's.
 
         Raises:
             BenchError: for names that nothing in the suite has.
@@ -105,7 +107,7 @@ class Suite:
             studies = tuple(s for s in studies if s.dataset in set(datasets))
         settings, used, found = dict(settings or {}), set(), []
         for name in settings:
-            option = name.rpartition(".")[2]
+            option = _parts(name)[1]
             if option in GRID_FLAGS:
                 raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
         algorithms = [registry.add("algorithms", n).replace("-", "_") for n in algorithms or ()]
@@ -178,14 +180,18 @@ class Suite:
         run = {name: learner.pop(name, value) for name, value in run.items()}
         applied: list[str] = []
         for name, value in settings.items():
-            owner, _, option = name.rpartition(".")
+            owner, option, part = _parts(name)
             if owner and owner.replace("-", "_") != algorithm:
                 continue
             for target, names in ((learner, takes), (data, data_takes), (run, run)):
                 if option in names:
-                    target[option] = value
+                    if part:
+                        target[option] = dict(target.get(option) or {}) | {part: value}
+                    else:
+                        target[option] = value
                     used.add(name)
-                    applied.append(f"{option}={value}")
+                    shown = Path(str(value)).name if part == "weights" else value
+                    applied.append(f"{option}.{part}={shown}" if part else f"{option}={shown}")
         if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
         return Experiment(
@@ -203,3 +209,14 @@ class Suite:
 
 def _fits(algorithm: str, study: Study) -> bool:
     return kinds.fits(algorithm, kinds.kind_of(study.dataset))
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Algorithm, argument and option of a setting, empty where it names none.
+
+    >>> _parts("maml.order"), _parts("maml.model_options.norm"), _parts("model_options.norm")
+    (('maml', 'order', ''), ('maml', 'model_options', 'norm'), ('', 'model_options', 'norm'))
+    """
+    owner, _, option = name.rpartition(".")
+    before, _, last = owner.rpartition(".")
+    return (before, last, option) if last == "model_options" else (owner, option, "")

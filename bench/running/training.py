@@ -52,6 +52,25 @@ class ValidationHistory(Callback):
         self.values = list(state["values"])
 
 
+class SaysWeights(Callback):
+    """Says once which weights of the user's own the network started from.
+
+    Args:
+        say: told it.
+    """
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+
+    def on_fit_start(self, trainer: Trainer, learner: MetaLearner) -> None:
+        """Says it, unless it has been said."""
+        if learner.pretrained is not None and self.say is not None:
+            self.say(f"  {learner.pretrained}")
+            self.say = None
+
+    on_test_start = on_validation_start = on_fit_start
+
+
 def train(
     experiment: Experiment,
     out: Path,
@@ -81,6 +100,7 @@ def train(
     world = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    _check_weights(experiment, learner)
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     provenance()  # notes which commit runs, before anybody changes it
@@ -89,7 +109,8 @@ def train(
     history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
     with quiet(), interruption.note_signals() as signals:
         resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
-        trainer = make_trainer(experiment, machine, [history, best, resume], progress)
+        callbacks = [history, best, resume, SaysWeights(say)]
+        trainer = make_trainer(experiment, machine, callbacks, progress)
         if learner.trains:
             fit(trainer, learner, data, resume.newest(say))
         # loading the best weights would bring back what was known when they were saved
@@ -115,8 +136,24 @@ def train(
         algorithm=labels.label(experiment.algorithm, experiment.learner_arguments).fields,
         provenance=provenance(device_name(trainer), checksum)
         | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
-        | {"devices": trainer.world_size},
+        | {"devices": trainer.world_size}
+        | weights_left(learner),
     )
+
+
+def _check_weights(experiment: Experiment, learner: MetaLearner) -> None:
+    """Refuses a file of weights that has changed since the experiment got its key."""
+    if learner.pretrained is not None:
+        known = experiment.fields["learner"]["model_options"]["weights"]
+        if learner.pretrained.checksum != known:
+            raise BenchError(f"{experiment.weights} has changed meanwhile: run the command again")
+
+
+def weights_left(learner: MetaLearner) -> dict[str, str]:
+    """Which entries of the network the user's own weights did not reach, for the record."""
+    if learner.pretrained is None:
+        return {}
+    return {"weights_left": ", ".join(learner.pretrained.left)}
 
 
 def monitored(objective: Objective) -> str:
