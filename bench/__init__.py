@@ -69,6 +69,7 @@ _HOME = {
     "IRT": "bench.models.irt",
     "MLP": "bench.models.mlp",
     "ResNet12": "bench.models.resnet12",
+    "Torchvision": "bench.models.torchvision",
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",

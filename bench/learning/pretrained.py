@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ class Pretrained:
     """Weights that a network starts from.
 
     The entries of the file go to the parameters and buffers of the same names, once a prefix that
-    most of them share, such as ``net.`` or ``module.``, is taken away. A last layer of another
+    most of them share, such as ``net.`` or ``module.``, is taken away, or to one part of the
+    network, such as its features. A last layer of another
     shape, as of other ways, and whatever the file lacks stay as they are; :attr:`left` says which.
 
     A record or checkpoint knows the file by its checksum alone, and never opens it.
@@ -63,9 +64,8 @@ class Pretrained:
         if not self._entries:
             return
         here, last = net.state_dict(), _last_layer(net)
-        prefix = _best_prefix(self._entries, here)
-        there = {n.removeprefix(prefix): v for n, v in self._entries.items() if _is_in(n, prefix)}
-        found = {n: v for n, v in there.items() if n in here}
+        renamed = _renamed(self._entries, here, [n for n, _ in net.named_children()])
+        found = {n: self._entries[there] for n, there in renamed.items()}
         if not found:
             raise BenchError(
                 f"{self.name}: none of its {len(self._entries)} entries (such as "
@@ -77,16 +77,17 @@ class Pretrained:
             shapes = f"{_shape(found[wrong[0]])} there and {_shape(here[wrong[0]])} in the network"
             more = f", as of {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise BenchError(
-                f"{self.name}: the shape of {prefix}{wrong[0]} is {shapes}{more}: set model and "
+                f"{self.name}: the shape of {renamed[wrong[0]]} is {shapes}{more}: set model and "
                 "model_options to what the weights are of"
             )
         taken = {n: v for n, v in found.items() if n not in differing}
         if strange := [n for n, v in taken.items() if not _is_finite(v)]:
-            raise BenchError(f"{self.name}: {prefix}{strange[0]} holds numbers that are not finite")
+            raise BenchError(
+                f"{self.name}: {renamed[strange[0]]} holds numbers that are not finite"
+            )
         net.load_state_dict(taken, strict=False)
         self.left = sorted(here.keys() - taken.keys())
-        names = {n for n in self._entries if n.removeprefix(prefix) in taken and _is_in(n, prefix)}
-        self.unused = sorted(self._entries.keys() - names)
+        self.unused = sorted(self._entries.keys() - {renamed[n] for n in taken})
         self._entries = {}
 
     def __str__(self) -> str:
@@ -147,23 +148,31 @@ def _is_finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(value.isfinite().all())
 
 
-def _best_prefix(entries: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> str:
-    """What to take away from the names of a file so that most are names of the network.
+def _renamed(
+    entries: Iterable[str], here: Container[str], parts: Iterable[str] = ()
+) -> dict[str, str]:
+    """Names of a network to those in a file, such that most of the file has a place.
 
-    >>> _best_prefix({"module.net.a": 0, "module.net.b": 0, "c": 0}, {"a": 0, "b": 0})
-    'module.net.'
+    >>> _renamed(["module.net.a", "module.net.b", "c"], ["a", "b"])
+    {'a': 'module.net.a', 'b': 'module.net.b'}
+    >>> _renamed(["0.weight"], ["features.0.weight", "head.weight"], ["features", "head"])
+    {'features.0.weight': '0.weight'}
+
+    Args:
+        entries: names in the file.
+        here: names in the network.
+        parts: of the network, to which alone the file may belong.
     """
-    parts = [name.split(".") for name in entries]
-    prefixes = {"".join(f"{part}." for part in p[:depth]) for p in parts for depth in range(len(p))}
-
-    def fitting(prefix: str) -> int:
-        return sum(n.removeprefix(prefix) in here for n in entries if _is_in(n, prefix))
-
-    return max(sorted(prefixes, key=len), key=fitting)
-
-
-def _is_in(name: str, prefix: str) -> bool:
-    return name.startswith(prefix)
+    names = [name.split(".") for name in entries]
+    before = {"".join(f"{part}." for part in n[:depth]) for n in names for depth in range(len(n))}
+    found: dict[str, str] = {}
+    for part in ("", *(f"{part}." for part in parts)):
+        for prefix in sorted(before, key=lambda p: (len(p), p)):
+            within = [n for n in entries if n.startswith(prefix)]
+            tried = {part + n.removeprefix(prefix): n for n in within}
+            tried = {n: there for n, there in tried.items() if n in here}
+            found = max(found, tried, key=len)
+    return found
 
 
 def _last_layer(net: nn.Module) -> set[str]:
