@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
 from bench.learning.learner import MetaLearner
-from bench.results import labels
+from bench.results import labels, predictions
 from bench.results.assemble import assemble
 from bench.results.provenance import provenance
 from bench.running import choices, interruption, ranks, resuming
@@ -78,6 +78,7 @@ def train(
     machine: Machine | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
+    keep_predictions: bool = False,
 ) -> dict[str, Any]:
     """Trains, picks the weights that validate best, and evaluates them.
 
@@ -88,6 +89,7 @@ def train(
         machine: where to run; None: this machine's usual device and folder.
         progress: whether to show a progress bar.
         say: told where training goes on.
+        keep_predictions: whether what is predicted of each query row is kept in a file.
 
     Returns:
         The record (see :class:`bench.results.schema.Record`), without its cost.
@@ -101,6 +103,7 @@ def train(
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     _check_weights(experiment, learner)
+    learner.keeps_predictions = keep_predictions
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     provenance()  # notes which commit runs, before anybody changes it
@@ -116,6 +119,8 @@ def train(
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
         evaluate(trainer, learner, data, split, best.best_model_path)
+    if keep_predictions and world.is_first:
+        predictions.keep(experiment.files(out), learner.predictions, data, split)
     recovered = [
         recovery(learner, data, part.index) if split == "test" and part.view is not None else {}
         for part in learner.view_scores

@@ -32,6 +32,12 @@ def flags(command: argparse.ArgumentParser) -> None:
             metavar="SOURCE",
             help=f"of Meta-Dataset: {split} on these sources",
         )
+    command.add_argument(
+        "--keep-predictions",
+        action="store_true",
+        help="keep what is predicted of each test query beside the records, from which table makes "
+        "confusion by class and calibration",
+    )
     command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -56,8 +62,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.running import grid
 
     if options.dry_run:
-        grid.plan(experiments, options.out, console, options.retry_failed)
+        grid.plan(experiments, options.out, console, options.retry_failed, options.keep_predictions)
         return
     out, machine, launcher = paths.writable(options.out), machine_of(options), launcher_of(options)
     allocator.keep_memory()
-    grid.run(experiments, out, console, machine, options.retry_failed, launcher)
+    grid.run(
+        experiments, out, console, machine, options.retry_failed, launcher, options.keep_predictions
+    )
