@@ -60,6 +60,8 @@ class MetaLearner(Networked, Evaluated, Stored):
         spec: what the tasks look like; taken from the data module when there is one.
 
     Attributes:
+        any_ways: whether it can be used for another number of classes than it was trained for: what
+            it has learned is no last layer.
         trains: whether there is anything to train. Without, :meth:`loss` is not asked for, a
             Trainer's ``fit`` ends before it begins, and no weight ever moves.
         recordable: whether ``engine="auto"`` may record a long run of it, which fixes whatever
@@ -72,6 +74,7 @@ class MetaLearner(Networked, Evaluated, Stored):
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True
     recordable = False
+    any_ways = False
 
     def __init__(
         self,

@@ -59,6 +59,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
 
     kind = "classification"
 
+    inverted = False  # whether dark ink is bright
     image_shape: tuple[int, int, int]  # (channels, height, width)
 
     def __init__(
