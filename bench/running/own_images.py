@@ -152,8 +152,8 @@ def with_ways(learner: MetaLearner, ways: int) -> None:
         many = f"up to {spec.outputs}" if spec.varying_ways else str(spec.outputs)
         raise BenchError(
             f"{ways} classes, and this {type(learner).__name__} has learned a last layer for "
-            f"{many}: give as many folders of examples, or a checkpoint of a method whose last layer starts "
-            "anew in each task: proto_net, r2d2, baseline, or maml with head=zero"
+            f"{many}: give as many folders of examples, or a checkpoint of a method whose "
+            "last layer starts anew in each task: proto_net, r2d2, baseline, or maml with head=zero"
         )
     learner.hparams["spec"] = plain(spec._replace(outputs=ways, varying_ways=False))
     head = getattr(learner.net, "head", None)
