@@ -72,6 +72,7 @@ _HOME = {
     "Study": "bench.running.suite",
     "Suite": "bench.running.suite",
     "run": "bench.running.script",
+    "Torchvision": "bench.models.torchvision",
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",

@@ -34,6 +34,7 @@ class Baseline(EmbeddingLearner):
     label = "classifier, then logistic regression"
     kinds = ("classification", "classification_errors")
     recordable = True
+    any_ways = True
 
     def __init__(self, training_classes: int | None = None, **kwargs):
         super().__init__(**kwargs)

@@ -28,6 +28,7 @@ class NIL(MAML):
     label = "NIL"
     kinds = ("classification", "classification_errors")
     recordable = True
+    any_ways = True
 
     @torch.no_grad()
     def predict(self, episode: Episode) -> Tensor:

@@ -25,6 +25,7 @@ class ProtoNet(EmbeddingLearner):
     label = "ProtoNet"
     kinds = ("classification", "classification_errors")
     recordable = True
+    any_ways = True
 
     def query_from(self, support: Tensor, query: Tensor, episode: Episode) -> Tensor:
         """Minus the squared distances, less what all classes have in common."""

@@ -20,6 +20,7 @@ from bench.base.errors import BenchError
 from bench.base.paths import is_file_name
 
 SUFFIX = ".py"
+TORCHVISION = "torchvision:"  # stands before the name of a network there, for which there is a file
 BASES = {  # what the class of each kind is made of, imported where somebody's code is
     "algorithms": ("bench.learning.learner", "MetaLearner"),
     "data": ("bench.tasks.data_module", "EpisodeDataModule"),
@@ -48,8 +49,10 @@ def is_place(given: str) -> bool:
 
     >>> is_place("./my_method.py"), is_place("package.module:Class"), is_place("maml")
     (True, True, False)
+    >>> is_place("torchvision:resnet18")
+    False
     """
-    return given.endswith(SUFFIX) or ":" in given
+    return given.endswith(SUFFIX) or (":" in given and not given.startswith(TORCHVISION))
 
 
 def find(kind: str, given: str) -> Outside:

@@ -68,7 +68,40 @@ def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
     return found
 
 
-def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dict] | None:
+def with_weights(experiment: Experiment, weights: Path | None, path: Path) -> Experiment:
+    """The experiment with the file of weights that its network starts from.
+
+    Args:
+        experiment: of a record, which knows the file by its checksum alone.
+        weights: the file that the user names.
+        path: of the record.
+
+    Raises:
+        BenchError: if it is another file, or missing, or there should be none.
+    """
+    if experiment.weights is None:
+        if weights is not None:
+            raise BenchError(f"{path} is of a run without weights of its own: drop --weights")
+        return experiment
+    if weights is None:
+        raise BenchError(
+            f"{path}: the network started from weights of a file ({experiment.weights}), which no "
+            "record opens by itself: name it with --weights FILE"
+        )
+    options = experiment.learner["model_options"] | {"weights": str(weights)}
+    found = dataclasses.replace(experiment, learner=experiment.learner | {"model_options": options})
+    if found.key != experiment.key:
+        there = found.fields["learner"]["model_options"]["weights"]
+        raise BenchError(
+            f"{weights} is not the file that {path} started from: {there}, and not "
+            f"{experiment.weights}"
+        )
+    return found
+
+
+def run_again(
+    path: Path, machine: Machine, console: Console, weights: Path | None = None
+) -> tuple[dict, dict] | None:
     """The record, and the record of running its experiment again, which leaves no files.
 
     It is run by the same engine as the record's.
@@ -78,6 +111,7 @@ def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dic
         machine: where to run. On how many devices is for the user to say, and not for a record,
             which may name any number of processes.
         console: where progress is printed.
+        weights: the file of weights that the record's network started from, if it did.
 
     Returns:
         Both; None in all but the first process of several devices.
@@ -86,7 +120,8 @@ def run_again(path: Path, machine: Machine, console: Console) -> tuple[dict, dic
         BenchError: if the record or its data is not as it should be.
     """
     first = records.read(path)
-    experiment, by = read_experiment(first, path), first["provenance"]
+    experiment = with_weights(read_experiment(first, path), weights, path)
+    by = first["provenance"]
     computed_by = {n: by[n] for n in COMPUTED_BY if by.get(n) is not None}
     if computed_by:
         experiment = dataclasses.replace(experiment, learner=experiment.learner | computed_by)

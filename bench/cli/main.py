@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import __version__
 from bench.base.errors import BenchError, Interrupted
 from bench.cli import commands
+from bench.cli.commands import predict
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -51,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    if argv and argv[0] in LIGHTNING_COMMANDS:
+    own = argv[:1] == ["predict"] and predict.is_meant(argv[1:])
+    if argv and argv[0] in LIGHTNING_COMMANDS and not own:
         from bench.base.allocator import keep_memory
         from bench.cli.lightning_cli import run_lightning
 
@@ -99,5 +101,6 @@ def parser() -> argparse.ArgumentParser:
             one.set_defaults(run=module.run)
             module.flags(one)
     for name in LIGHTNING_COMMANDS:
-        parsers.add_parser(name, help=f"Lightning's own command line: {name}", add_help=False)
+        if name != "predict":  # which is among the commands
+            parsers.add_parser(name, help=f"Lightning's own command line: {name}", add_help=False)
     return top

@@ -33,6 +33,7 @@ class GlyphsDataModule(ImageEpisodeDataModule):
     """
 
     synthetic = True
+    inverted = True
     image_shape = (1, SIZE, SIZE)
 
     def __init__(self, data_seed: int = 0, **kwargs):

@@ -142,6 +142,11 @@ class MetaDatasetDataModule(AugmentedEpisodes):
         """How many classes the sources of a split have, all together."""
         return sum(len(self._opened(name).spec.classes[split]) for name in self.sources(split))
 
+    def class_names(self, split: str) -> list[str]:
+        """What these classes are called, each after its source."""
+        specs = [(name, self._opened(name).spec) for name in self.sources(split)]
+        return [f"{name}/{spec.names[n]}" for name, spec in specs for n in spec.classes[split]]
+
     def _class_numbers(self, split: str, name: str, classes: np.ndarray) -> np.ndarray:
         """Numbers of a source's classes among those of all sources, one source after the other."""
         names = self.sources(split)

@@ -45,6 +45,7 @@ class OmniglotDataModule(ImageEpisodeDataModule):
         **kwargs: see :class:`bench.data.images.episodes.ImageEpisodeDataModule`.
     """
 
+    inverted = True
     image_shape = (1, SIDE, SIDE)
 
     def __init__(

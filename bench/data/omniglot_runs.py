@@ -44,6 +44,7 @@ class OmniglotRunsDataModule(ImageEpisodeDataModule):
 
     kind = "classification_errors"
 
+    inverted = True
     image_shape = (1, omniglot.SIDE, omniglot.SIDE)
 
     def __init__(

@@ -12,6 +12,7 @@ from bench.base.errors import BenchError
 from bench.tasks import evaluation
 from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 from bench.tasks.evaluation import EpisodeScores, Scores
+from bench.tasks.predicted import PredictedRows
 from bench.tasks.questions import ITEM
 
 
@@ -27,6 +28,9 @@ class Evaluated(LightningModule):
         episode_scores: after a validation or test ``index``, ``[episodes]``, and each metric,
             ``[episodes, steps]``.
         view_scores: the same for each view: for each number of answers shown, or each source.
+        keeps_predictions: whether what is predicted of each query row is kept too.
+        predictions: of the latest validation or test, if it is kept: see
+            :class:`bench.tasks.predicted.PredictedRows`.
     """
 
     def __init__(self):
@@ -35,6 +39,9 @@ class Evaluated(LightningModule):
         self.scores: EpisodeScores | None = None  # while episodes are scored
         self.episode_scores: dict[str, Any] | None = None
         self.view_scores: list[Scores] = []
+        self.keeps_predictions = False
+        self.predicted_rows: PredictedRows | None = None  # while episodes are scored
+        self.predictions: dict[str, Any] | None = None
 
     def evaluate(self, episode: Episode, every_step: bool = True) -> Tensor:
         """:meth:`predict` where gradients are switched off, as inside ``Trainer.test``.
@@ -106,6 +113,8 @@ class Evaluated(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Starts an empty table of scores."""
         self.scores = EpisodeScores(self.spec.kind).to(self.device)
+        if self.keeps_predictions:
+            self.predicted_rows = PredictedRows(self.spec.classifies).to(self.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -129,11 +138,16 @@ class Evaluated(LightningModule):
             # while training, weights are chosen by what is left after the last step
             outputs = self.evaluate(episode, every_step=self.trainer.state.fn != "fit")
             self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
+            if self.predicted_rows is not None:
+                last = self.objective.probabilities(outputs[:, -1])
+                self.predicted_rows.update(episode, last)
 
     def _report(self, split: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
         self.view_scores = self.scores.views(split, data)
         self.scores = None
+        if self.predicted_rows is not None:
+            self.predictions, self.predicted_rows = self.predicted_rows.compute(), None
         self.episode_scores = evaluation.concatenate(self.view_scores)
         figures = evaluation.figures(split, self.episode_scores)
         headline = f"{split}/{self.objective.headline}"

@@ -75,6 +75,11 @@ class GradientBased(MetaLearner):
             heads.find(self.net, self.spec).requires_grad_(False)
 
     @property
+    def any_ways(self) -> bool:
+        """Whether the last layer starts anew in each task, of however many classes."""
+        return self.hparams["head"] != "learned"
+
+    @property
     def test_steps(self) -> int:
         """Inner steps at validation, test and prediction."""
         steps = self.hparams["test_steps"]

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from bench.base import arguments
 from bench.base.errors import BenchError
-from bench.learning import divergence, outer_schedule, stored
+from bench.learning import divergence, outer_schedule, pretrained, stored
 from bench.learning.batch_norm import BatchNorm
 from bench.learning.evaluated import Evaluated
 from bench.learning.meta_step import Engine, MetaStep
@@ -41,7 +41,9 @@ class MetaLearner(Networked, Evaluated, Stored):
             ``[rows, *input_shape]`` to ``[rows, outputs]``. None: the MAML paper's convolutional
             network for images, otherwise the MLP. A module of your own is not stored in
             checkpoints: pass it again to ``load_from_checkpoint``.
-        model_options: keyword arguments of a model given by name, such as ``{"filters": 32}``.
+        model_options: keyword arguments of a model given by name, such as ``{"filters": 32}``; and
+            ``weights``, of any model: a file of the user's own weights to start from, see
+            :mod:`bench.learning.pretrained`.
         outer_lr: Adam's learning rate.
         outer_schedule: ``"cosine"`` and ``"linear"`` let it fall to zero over the whole run.
         batch_norm: which rows normalise the query: ``"transductive"`` (the query set by itself,
@@ -58,6 +60,8 @@ class MetaLearner(Networked, Evaluated, Stored):
         spec: what the tasks look like; taken from the data module when there is one.
 
     Attributes:
+        any_ways: whether it can be used for another number of classes than it was trained for: what
+            it has learned is no last layer.
         trains: whether there is anything to train. Without, :meth:`loss` is not asked for, a
             Trainer's ``fit`` ends before it begins, and no weight ever moves.
         recordable: whether ``engine="auto"`` may record a long run of it, which fixes whatever
@@ -71,6 +75,7 @@ class MetaLearner(Networked, Evaluated, Stored):
     trains = True
     recordable = False
     search = {"outer_lr": ("log", 3e-4, 1e-2)}
+    any_ways = False
 
     def __init__(
         self,
@@ -90,6 +95,10 @@ class MetaLearner(Networked, Evaluated, Stored):
             raise BenchError(f"outer_lr={outer_lr!r}: give a number above 0")
         if isinstance(spec, TaskSpec):
             self.hparams["spec"] = plain(spec)
+        self.pretrained = pretrained.named_in(model_options)
+        if self.pretrained is not None:  # a checkpoint names no file
+            known_by = {pretrained.OPTION: self.pretrained.checksum}
+            self.hparams["model_options"] = model_options | known_by
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
         self.meta_step: MetaStep | None = None
@@ -173,7 +182,15 @@ class MetaLearner(Networked, Evaluated, Stored):
             )
 
     def on_fit_start(self) -> None:
-        """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``."""
+        """Refuses what the Trainer may have put into the network, such as ``sync_batchnorm``.
+
+        Also weights to start from of which only the checksum is known.
+        """
+        if self.pretrained is not None and not self.pretrained.known:
+            raise BenchError(
+                f"model_options.weights={self.pretrained.checksum!r} is the checksum of a file of "
+                "weights: give the file"
+            )
         check_adaptable(self.net)
         if self.trainer.checkpoint_callbacks:
             stored.require_readable(self)

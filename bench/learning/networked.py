@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.base.errors import BenchError
 from bench.learning import batch_norm as batch_norms
-from bench.learning import heads
+from bench.learning import heads, pretrained
 from bench.learning.inner_loop import Fast
 from bench.learning.meta_step import MetaStep
 from bench.learning.networks import build_model, features_of, initial_weights
@@ -23,6 +23,7 @@ class Networked(LightningModule):
     """Builds the network from what the data module says about its tasks, and evaluates it.
 
     Attributes:
+        pretrained: weights of the user's own that the network starts from; None without.
         net: the network; None until it is known what the tasks look like.
         objective: what is minimised and reported for tasks of this kind.
         forward_tasks: evaluates the network for many tasks.
@@ -61,7 +62,8 @@ class Networked(LightningModule):
         model = self._given_model[0]
         if isinstance(model, nn.Module):
             return model
-        return build_model(model, spec, self.hparams["model_options"] or {})
+        options = self.hparams["model_options"] or {}
+        return build_model(model, spec, {n: options[n] for n in options if n != pretrained.OPTION})
 
     def configure_callbacks(self) -> list[Callback]:
         """Builds the network before any callback looks at its layers, and adds no callback."""
@@ -83,6 +85,8 @@ class Networked(LightningModule):
         with initial_weights(self.hparams["seed"]):
             net = self.build(spec)
             check_adaptable(net)
+            if self.pretrained is not None:
+                self.pretrained.load_into(net)
             if self.hparams["batch_norm"] == "support":
                 batch_norms.convert(net)
             self.net = net

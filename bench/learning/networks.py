@@ -9,6 +9,7 @@ from torch import nn
 
 from bench.base import registry
 from bench.base.errors import BenchError
+from bench.base.outside import TORCHVISION
 from bench.tasks.episode import TaskSpec
 
 
@@ -16,7 +17,8 @@ def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn
     """The model of that name for these tasks.
 
     Args:
-        name: a file name of ``bench/models``; None: ``conv4`` for images, otherwise ``mlp``.
+        name: a file name of ``bench/models``; ``torchvision:resnet18`` and its like; None:
+            ``conv4`` for images, otherwise ``mlp``.
         spec: what the tasks look like.
         options: further arguments of the model.
 
@@ -26,6 +28,9 @@ def build_model(name: str | None, spec: TaskSpec, options: dict[str, Any]) -> nn
     """
     if name is None:
         name = "conv4" if len(spec.input_shape) == 3 else "mlp"
+    if name.startswith(TORCHVISION):
+        options = options | {"network": name.removeprefix(TORCHVISION)}
+        name = TORCHVISION.removesuffix(":")
     return registry.create("models", name, spec, **options)
 
 

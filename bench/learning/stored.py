@@ -58,6 +58,8 @@ class Stored(LightningModule):
             self.hparams[SPEC] = self.hparams[SPEC] or noted_spec(state_dict)
             self.configure_model()
             self.to(next((v.dtype for v in state_dict.values() if v.is_floating_point()), None))
+        if self.pretrained is not None:
+            self.pretrained.known = True
         return super().load_state_dict(state_dict, *args, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

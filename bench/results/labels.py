@@ -51,6 +51,8 @@ def label(algorithm: str, learner: Mapping[str, Any]) -> Label:
     except BenchError:  # an algorithm of another version, or of somebody else
         declared = Declaration({}, {}, {})
     name = declared.own.get("label") or algorithm.replace("_", " ")
+    if (learner.get("model_options") or {}).get("weights"):
+        name = f"{name} (pretrained)"
     if role := declared.attributes.get("role"):
         return Label(name, None, role)
     default = declared.arguments["order"].default if "order" in declared.arguments else None

@@ -76,7 +76,7 @@ def steps(members_of: dict, table: pd.DataFrame) -> Figure | None:
             axes.axhline(values[0], **style | {"marker": ""})
 
     title = "Test episodes, before adaptation (0) and after each inner step"
-    return _panels(members_of, draw, title, "inner steps")
+    return panels_of(members_of, draw, title, "inner steps")
 
 
 def price(members_of: dict, table: pd.DataFrame) -> Figure | None:
@@ -102,7 +102,7 @@ def price(members_of: dict, table: pd.DataFrame) -> Figure | None:
 
     title = "Price against gain: test result with its 95 % interval"
     members = {key: members_of[key] for key in rows}
-    return _panels(members, draw, title, "ms per meta-iteration")
+    return panels_of(members, draw, title, "ms per meta-iteration")
 
 
 def validation(members_of: dict, table: pd.DataFrame) -> Figure | None:
@@ -124,7 +124,7 @@ def validation(members_of: dict, table: pd.DataFrame) -> Figure | None:
             style |= {"markersize": 3, "linewidth": 1, "markevery": every}
             axes.plot(*np.concatenate(curves).T, **style)
 
-    return _panels(members_of, draw, "Validation episodes while training", "meta-iterations")
+    return panels_of(members_of, draw, "Validation episodes while training", "meta-iterations")
 
 
 def curves(members_of: dict, table: pd.DataFrame) -> Figure:
@@ -149,10 +149,10 @@ def curves(members_of: dict, table: pd.DataFrame) -> Figure:
     first = {}  # of each line any record: the panels want to know metric and data
     for key, members in members_of.items():
         first.setdefault((*key[:3], None, *key[4:]), members)
-    return _panels(first, draw, "Test students, by the number of answers shown", "answers shown")
+    return panels_of(first, draw, "Test students, by the number of answers shown", "answers shown")
 
 
-def _panels(
+def panels_of(
     members_of: dict, draw: Callable[[Axes, tuple, dict], None], title: str, x: str
 ) -> Figure:
     """One panel a data set and setting, one style an algorithm, one legend for all."""

@@ -39,6 +39,11 @@ class RunFiles(NamedTuple):
         return self.out / "runs" / self.suite / f"{self.key}.json"
 
     @property
+    def predictions(self) -> Path:
+        """What was predicted, beside the record: see :mod:`bench.results.predictions`."""
+        return self.record.with_suffix(".npz")
+
+    @property
     def failure(self) -> Path:
         """Why it failed, ``out/failed/<suite>/<key>.json``: see :mod:`bench.results.failed`."""
         return self.out / "failed" / self.suite / f"{self.key}.json"

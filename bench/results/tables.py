@@ -177,13 +177,14 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
     below = [failure_tables.markdown(failed, len(records))] if failed else []
-    tables = map(_markdown, parts)
+    tables = map(markdown_of, parts)
     if brief:  # the blanks that line up the columns are a third of it
         tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
     return "\n\n".join([*tables, text, *below]) + "\n"
 
 
-def _markdown(part: pd.DataFrame | str) -> str:
+def markdown_of(part: pd.DataFrame | str) -> str:
+    """A table of words as GitHub's; a text as it is."""
     if isinstance(part, str):
         return part
     shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
@@ -245,9 +246,9 @@ def print_rich(
     table, width = summary(records), min(console.width, 116)
     curves, plain = _curves(table)
     for name, rows in curves.items():
-        _print_frame(curve(rows), name, console, width)
+        print_frame(curve(rows), name, console, width)
         if rows["share"].notna().any():
-            _print_frame(shares(rows), "", console, width)
+            print_frame(shares(rows), "", console, width)
     shown = display(table)
     for _, rows in plain.groupby(["suite", "dataset", "setting"], sort=False):
         grid = Table(
@@ -280,7 +281,7 @@ def print_rich(
         most = rows[rows["shots"] == rows["shots"].max()].drop(columns="dataset")
         heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
         shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
-        _print_frame(shown, heading, console, width)
+        print_frame(shown, heading, console, width)
     notes = caption(table)
     if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         notes.append("Bold: the order shown ahead.")
@@ -293,13 +294,16 @@ def print_rich(
             console.print(Text(f"  {line}", style="red"), width=width)
 
 
-def _print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
+def print_frame(
+    frame: pd.DataFrame, title: str, console: Console, width: int | None = None
+) -> None:
+    """Prints a table of words for a terminal of 100 columns or more."""
     grid = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        width=width,
+        width=width or min(console.width, 116),
     )
     for i, name in enumerate(frame.columns):
         grid.add_column(name, justify="right" if i else "left", ratio=None if i else 1)

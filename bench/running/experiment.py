@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.base import registry
+from bench.base import checksums, registry
 from bench.base.errors import BenchError
 from bench.results.run_files import RunFiles
 
@@ -84,7 +84,24 @@ class Experiment:
         Raises:
             BenchError: for an unknown algorithm or argument.
         """
-        return registry.arguments("algorithms", self.algorithm, {"seed": self.seed} | self.learner)
+        own = {"seed": self.seed} | self.learner
+        if (weights := self.weights) and not checksums.is_checksum(weights):
+            path = str(Path(weights).expanduser().absolute())  # for workers in other folders
+            own["model_options"] = own["model_options"] | {"weights": path}
+        return registry.arguments("algorithms", self.algorithm, own)
+
+    @property
+    def weights(self) -> str | None:
+        """The file of weights to start from, or its checksum in an experiment of a record.
+
+        Raises:
+            BenchError: if it is no path.
+        """
+        options = self.learner.get("model_options")
+        weights = options.get("weights") if isinstance(options, dict) else None
+        if weights is not None and not isinstance(weights, str):
+            raise BenchError(f"model_options.weights={weights!r:.60}: give the path of a file")
+        return weights
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -101,6 +118,9 @@ class Experiment:
             }
             for arguments in (self.data_arguments, self.learner_arguments)
         )
+        if (weights := self.weights) is not None:
+            options = learner["model_options"] | {"weights": _checksum(weights)}
+            learner = learner | {"model_options": options}
         fields = asdict(self) | {"data": data, "learner": learner}
         if code := self._code():
             fields["code"] = code
@@ -155,3 +175,14 @@ class Experiment:
         order = f" order {self.learner['order']}" if "order" in self.learner else ""
         name = f"{self.dataset} {self.setting} {self.algorithm}{order} seed {self.seed}"
         return f"{name} ({self.remark})" if self.remark else name
+
+
+def _checksum(weights: str) -> str:
+    if checksums.is_checksum(weights):
+        return weights
+    try:
+        return checksums.of_file(Path(weights).expanduser())
+    except OSError as error:
+        raise BenchError(
+            f"model_options.weights={weights}: {error.strerror}: give a file of weights"
+        ) from None

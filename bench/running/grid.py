@@ -24,7 +24,11 @@ from bench.running.ranks import World
 
 
 def plan(
-    experiments: Sequence[Experiment], out: Path, console: Console, retry_failed: bool = False
+    experiments: Sequence[Experiment],
+    out: Path,
+    console: Console,
+    retry_failed: bool = False,
+    keep_predictions: bool = False,
 ) -> list[Experiment]:
     """Prints what is done, what has failed and what is to do, and returns the latter.
 
@@ -33,9 +37,14 @@ def plan(
         out: the results folder.
         console: where to print.
         retry_failed: whether what would fail again is to do.
+        keep_predictions: whether a run is to do whose predictions are not kept.
     """
     failures = failed.read(out, (e.fields for e in experiments))
-    missing = [e for e in experiments if not e.files(out).is_finished]
+    missing = [
+        e
+        for e in experiments
+        if not jobs.is_finished(e.files(out), keep_predictions and jobs.can_keep_predictions(e))
+    ]
     to_do = [e for e in missing if retry_failed or e.key not in failures or failures[e.key].again]
     given_up = {e.key for e in missing} - {e.key for e in to_do}
     done = len(experiments) - len(missing)
@@ -64,6 +73,7 @@ def finish(
     split: str = "test",
     retry_failed: bool = False,
     launcher: workers.Launcher | None = None,
+    keep_predictions: bool = False,
 ) -> bool:
     """Runs what is missing of a grid, one record after the other; one that fails is noted.
 
@@ -76,6 +86,7 @@ def finish(
             whose cost is not measured.
         retry_failed: whether to try what has failed again.
         launcher: where the workers come from; None: this process does all runs.
+        keep_predictions: whether predictions of the test episodes are kept beside the records.
 
     Returns:
         Whether this process reports: it is the first of several devices.
@@ -88,11 +99,14 @@ def finish(
 
     def job(e: Experiment) -> jobs.Job:
         measure = split == "test" and e.iterations > 0
-        return jobs.Job(e, out, machine, split, measure, failed_before[e.key])
+        keep = keep_predictions and jobs.can_keep_predictions(e)
+        return jobs.Job(
+            e, out, machine, split, measure, failed_before[e.key], keep_predictions=keep
+        )
 
     if launcher is not None:  # then this process has no need of torch
         server.start()
-        to_do = plan(experiments, out, console, retry_failed)
+        to_do = plan(experiments, out, console, retry_failed, keep_predictions)
         check_elsewhere(to_do)
         if to_do:
             _run_elsewhere([job(e) for e in to_do], launcher, console)
@@ -102,7 +116,9 @@ def finish(
     with world.end_together():
         # the others do what the first one finds
         to_do = world.broadcast(
-            plan(experiments, out, console, retry_failed) if world.is_first else []
+            plan(experiments, out, console, retry_failed, keep_predictions)
+            if world.is_first
+            else []
         )
         check(to_do)
         _run_here([job(e) for e in to_do], console, world)
@@ -190,6 +206,7 @@ def run(
     machine: Machine | None = None,
     retry_failed: bool = False,
     launcher: workers.Launcher | None = None,
+    keep_predictions: bool = False,
 ) -> None:
     """Runs what is missing of a grid and prints the table of its suite.
 
@@ -200,6 +217,7 @@ def run(
         machine: where to run; None: this machine's usual device and folder.
         retry_failed: whether to try what has failed again.
         launcher: where the workers come from; None: this process does all runs.
+        keep_predictions: whether predictions of the test episodes are kept beside the records.
 
     Raises:
         BenchError: if a run has failed; the rest of the grid is done then.
@@ -207,12 +225,29 @@ def run(
         Interrupted: after Ctrl-C or SIGTERM.
     """
     machine = machine or Machine()
-    if not finish(experiments, out, console, machine, retry_failed=retry_failed, launcher=launcher):
+    wishes = {"retry_failed": retry_failed, "keep_predictions": keep_predictions}
+    if not finish(experiments, out, console, machine, launcher=launcher, **wishes):
         return
     suite = experiments[0].suite
     if any(e.files(out).is_recorded for e in experiments):
         report(suite, out, console)
     raise_unfinished(experiments, out)
+    if keep_predictions:
+        _raise_unkept(experiments, out)
+
+
+def _raise_unkept(experiments: Sequence[Experiment], out: Path) -> None:
+    kept = [e for e in experiments if jobs.can_keep_predictions(e)]
+    left = [e for e in kept if not e.files(out).predictions.exists()]
+    if not kept:
+        raise BenchError(
+            "--keep-predictions is for classes and answers: none of these runs has any"
+        )
+    if left:
+        raise BenchError(
+            f"{len(left)} of {len(kept)} runs have no predictions, such as {left[0].key}: "
+            "the messages above say why"
+        )
 
 
 def raise_unfinished(experiments: Sequence[Experiment], out: Path) -> None:
@@ -257,7 +292,12 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
     Raises:
         BenchError: if there are no records.
     """
-    from bench.results import plots, records, tables  # which take seconds to load
+    from bench.results import (  # which take seconds to load
+        plots,
+        prediction_tables,
+        records,
+        tables,
+    )
     from bench.results.summary import Results
 
     found = Results(found or records.read_all(out, suite))
@@ -265,7 +305,9 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
     if not found:
         raise BenchError(f"no records of suite {suite} under {out}: run maml-bench run {suite}")
     tables.print_rich(found, console, failed=failures)
-    for path in [*tables.write_all(out, found), *plots.write_all(out, found)]:
+    written = [*tables.write_all(out, found), *plots.write_all(out, found)]
+    written += prediction_tables.report(out, found, console)
+    for path in written:
         console.print(f"wrote {path}", markup=False, highlight=False)
 
 

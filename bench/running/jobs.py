@@ -22,6 +22,7 @@ from bench.running import failures
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.ranks import ProcessesDiverged, World
+from bench.tasks import kinds
 
 
 class Job(NamedTuple):
@@ -37,6 +38,7 @@ class Job(NamedTuple):
         failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
         plug_ins: those outside the package that the grid's command has named.
+        keep_predictions: whether predictions of the test episodes are kept beside the record.
     """
 
     experiment: Experiment
@@ -47,6 +49,12 @@ class Job(NamedTuple):
     failed_before: int | None = None
     patience: float = 0.0
     plug_ins: tuple[Outside, ...] = ()
+    keep_predictions: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return is_finished(self.files, self.keep_predictions)
 
     @property
     def files(self) -> RunFiles:
@@ -87,7 +95,7 @@ def do(job: Job, console: Console, world: World | None = None) -> Outcome:
             return Outcome("left", f"is run by {owner}")
         files = job.files
         failed_meanwhile = files.last_failed not in (None, job.failed_before)
-        if world.broadcast(files.is_finished or failed_meanwhile):
+        if world.broadcast(job.is_finished or failed_meanwhile):
             return Outcome("left", "was done by another process meanwhile")
         if world.is_first:
             failed.forget(files)
@@ -112,6 +120,16 @@ def do(job: Job, console: Console, world: World | None = None) -> Outcome:
     return Outcome("done")
 
 
+def can_keep_predictions(experiment: Experiment) -> bool:
+    """Whether there are any to keep: of classes, and of answers of students."""
+    return kinds.kind_of(experiment.dataset) != "regression"
+
+
+def is_finished(files: RunFiles, keep_predictions: bool) -> bool:
+    """Whether a run has its record, its cost and, if that is wanted, its predictions."""
+    return files.is_finished and (not keep_predictions or files.predictions.exists())
+
+
 def do_unwatched(job: Job) -> Outcome:
     """Does a job in a worker process; what it prints is part of the outcome.
 
@@ -129,16 +147,20 @@ def do_unwatched(job: Job) -> Outcome:
 
 def _run(job: Job, console: Console, world: World) -> None:
     """Trains and records one run, then measures what it costs."""
-    from bench.running import resuming  # which takes seconds to load
+    from bench.running import keeping, resuming  # which take seconds to load
     from bench.running.training import train
 
     experiment, files, machine = job.experiment, job.files, job.machine
     say = partial(console.print, markup=False, highlight=False)
-    if world.broadcast(files.awaits_its_cost):
+    lacks_predictions = job.keep_predictions and not files.predictions.exists()
+    if world.broadcast(files.is_recorded):
         record = records.read(files.record)
+        if world.broadcast(lacks_predictions):
+            keeping.predict_again(experiment, record, job.out, machine, say)
     else:
-        record = train(experiment, job.out, job.split, machine, console.is_terminal, say)
-    if not world.is_first:
+        keep = job.keep_predictions
+        record = train(experiment, job.out, job.split, machine, console.is_terminal, say, keep)
+    if not world.is_first or job.is_finished:
         return
     files.await_cost()
     records.write(files.record, record)  # before the probe: what is finished is kept

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bench.base import registry
@@ -90,7 +91,8 @@ class Suite:
             shots: instead of the suite's.
             seeds: instead of the suite's.
             settings: ``name`` or ``algorithm.name`` to value: an argument of the data module or of
-                the algorithms, or ``iterations`` or ``validations``.
+                the algorithms, or ``iterations`` or ``validations``; ``model_options.name`` is one
+                of the model's.
             tuned: gives the values that tuning has found, by the trial with the suite's own
                 values; what ``settings`` say comes before them.
 
@@ -99,7 +101,7 @@ class Suite:
         """
         settings, used, found = dict(settings or {}), set(), []
         for name in settings:
-            option = name.rpartition(".")[2]
+            option = _parts(name)[1]
             if option in GRID_FLAGS:
                 raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
         for study, algorithm, sizes in self.cells(algorithms, datasets, ways, shots):
@@ -221,16 +223,19 @@ class Suite:
         run = {name: learner.pop(name, value) for name, value in run.items()}
         values, applied = dict(best["values"] if best else {}), {}
         for name, value in settings.items():
-            owner, _, option = name.rpartition(".")
+            owner, option, part = _parts(name)
             if owner and owner.replace("-", "_") != algorithm:
                 continue
             if any(option in names for names in (takes, data_takes, run)):
                 used.add(name)
-                applied[option] = value
+                applied[option, part] = value
                 values.pop(option, None)
-        for option, value in (values | applied).items():
+        given = {(option, ""): value for option, value in values.items()} | applied
+        for (option, part), value in given.items():
             for target, names in ((learner, takes), (data, data_takes), (run, run)):
-                if option in names:
+                if option in names and part:
+                    target[option] = dict(target.get(option) or {}) | {part: value}
+                elif option in names:
                     target[option] = value
         if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
@@ -242,7 +247,7 @@ class Suite:
             data=data,
             learner=learner,
             remark=remark,
-            set_by_user=tuple(f"{n}={v}" for n, v in applied.items()),
+            set_by_user=tuple(_in_words(*name, value) for name, value in applied.items()),
             tuned=best | {"values": values} if values else None,
             **run,
         )
@@ -250,3 +255,20 @@ class Suite:
 
 def _fits(algorithm: str, study: Study) -> bool:
     return kinds.fits(algorithm, kinds.kind_of(study.dataset))
+
+
+def _in_words(option: str, part: str, value: Any) -> str:
+    if part == "weights":  # no path: the record has the checksum
+        value = Path(str(value)).name
+    return f"{option}.{part}={value}" if part else f"{option}={value}"
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Algorithm, argument and option of a setting, empty where it names none.
+
+    >>> _parts("maml.order"), _parts("maml.model_options.norm"), _parts("model_options.norm")
+    (('maml', 'order', ''), ('maml', 'model_options', 'norm'), ('', 'model_options', 'norm'))
+    """
+    owner, _, option = name.rpartition(".")
+    before, _, last = owner.rpartition(".")
+    return (before, last, option) if last == "model_options" else (owner, option, "")

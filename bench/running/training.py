@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
 from bench.learning.learner import MetaLearner
-from bench.results import labels
+from bench.results import labels, predictions
 from bench.results.assemble import assemble
 from bench.results.provenance import provenance
 from bench.running import choices, interruption, loggers, ranks, resuming
@@ -53,6 +53,25 @@ class ValidationHistory(Callback):
         self.values = list(state["values"])
 
 
+class SaysWeights(Callback):
+    """Says once which weights of the user's own the network started from.
+
+    Args:
+        say: told it.
+    """
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+
+    def on_fit_start(self, trainer: Trainer, learner: MetaLearner) -> None:
+        """Says it, unless it has been said."""
+        if learner.pretrained is not None and self.say is not None:
+            self.say(f"  {learner.pretrained}")
+            self.say = None
+
+    on_test_start = on_validation_start = on_fit_start
+
+
 def train(
     experiment: Experiment,
     out: Path,
@@ -60,6 +79,7 @@ def train(
     machine: Machine | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
+    keep_predictions: bool = False,
 ) -> dict[str, Any]:
     """Trains, picks the weights that validate best, and evaluates them.
 
@@ -70,6 +90,7 @@ def train(
         machine: where to run; None: this machine's usual device and folder.
         progress: whether to show a progress bar.
         say: told where training goes on.
+        keep_predictions: whether what is predicted of each query row is kept in a file.
 
     Returns:
         The record (see :class:`bench.results.schema.Record`), without its cost.
@@ -82,6 +103,8 @@ def train(
     world = ranks.join(machine)
     data = registry.create("data", experiment.dataset, **machine.data_arguments(experiment))
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
+    _check_weights(experiment, learner)
+    learner.keeps_predictions = keep_predictions
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     provenance()  # notes which commit runs, before anybody changes it
@@ -91,13 +114,16 @@ def train(
     history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
     with quiet(), interruption.note_signals() as signals:
         resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
+        callbacks = [history, best, resume, SaysWeights(say)]
         logger = loggers.create(machine.logger, files)
-        trainer = make_trainer(experiment, machine, [history, best, resume], progress, logger)
+        trainer = make_trainer(experiment, machine, callbacks, progress, logger)
         if learner.trains:
             fit(trainer, learner, data, resume.newest(say))
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
         evaluate(trainer, learner, data, split, best.best_model_path)
+    if keep_predictions and world.is_first:
+        predictions.keep(experiment.files(out), learner.predictions, data, split)
     recovered = [
         recovery(learner, data, part.index) if split == "test" and part.view is not None else {}
         for part in learner.view_scores
@@ -118,9 +144,25 @@ def train(
         algorithm=labels.label(experiment.algorithm, experiment.learner_arguments).fields,
         provenance=provenance(device_name(trainer), checksum)
         | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
-        | {"devices": trainer.world_size},
+        | {"devices": trainer.world_size}
+        | weights_left(learner),
         **({"tuned": experiment.tuned} if experiment.tuned else {}),
     )
+
+
+def _check_weights(experiment: Experiment, learner: MetaLearner) -> None:
+    """Refuses a file of weights that has changed since the experiment got its key."""
+    if learner.pretrained is not None:
+        known = experiment.fields["learner"]["model_options"]["weights"]
+        if learner.pretrained.checksum != known:
+            raise BenchError(f"{experiment.weights} has changed meanwhile: run the command again")
+
+
+def weights_left(learner: MetaLearner) -> dict[str, str]:
+    """Which entries of the network the user's own weights did not reach, for the record."""
+    if learner.pretrained is None:
+        return {}
+    return {"weights_left": ", ".join(learner.pretrained.left)}
 
 
 def monitored(objective: Objective) -> str:

@@ -117,6 +117,10 @@ class EpisodeDataModule(LightningDataModule):
         """
         return 0
 
+    def class_names(self, split: str) -> list[str]:
+        """What these classes are called, in the order of their numbers."""
+        return []
+
     def listed(self, split: str) -> int:
         """How many episodes the fixed list of validation or test has."""
         return self.hparams[f"{split}_episodes"]

@@ -17,6 +17,9 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("record", type=Path, metavar="RECORD.json")
     outside_flags(command)
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
+    command.add_argument(
+        "--weights", type=Path, help="file of weights that it started from, if it did"
+    )
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
         "--devices",
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     add_outside(options)
     allocator.keep_memory()
     machine = Machine(options.accelerator, devices, options.data_root, nodes=nodes)
-    found = reproducing.run_again(options.record, machine, console)
+    found = reproducing.run_again(options.record, machine, console, options.weights)
     if found is None:  # one of several devices, of which the first reports
         return 0
     first, second = found

@@ -37,6 +37,12 @@ def flags(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with the suite's own values, not those of tune",
     )
+    command.add_argument(
+        "--keep-predictions",
+        action="store_true",
+        help="keep what is predicted of each test query beside the records, from which table makes "
+        "confusion by class and calibration",
+    )
     command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -63,9 +69,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.running import grid
 
     if options.dry_run:
-        grid.check_elsewhere(grid.plan(experiments, options.out, console, options.retry_failed))
+        wishes = options.retry_failed, options.keep_predictions
+        grid.check_elsewhere(grid.plan(experiments, options.out, console, *wishes))
         return
     out, machine = paths.writable(options.out), machine_of(options)
     launcher = launcher_of(options, len(experiments))
     allocator.keep_memory()
-    grid.run(experiments, out, console, machine, options.retry_failed, launcher)
+    grid.run(
+        experiments, out, console, machine, options.retry_failed, launcher, options.keep_predictions
+    )

@@ -59,6 +59,7 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
 
     kind = "classification"
 
+    inverted = False  # whether dark ink is bright
     image_shape: tuple[int, int, int]  # (channels, height, width)
 
     def __init__(
@@ -186,6 +187,12 @@ class ImageEpisodeDataModule(AugmentedEpisodes):
     def class_count(self, split: str) -> int:
         """How many classes the episodes of a split are drawn from, those turned included."""
         return len(self.classes(split).start) * self._turns(split)
+
+    def class_names(self, split: str) -> list[str]:
+        """What these classes are called, in the order of their numbers."""
+        names = self.classes(split).names
+        turned = [f"{n}, turned {90 * k}" for k in range(1, self._turns(split)) for n in names]
+        return [*names, *turned]
 
     def _class_numbers(self, split: str, image: np.ndarray, turns: np.ndarray) -> np.ndarray:
         """``[tasks, ways]``: a class turned by k quarters comes k times all classes later."""
