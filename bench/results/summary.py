@@ -153,7 +153,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
             row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
         for name in schema.COST_FIELDS:
             row[name] = _mean(m["cost"][name] for m in members if m["cost"])
-        threads = {m["provenance"].get("threads") for m in members if m["cost"]} - {None}
+        threads = {m.get("provenance", {}).get("threads") for m in members if m["cost"]} - {None}
         row["threads"] = ", ".join(map(str, sorted(threads)))
         row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]

@@ -106,7 +106,7 @@ def read(path: Path) -> Rows:
     """
     try:
         content = msgspec.json.decode(regular_files.read_bytes(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"{path}: cannot be read ({error}): delete it and tune again") from None

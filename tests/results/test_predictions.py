@@ -85,7 +85,7 @@ def test_a_finished_run_whose_weights_are_gone_says_what_to_do(tmp_path, capsys)
     assert run(tmp_path, "--keep-predictions", **where) == 2
     said = capsys.readouterr()
     assert "have no predictions" in said.err
-    assert "best.ckpt is gone" in " ".join(said.out.split())
+    assert "is gone, from which the predictions" in " ".join(said.out.split())
 
 
 def test_workers_keep_them_too(tmp_path):

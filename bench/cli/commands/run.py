@@ -48,7 +48,12 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
+    from bench.base import allocator, paths
+    from bench.running import grid
+
     suite = find_suite(options)
+    if not options.dry_run:
+        paths.writable(options.out)
     settings = dict(setting(text) for text in options.set)
     for name in ("train_datasets", "test_datasets"):
         if given := getattr(options, name):
@@ -65,16 +70,11 @@ def run(options: argparse.Namespace, console: Console) -> None:
     )
     for note in tuned.notes() if tuned else ():
         console.print(note, markup=False, highlight=False)
-    from bench.base import allocator, paths
-    from bench.running import grid
-
     if options.dry_run:
         wishes = options.retry_failed, options.keep_predictions
         grid.check_elsewhere(grid.plan(experiments, options.out, console, *wishes))
         return
-    out, machine = paths.writable(options.out), machine_of(options)
-    launcher = launcher_of(options, len(experiments))
+    machine, launcher = machine_of(options), launcher_of(options, len(experiments))
     allocator.keep_memory()
-    grid.run(
-        experiments, out, console, machine, options.retry_failed, launcher, options.keep_predictions
-    )
+    wishes = options.retry_failed, launcher, options.keep_predictions
+    grid.run(experiments, options.out, console, machine, *wishes)
