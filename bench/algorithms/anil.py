@@ -30,6 +30,7 @@ class ANIL(GradientBased):
 
     label = "ANIL"
     recordable = True
+    search = {"inner_lr": ("log", 1e-2, 3.0)}
 
     def configure_parameters(self) -> None:
         """Refuses a network without a head that adapts.

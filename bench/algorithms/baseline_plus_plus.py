@@ -30,6 +30,7 @@ class BaselinePlusPlus(Baseline):
 
     label = "classifier by cosines, then head by cosines"
     recordable = True
+    search = {"head_lr": ("log", 1e-2, 1.0)}
 
     def __init__(self, head_steps: int = 100, head_lr: float = 0.1, **kwargs):
         super().__init__(**kwargs)

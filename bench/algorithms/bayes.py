@@ -23,6 +23,7 @@ class Bayes(StudentLearner):
     role = "ceiling"
 
     trains = False
+    search = {"outer_lr": None}
 
     def check_data(self, data: object) -> None:
         """Refuses data of which the best prediction is not known.

@@ -37,6 +37,7 @@ class BilevelIRT(GradientBased):
     label = "bilevel IRT"
     kinds = ("answers",)
     recordable = True
+    search = {"inner_lr": ("log", 1e-2, 1.0), "outer_lr": ("log", 3e-3, 0.1)}
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class BOIL(GradientBased):
 
     label = "BOIL"
     recordable = True
+    search = {"inner_lr": ("log", 3e-2, 2.0)}
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class CAVIA(GradientBased):
 
     label = "CAVIA"
     recordable = True
+    search = {"inner_lr": ("log", 0.1, 10.0), "inner_steps": ("integer", 1, 3)}
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class CNP(EmbeddingLearner):
 
     label = "CNP"
     recordable = True
+    search = {"representation": ("choice", 32, 64, 128)}
 
     def __init__(self, representation: int = 64, hidden: Sequence[int] = (128, 128), **kwargs):
         super().__init__(**kwargs)

@@ -31,6 +31,7 @@ class DKT(StudentLearner):
 
     label = "DKT (LSTM)"
     recordable = True
+    search = {"outer_lr": ("log", 1e-3, 3e-2), "hidden": ("choice", 32, 64, 128)}
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class IMAML(GradientBased):
     """
 
     label = "iMAML"
+    search = {"strength": ("log", 0.1, 10.0)}
 
     def __init__(
         self,

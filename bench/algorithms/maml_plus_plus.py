@@ -45,6 +45,7 @@ class MAMLPlusPlus(GradientBased):
     """
 
     label = "MAML++"
+    search = {"first_order_share": ("linear", 0.0, 0.6)}
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class R2D2(EmbeddingLearner):
     label = "R2D2 (ridge regression)"
     kinds = ("classification", "classification_errors")
     recordable = True
+    search = {"ridge": ("log", 0.1, 100.0), "scale": ("log", 1.0, 30.0)}
 
     def __init__(self, ridge: float = 50.0, scale: float = 10.0, **kwargs):
         super().__init__(**kwargs)

@@ -16,3 +16,4 @@ class RandomInit(GradientBased):
     role = "baseline"
 
     trains = False
+    search = {"outer_lr": None}

@@ -47,6 +47,11 @@ class Reptile(GradientBased):
     """
 
     label = "Reptile"
+    search = {
+        "inner_lr": ("log", 3e-4, 1e-2),
+        "inner_steps": ("integer", 3, 10),
+        "outer_lr": ("linear", 0.1, 1.0),
+    }
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class UnicornMAML(GradientBased):
     label = "UNICORN-MAML"
     kinds = ("classification", "classification_errors")
     recordable = True
+    search = {"inner_steps": ("integer", 3, 8)}
 
     def __init__(
         self,

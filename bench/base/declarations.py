@@ -57,7 +57,8 @@ class Declaration(NamedTuple):
 
     Attributes:
         arguments: of its constructor by name, those that ``**kwargs`` passes on included.
-        attributes: plain values of its body and of its bases' bodies.
+        attributes: plain values of its body and of its bases' bodies; a dict adds to those of the
+            same name in its bases.
         own: those of its body alone.
     """
 
@@ -81,14 +82,24 @@ def of_class(cls: type) -> Declaration:
         arguments = named | arguments
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
-    attributes, own = {}, {}
-    for base in reversed(cls.__mro__):
-        own = {n: v for n, v in vars(base).items() if isinstance(v, _PLAIN)}
-        attributes |= own
-    return Declaration(arguments, attributes, own)
+    bodies = [
+        {n: v for n, v in vars(base).items() if isinstance(v, _PLAIN)} for base in cls.__mro__
+    ]
+    return Declaration(arguments, _together(bodies), bodies[0])
 
 
-_PLAIN = (bool, int, float, str, tuple, type(None))
+_PLAIN = (bool, int, float, str, tuple, dict, type(None))
+
+
+def _together(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The attributes of a class from those of its body and its bases' bodies, the nearest first."""
+    found: dict[str, Any] = {}
+    for body in reversed(bodies):
+        for name, value in body.items():
+            before = found.get(name)
+            both = isinstance(value, dict) and isinstance(before, dict)
+            found[name] = before | value if both else value
+    return found
 
 
 def read(module: str, name: str) -> Declaration:
@@ -109,8 +120,7 @@ def read(module: str, name: str) -> Declaration:
         if constructor is not None and passes_on:
             arguments = _arguments(source, constructor.args) | arguments
             passes_on = constructor.args.kwarg is not None
-    together = {n: v for found in reversed(attributes) for n, v in found.items()}
-    return Declaration(arguments, together, attributes[0])
+    return Declaration(arguments, _together(attributes), attributes[0])
 
 
 def class_names(module: str) -> list[str]:

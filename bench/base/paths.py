@@ -28,6 +28,16 @@ def facts(dataset: str) -> Path:
     raise BenchError(f"no facts about {dataset!r} in {package / 'facts'}: reinstall maml-bench")
 
 
+def tuned_values(suite: str) -> Path:
+    """The file of what tuning has found for a suite of the project, whether it is there or not.
+
+    In an installed wheel it lies inside the package, in a clone in ``results/`` beside it.
+    """
+    package = Path(bench.__file__).parent
+    folders = package / "tuning", package.parent / "results" / "tuning"
+    return next((f for f in folders if f.is_dir()), folders[0]) / f"{suite}.json"
+
+
 def data_root(given: str | os.PathLike | None = None) -> Path:
     """The folder of prepared data: given, or $MAML_BENCH_DATA, or the user's cache."""
     return Path(

@@ -48,6 +48,7 @@ def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
             data=fields["data"],
             learner=fields["learner"],
             chosen=record["chosen"],
+            tuned=record.get("tuned"),
         )
         key, again = found.key, found.fields
     except (KeyError, TypeError) as error:

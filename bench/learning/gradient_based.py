@@ -48,6 +48,8 @@ class GradientBased(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    search = {"inner_lr": ("log", 3e-3, 1.0)}
+
     def __init__(
         self,
         order: Order = 2,

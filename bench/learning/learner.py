@@ -70,6 +70,7 @@ class MetaLearner(Networked, Evaluated, Stored):
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True
     recordable = False
+    search = {"outer_lr": ("log", 3e-4, 1e-2)}
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ class StudentLearner(MetaLearner):
     """
 
     kinds = ("answers",)
+    search = {"outer_lr": ("log", 1e-2, 0.3)}
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The model's parameters, as a module that can be called on ``[rows, columns]``."""

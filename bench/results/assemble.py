@@ -24,8 +24,8 @@ def assemble(
         recovered: how much each view tells of what lies behind synthetic answers.
         split: which episodes were scored, ``"test"`` or ``"val"``.
         training: ``iterations``, ``seconds``, and ``validation``: ``[iteration, value]`` each.
-        fields: what goes in as it is: ``experiment``, ``algorithm``, ``synthetic``, ``chosen``
-            and ``provenance``.
+        fields: what goes in as it is: ``experiment``, ``algorithm``, ``synthetic``, ``chosen``,
+            ``tuned`` and ``provenance``.
     """
     objective = OBJECTIVES[kind]
     episode = concatenate(scores)

@@ -25,12 +25,14 @@ class Failure(msgspec.Struct, frozen=True):
         message: in one line.
         again: whether the next command should try it without being asked.
         experiment: the fields of the experiment, as in a record.
+        diverged: whether training left the finite numbers: what came out, and no mishap.
     """
 
     key: schema.Name
     message: str
     again: bool
     experiment: dict[str, Any]
+    diverged: bool = False
 
 
 def write(out: Path, failure: Failure, traceback: str) -> None:

@@ -156,39 +156,58 @@ def _panels(
     members_of: dict, draw: Callable[[Axes, tuple, dict], None], title: str, x: str
 ) -> Figure:
     """One panel a data set and setting, one style an algorithm, one legend for all."""
-    panels = list(dict.fromkeys(key[1:4] for key in members_of))
-    columns = 2 if len(panels) == 4 else min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.6 * rows + 1), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flat
-    for axes in grid[len(panels) :]:
-        axes.remove()
+    places = list(dict.fromkeys(key[1:4] for key in members_of))
+    figure, grid = panels(len(places))
     suite = next(iter(members_of))[0]
     label_of = {key: labels.of_record(members[0]) for key, members in members_of.items()}
     name_of = names(members_of)
     figure.suptitle(f"{title}\nsuite {suite}", fontsize=10)
-    for axes, panel in zip(grid, panels):
+    for axes, panel in zip(grid, places):
         keys = [key for key in members_of if key[1:4] == panel]
         for key in keys:
             alike = [k for k in keys if label_of[k] == label_of[key]]
-            style = _style(label_of[key], sorted(set(label_of.values()), key=str), alike.index(key))
-            draw(axes, key, style | {"label": name_of[key]})
+            drawn = sorted(set(label_of.values()), key=str)
+            own = style(label_of[key], drawn, alike.index(key))
+            draw(axes, key, own | {"label": name_of[key]})
         first = members_of[keys[0]][0]
         synthetic = " (synthetic)" if first["synthetic"] else ""
         words = "" if panel[2] is None else f", {setting(*panel[1:])}"
-        axes.set_title(f"{panel[0]}{synthetic}{words}", fontsize=9)
-        axes.set_xlabel(x, fontsize=8)
         metric, better = first["metrics"]["headline"], first["metrics"]["higher_is_better"]
-        direction = "higher" if better else "lower"
-        axes.set_ylabel(f"{NAMES.get(metric, metric)}, {direction} is better", fontsize=8)
-        if metric in ("accuracy", "error_rate"):
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
-        axes.tick_params(labelsize=8)
-        axes.grid(color="#E5E5E5", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        dress(axes, f"{panel[0]}{synthetic}{words}", x, metric, better)
+    legend(figure)
+    return figure
+
+
+def panels(number: int) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels."""
+    columns = 2 if number == 4 else min(number, 3)
+    rows = -(-number // columns)
+    figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.6 * rows + 1), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[number:]:
+        axes.remove()
+    return figure, grid[:number]
+
+
+def dress(axes: Axes, title: str, x: str, metric: str, higher_is_better: bool) -> None:
+    """Gives a panel its title, and its axes their names and look."""
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(x, fontsize=8)
+    direction = "higher" if higher_is_better else "lower"
+    axes.set_ylabel(f"{NAMES.get(metric, metric)}, {direction} is better", fontsize=8)
+    if metric in ("accuracy", "error_rate"):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+    axes.tick_params(labelsize=8)
+    axes.grid(color="#E5E5E5", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(figure: Figure) -> None:
+    """One legend for all panels, below them."""
     drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
     handles = {name: h for hs, names in drawn for h, name in zip(hs, names)}
+    columns = figure.axes[0].get_gridspec().ncols
     figure.legend(
         handles.values(),
         handles.keys(),
@@ -197,10 +216,9 @@ def _panels(
         fontsize=8,
         frameon=False,
     )
-    return figure
 
 
-def _style(label: Label, drawn: list[Label], variant: int) -> dict:
+def style(label: Label, drawn: list[Label], variant: int) -> dict:
     """How an algorithm is drawn: by its place among those compared, first those in two orders.
 
     Args:
@@ -216,7 +234,9 @@ def _style(label: Label, drawn: list[Label], variant: int) -> dict:
         colour, shape, dashes = ROLES[label.role]
     else:
         number = methods.index((label.order is None, label.name))
-        colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
+        # from the thirteenth on another shape of the same colours
+        colour = COLOURS[number % len(COLOURS)]
+        shape = SHAPES[(number + number // len(COLOURS)) % len(SHAPES)]
         dashes = "--" if label.order == 1 else "-"
     return {
         "color": colour,

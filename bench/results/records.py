@@ -29,7 +29,7 @@ def write(path: Path, record: dict[str, Any]) -> None:
     record = _plain(record)
     check(record, path)
     rounded = {k: v if k in ("experiment", "schema") else _rounded(v) for k, v in record.items()}
-    write_text(path, _text(rounded) + "\n")
+    write_text(path, as_text(rounded) + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -99,10 +99,10 @@ def _rounded(value):
     return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
-def _text(value, indent: str = "") -> str:
+def as_text(value, indent: str = "") -> str:
     """JSON with sorted keys and each list on one line, so that a diff stays readable."""
     if not isinstance(value, dict) or not value:
         return json.dumps(value, sort_keys=True, allow_nan=False)
     deeper = indent + "  "
-    lines = [f"{deeper}{json.dumps(k)}: {_text(value[k], deeper)}" for k in sorted(value)]
+    lines = [f"{deeper}{json.dumps(k)}: {as_text(value[k], deeper)}" for k in sorted(value)]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"

@@ -108,6 +108,14 @@ class Cost(Struct):
     parameters: MaybeNumber
 
 
+class Tuned(Struct):
+    """What of the arguments came from tuning: the best of so many trials, and its score there."""
+
+    values: dict[Name, Any]
+    trials: Count
+    score: MaybeNumber
+
+
 class Record(Struct):
     """One finished run."""
 
@@ -121,6 +129,7 @@ class Record(Struct):
     cost: Cost | None
     provenance: dict[str, str | int | bool | None]
     algorithm: Algorithm | UnsetType = UNSET
+    tuned: Tuned | UnsetType = UNSET
 
 
 COST_FIELDS = Cost.__struct_fields__

@@ -61,7 +61,7 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
         groups.setdefault(key, []).append(record)
     found: dict[tuple, list[dict]] = {}
     for key, members in groups.items():
-        options = [_options(m["experiment"]) for m in members]
+        options = [_options(m) for m in members]
         names = sorted(set().union(*options))
         varying = [n for n in names if len({o.get(n) for o in options}) > 1]
         for member, option in zip(members, options):
@@ -180,10 +180,15 @@ def _variant(pairs: tuple) -> str:
     return ", ".join(f"{name}={value}" for name, value in pairs)
 
 
-def _options(experiment: dict) -> dict[str, str]:
+def _options(record: dict) -> dict[str, str]:
+    """What a run was made with; an argument that was tuned is what it is the best of."""
+    experiment, tuned = record["experiment"], record.get("tuned")
     parts = experiment["data"] | experiment["learner"]
     parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
-    return {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
+    found = {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
+    if tuned:
+        found |= dict.fromkeys(tuned["values"], f"best of {tuned['trials']} trials")
+    return found
 
 
 def _place(key: tuple, record: dict) -> tuple:
@@ -279,15 +284,15 @@ def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | No
     It agrees in every option that varies within both orders; where an option varies within one, it
     agrees in all but the options of the algorithm, which each order may have chosen for itself.
     """
-    label, own = _label(scores_of[key]), scores_of[key][0].record["experiment"]
+    label, own = _label(scores_of[key]), scores_of[key][0].record
     if label.order != 2:
         return None
     found = []
     for other, scores in scores_of.items():
         if other[:4] == key[:4] and _label(scores) == label._replace(order=1):
             second, first = dict(key[5]), dict(other[5])
-            ours, theirs = _options(own), _options(scores[0].record["experiment"])
-            chosen = own["learner"].keys() - (second.keys() & first.keys())
+            ours, theirs = _options(own), _options(scores[0].record)
+            chosen = own["experiment"]["learner"].keys() - (second.keys() & first.keys())
             varying = (second.keys() | first.keys()) - chosen - {"order"}
             if all(ours.get(n) == theirs.get(n) for n in varying):
                 found.append(other)

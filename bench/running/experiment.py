@@ -39,6 +39,7 @@ class Experiment:
         set_by_user: arguments that the user has set, as ``name=value``.
         chosen: how the hyper-parameters were chosen, in words; None: see
             :func:`bench.running.choices.describe`.
+        tuned: what of the arguments is the best of trials, as in a record; None: nothing.
         remark: what tells it from its like when it is printed.
     """
 
@@ -52,6 +53,7 @@ class Experiment:
     learner: dict[str, Any] = field(default_factory=dict)
     set_by_user: tuple[str, ...] = ()
     chosen: str | None = None
+    tuned: dict[str, Any] | None = None
     remark: str = ""
 
     def __post_init__(self):
@@ -102,7 +104,7 @@ class Experiment:
         fields = asdict(self) | {"data": data, "learner": learner}
         if code := self._code():
             fields["code"] = code
-        for words in ("chosen", "remark", "set_by_user"):  # on which nothing depends
+        for words in ("chosen", "tuned", "remark", "set_by_user"):  # on which nothing depends
             del fields[words]
         try:
             text = json.dumps(fields, sort_keys=True, default=list)

@@ -34,6 +34,7 @@ def note(
         _message(error, experiment, machine),
         _may_be_right_now(error),
         experiment.fields,
+        isinstance(error, Diverged),
     )
     failed.write(out, failure, "".join(traceback.format_exception(error)))
     return failure

@@ -1,12 +1,13 @@
 """Suites: the grids that people run, as data, and their expansion into experiments."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.base import registry
 from bench.base.errors import BenchError, nearest
+from bench.running import choices
 from bench.running.experiment import Experiment
 from bench.tasks import kinds
 
@@ -17,6 +18,8 @@ GRID_FLAGS = {
     "shots": "--shots",
     "iterations_per_epoch": "validations",
 }
+# from the trial with the suite's own values to what a record says as ``tuned``, or None
+Tuned = Callable[[Experiment], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Study:
         data: further arguments of the data module.
         repeats: arguments of the data module for runs that are averaged, such as folds or versions.
         learner: arguments for every algorithm that takes them.
-        sweep: what ``tune`` tries: argument name to candidates.
-        sweep_iterations: meta-iterations of each trial, the same for every algorithm.
+        sweep: what ``tune`` tries without ``--trials``: argument name to candidates.
+        trial_iterations: meta-iterations of each trial, the same for every algorithm; None: as many
+            as ``iterations``.
     """
 
     dataset: str
@@ -48,7 +52,7 @@ class Study:
     repeats: tuple[Mapping[str, Any], ...] = ({},)
     learner: Mapping[str, Any] = field(default_factory=dict)
     sweep: Mapping[str, tuple] = field(default_factory=dict)
-    sweep_iterations: int = 0
+    trial_iterations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Suite:
         shots: Iterable[int] | None = None,
         seeds: Iterable[int] | None = None,
         settings: Mapping[str, Any] | None = None,
+        tuned: Tuned | None = None,
     ) -> list[Experiment]:
         """The grid, narrowed and changed as asked.
 
@@ -86,9 +91,49 @@ class Suite:
             seeds: instead of the suite's.
             settings: ``name`` or ``algorithm.name`` to value: an argument of the data module or of
                 the algorithms, or ``iterations`` or ``validations``.
+            tuned: gives the values that tuning has found, by the trial with the suite's own
+                values; what ``settings`` say comes before them.
 
         Raises:
             BenchError: for names that nothing in the suite has.
+        """
+        settings, used, found = dict(settings or {}), set(), []
+        for name in settings:
+            option = name.rpartition(".")[2]
+            if option in GRID_FLAGS:
+                raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
+        for study, algorithm, sizes in self.cells(algorithms, datasets, ways, shots):
+            best = tuned(self.first_trial(study, algorithm, sizes)) if tuned else None
+            for repeat, seed in itertools.product(
+                study.repeats, dict.fromkeys(seeds or self.seeds)
+            ):
+                remark = ", ".join(f"{n} {v}" for n, v in repeat.items())
+                found.append(
+                    self._experiment(
+                        study, algorithm, sizes | repeat, seed, settings, used, remark, best
+                    )
+                )
+        if not found:
+            raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
+        if unused := settings.keys() - used:
+            name = sorted(unused)[0]
+            known = {n for e in found for n in (*e.data_arguments, *e.learner_arguments)}
+            raise BenchError(
+                f"--set {name}: nothing in suite {self.name} has this argument: "
+                f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
+            )
+        return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
+
+    def cells(
+        self,
+        algorithms: Iterable[str] | None = None,
+        datasets: Iterable[str] | None = None,
+        ways: Iterable[int] | None = None,
+        shots: Iterable[int] | None = None,
+    ) -> list[tuple[Study, str, dict[str, Any]]]:
+        """Each algorithm of each study at each size: its name, and the arguments of the data.
+
+        Args and raises: see :meth:`experiments`.
         """
         studies = self.studies
         if datasets is not None:
@@ -103,11 +148,6 @@ class Suite:
                         f"suite {self.name} has no data set {name!r}: {nearest(name, known)}"
                     )
             studies = tuple(s for s in studies if s.dataset in set(datasets))
-        settings, used, found = dict(settings or {}), set(), []
-        for name in settings:
-            option = name.rpartition(".")[2]
-            if option in GRID_FLAGS:
-                raise BenchError(f"--set {name}: use {GRID_FLAGS[option]}")
         algorithms = [registry.add("algorithms", n).replace("-", "_") for n in algorithms or ()]
         for name in algorithms:
             registry.declaration("algorithms", name)  # a misspelt name, before anything runs
@@ -115,33 +155,19 @@ class Suite:
                 for study in studies:
                     self._check(name, study)
         listed = {name for study in studies for name in study.algorithms}
+        found = []
         for study in studies:
             # a name narrows each study; one that no study lists is added to all that it is for
             named = [n for n in algorithms if n in study.algorithms or n not in listed]
             named = [n for n in named if _fits(n, study)]
-            grid = itertools.product(
+            for way, shot, algorithm in itertools.product(
                 dict.fromkeys(ways or study.ways) if study.ways else (None,),
                 dict.fromkeys(shots or study.shots),
                 dict.fromkeys(named if algorithms else study.algorithms),
-                study.repeats,
-                dict.fromkeys(seeds or self.seeds),
-            )
-            for way, shot, algorithm, repeat, seed in grid:
-                sizes = {"shots": shot} | ({"ways": way} if way is not None else {}) | repeat
-                remark = ", ".join(f"{n} {v}" for n, v in repeat.items())
-                found.append(
-                    self._experiment(study, algorithm, sizes, seed, settings, used, remark)
-                )
-        if not found:
-            raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
-        if unused := settings.keys() - used:
-            name = sorted(unused)[0]
-            known = {n for e in found for n in (*e.data_arguments, *e.learner_arguments)}
-            raise BenchError(
-                f"--set {name}: nothing in suite {self.name} has this argument: "
-                f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
-            )
-        return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
+            ):
+                sizes = {"shots": shot} | ({"ways": way} if way is not None else {})
+                found.append((study, algorithm, sizes))
+        return found
 
     def _like(self, dataset: str) -> Study:
         """A study of a data set from outside, like the suite's first on tasks of its kind.
@@ -168,7 +194,24 @@ class Suite:
         kind = kinds.kind_of(study.dataset)
         kinds.check(algorithm, declared.get("kinds"), kind, study.dataset)
 
-    def _experiment(self, study, algorithm, sizes, seed, settings, used, remark) -> Experiment:
+    def first_trial(self, study: Study, algorithm: str, sizes: Mapping[str, Any]) -> Experiment:
+        """The trial with the suite's own values: what tuning starts from, and is known by.
+
+        Args:
+            study: of the suite.
+            algorithm: its name.
+            sizes: ways and shots, as arguments of the data module.
+        """
+        length = study.iterations if study.trial_iterations is None else study.trial_iterations
+        sizes = {**sizes, **study.repeats[0]}
+        trial = self._experiment(
+            study, algorithm, sizes, self.seeds[0], {"iterations": length}, set(), "", None
+        )
+        return replace(trial, suite=choices.tuning_of(self.name), set_by_user=())
+
+    def _experiment(
+        self, study, algorithm, sizes, seed, settings, used, remark, best
+    ) -> Experiment:
         takes = registry.option_names("algorithms", algorithm)
         common = {k: v for k, v in study.learner.items() if k in takes}
         learner = common | dict(study.algorithms.get(algorithm, {}))
@@ -176,16 +219,19 @@ class Suite:
         data_takes = registry.option_names("data", study.dataset)
         run = {"iterations": study.iterations, "validations": study.validations}
         run = {name: learner.pop(name, value) for name, value in run.items()}
-        applied: list[str] = []
+        values, applied = dict(best["values"] if best else {}), {}
         for name, value in settings.items():
             owner, _, option = name.rpartition(".")
             if owner and owner.replace("-", "_") != algorithm:
                 continue
+            if any(option in names for names in (takes, data_takes, run)):
+                used.add(name)
+                applied[option] = value
+                values.pop(option, None)
+        for option, value in (values | applied).items():
             for target, names in ((learner, takes), (data, data_takes), (run, run)):
                 if option in names:
                     target[option] = value
-                    used.add(name)
-                    applied.append(f"{option}={value}")
         if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
         return Experiment(
@@ -196,7 +242,8 @@ class Suite:
             data=data,
             learner=learner,
             remark=remark,
-            set_by_user=tuple(applied),
+            set_by_user=tuple(f"{n}={v}" for n, v in applied.items()),
+            tuned=best | {"values": values} if values else None,
             **run,
         )
 

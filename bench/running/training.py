@@ -116,6 +116,7 @@ def train(
         provenance=provenance(device_name(trainer), checksum)
         | {name: experiment.learner_arguments.get(name) for name in COMPUTED_BY}
         | {"devices": trainer.world_size},
+        **({"tuned": experiment.tuned} if experiment.tuned else {}),
     )
 
 

@@ -1,4 +1,10 @@
-"""Chooses hyper-parameters on validation episodes, with the same budget for every algorithm."""
+"""Chooses hyper-parameters on validation episodes, with the same budget for every algorithm.
+
+Every algorithm gets the same number of trials of the same length: the suite's own values, then
+points of a quasi-random sequence in the ranges that it declares (``search_space.py``); or, of a
+suite that has a ``sweep``, all its candidates. What is found is written to ``tuning/<suite>.json``
+(``results/tuned.py``) and used by ``run`` (``tuned_values.py``).
+"""
 
 import dataclasses
 import itertools
@@ -8,20 +14,23 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from bench.base import paths, registry, spreadsheets
 from bench.base.errors import BenchError
-from bench.results import records
-from bench.running import choices, grid
+from bench.results import failed, labels, records, tuned, tuned_tables
+from bench.results.tuned import Row, Rows
+from bench.running import choices, grid, search_space
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
-from bench.running.suite import Suite
+from bench.running.search_space import Dimension
+from bench.running.suite import Study, Suite
 from bench.running.workers import Launcher
+from bench.tasks import kinds
+from bench.tasks.objectives import OBJECTIVES
 
 
 class Trial(NamedTuple):
-    """One candidate of a sweep.
+    """One candidate.
 
     Attributes:
         experiment: a short run with the candidate's values.
@@ -32,49 +41,97 @@ class Trial(NamedTuple):
     values: dict[str, Any]
 
 
-def trials(
-    suite: Suite, algorithms: Iterable[str] | None = None, datasets: Iterable[str] | None = None
-) -> list[Trial]:
-    """Every candidate of every algorithm that has the swept arguments.
+class Search(NamedTuple):
+    """All trials of an algorithm on a data set.
 
-    The candidates are those of the study's ``sweep``, each trained for ``sweep_iterations``,
-    whatever an algorithm's own length in the suite.
+    Attributes:
+        first: the trial with the suite's own values; of a grid it need not be among the trials.
+        space: what is searched.
+        is_grid: whether the trials are all candidates of the study's ``sweep``.
+        trials: in their order.
+    """
+
+    first: Experiment
+    space: list[Dimension]
+    is_grid: bool
+    trials: list[Trial]
+
+
+def searches(
+    suite: Suite,
+    count: int | None = None,
+    algorithms: Iterable[str] | None = None,
+    datasets: Iterable[str] | None = None,
+) -> list[Search]:
+    """What there is to try for each algorithm on each data set.
 
     Args:
-        suite: whose studies say what to sweep.
+        suite: whose settings to choose.
+        count: trials of each algorithm that declares what to search; None: the candidates of the
+            studies' ``sweep``, for the algorithms that have the swept arguments.
         algorithms: only these.
         datasets: only these.
 
     Raises:
-        BenchError: for an unknown name, or if the suite sweeps nothing.
+        BenchError: for an unknown name or number, or if there is nothing to try.
     """
-    if not any(study.sweep for study in suite.studies):
-        raise BenchError(f"suite {suite.name} has nothing to tune: no study in it has a sweep")
-    suite.experiments(algorithms, datasets)  # says what is misspelt
-    found = []
-    for study in suite.studies:
-        once = dataclasses.replace(study, repeats=study.repeats[:1])
-        part = dataclasses.replace(suite, name=choices.tuning_of(suite.name), studies=(once,))
-        if not study.sweep or (datasets and study.dataset not in datasets):
-            continue
-        for algorithm in algorithms or study.algorithms:
-            takes = {
-                *registry.option_names("algorithms", algorithm),
-                *registry.option_names("data", study.dataset),
-            }
-            if not study.sweep.keys() <= takes:
-                continue  # it does not have what is swept
-            for candidate in itertools.product(*study.sweep.values()):
-                values = dict(zip(study.sweep, candidate))
-                settings = {f"{algorithm}.{n}": v for n, v in values.items()}
-                settings["iterations"] = study.sweep_iterations
-                for e in part.experiments([algorithm], settings=settings, seeds=suite.seeds[:1]):
-                    tried = ", ".join(f"{n}={v}" for n, v in values.items())
-                    e = dataclasses.replace(e, chosen=choices.TRIAL, remark=tried)
-                    found.append(Trial(e, values))
+    if count is not None and count < 1:
+        raise BenchError(f"--trials {count}: give 1 or more")
+    if count is None and not any(study.sweep for study in suite.studies):
+        raise BenchError(
+            f"suite {suite.name} has nothing to tune: no study in it has a sweep; --trials N "
+            "searches the ranges that the algorithms declare"
+        )
+    find = _sweep if count is None else _search
+    cells = suite.cells(algorithms, datasets)
+    found = [find(suite, study, *cell, count) for study, *cell in cells]
+    found = [search for search in found if search]
     if not found:
-        raise BenchError(f"nothing of suite {suite.name} has what it sweeps, with these flags")
+        raise BenchError(f"nothing of suite {suite.name} has anything to tune, with these flags")
     return found
+
+
+def _search(
+    suite: Suite, study: Study, algorithm: str, sizes: dict, count: int | None
+) -> Search | None:
+    """The suite's own values, and points of the ranges that the algorithm declares."""
+    space = search_space.of(algorithm)
+    if not space:
+        return None
+    first = suite.first_trial(study, algorithm, sizes)
+    own = {d.name: first.learner_arguments[d.name] for d in space}
+    tried = [own, *(search_space.points(space, count - 1) if count > 1 else [])]
+    trials = {t.experiment.key: t for t in (_trial(first, v, choices.SEARCH) for v in tried)}
+    return Search(first, space, False, list(trials.values()))
+
+
+def _sweep(
+    suite: Suite, study: Study, algorithm: str, sizes: dict, count: int | None
+) -> Search | None:
+    """All candidates of the study's sweep, if the algorithm has its arguments."""
+    takes = {
+        *registry.option_names("algorithms", algorithm),
+        *registry.option_names("data", study.dataset),
+    }
+    if not study.sweep or not study.sweep.keys() <= takes:
+        return None
+    first = suite.first_trial(study, algorithm, sizes)
+    space = [Dimension(name, "choice", tuple(values)) for name, values in study.sweep.items()]
+    tried = [dict(zip(study.sweep, v)) for v in itertools.product(*study.sweep.values())]
+    return Search(first, space, True, [_trial(first, v, choices.TRIAL) for v in tried])
+
+
+def _trial(first: Experiment, values: dict[str, Any], chosen: str) -> Trial:
+    """The trial with other values."""
+    takes = registry.option_names("algorithms", first.algorithm)
+    experiment = dataclasses.replace(
+        first,
+        learner=first.learner | {n: v for n, v in values.items() if n in takes},
+        data=first.data | {n: v for n, v in values.items() if n not in takes},
+        chosen=chosen,
+        remark=", ".join(f"{n}={v}" for n, v in values.items()),
+    )
+    return Trial(experiment, values)
 
 
 def tune(
@@ -86,96 +143,142 @@ def tune(
     machine: Machine | None = None,
     retry_failed: bool = False,
     launcher: Launcher | None = None,
-) -> pd.DataFrame | None:
-    """Runs the trials that are missing, prints them, and writes ``out/tuning/<suite>.csv``.
+    count: int | None = None,
+) -> Rows | None:
+    """Runs the trials that are missing, prints what is best, and writes it.
 
-    Each trial is a record like any other, evaluated on validation episodes.
+    Each trial is a record like any other, evaluated on validation episodes; one that diverged
+    counts as the worst. Into ``out/tuning`` go ``<suite>.json``, which ``run`` uses, every trial as
+    ``<suite>.csv``, and ``<suite>.md`` with ``out/figures/<suite>-tuning.png``: how the best
+    depends on the number of trials.
 
     Args:
         suite: whose settings to choose.
         out: the results folder.
         console: where progress and the table are printed.
-        algorithms: only these.
+        algorithms: only these; what was found for others stays.
         datasets: only these.
         machine: where to run; None: this machine's usual device and folder.
         retry_failed: whether to try what has failed again.
         launcher: where the workers come from; None: this process does all runs.
+        count: trials of each algorithm; None: the candidates of the studies' ``sweep``.
 
     Returns:
-        One row a trial: data set, setting, algorithm, the swept values, the validation metric.
-        None in the processes of several devices that do not report.
+        What the file holds. None in the processes of several devices that do not report.
+
+    Raises:
+        BenchError: if a trial has failed for another reason than that it diverged.
+        RunsLeft: if another process holds a trial and has not finished it.
     """
-    experiments = [trial.experiment for trial in trials(suite, algorithms, datasets)]
+    asked = searches(suite, count, algorithms, datasets)
+    experiments = [trial.experiment for search in asked for trial in search.trials]
     machine = machine or Machine()
     if not grid.finish(experiments, out, console, machine, "val", retry_failed, launcher):
         return None
-    # of all trials that there are, not only of those asked for now
-    done = [t for t in trials(suite) if t.experiment.files(out).is_recorded]
-    if not done:
+    failures = failed.read(out, (e.fields for e in experiments))
+    diverged = {key for key, failure in failures.items() if failure.diverged}
+    experiments = [e for e in experiments if e.key not in diverged]
+    rows = {s.first.key: row for s in asked if (row := _row(s, out, diverged))}
+    if not rows:
         grid.raise_unfinished(experiments, out)
-    frame = pd.DataFrame([row(trial, out) for trial in done])
-    show(frame, suite, console)
-    paths.write_text(out / "tuning" / f"{suite.name}.csv", spreadsheets.to_csv(frame))
+    rows = _merged(tuned.read(tuned.path_in(out, suite.name)), rows, suite)
+    _report(rows, suite, out, console)
+    # of all trials that there are, not only of those asked for now
+    trials = [trial for search in searches(suite, count) for trial in search.trials]
+    lines = [_line(t, out) for t in trials if t.experiment.files(out).is_recorded]
+    csv = out / "tuning" / f"{suite.name}.csv"
+    paths.write_text(csv, spreadsheets.to_csv(pd.DataFrame(lines)))
     grid.raise_unfinished(experiments, out)
-    return frame
+    return rows
 
 
-def row(trial: Trial, out: Path) -> dict:
-    """One line of the sweep's table, from the trial's record."""
+def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
+    """What has come out of a search; None as long as a trial is missing."""
+    first = search.first
+    objective = OBJECTIVES[kinds.kind_of(first.dataset)]
+    tried, episodes = [], 0
+    for trial in search.trials:
+        experiment, score = trial.experiment, None
+        if experiment.files(out).is_recorded:
+            record = records.read(experiment.files(out).record)
+            score = record["metrics"][objective.headline]["mean"]
+            episodes = record["evaluation"]["episodes"]
+        elif experiment.key not in diverged:
+            return None
+        tried.append((trial.values, score))
+    best, score = tried[tuned.best_of([s for _, s in tried], objective.higher_is_better)]
+    return Row(
+        dataset=first.dataset,
+        setting=first.setting,
+        algorithm=first.algorithm,
+        label=str(labels.label(first.algorithm, first.learner_arguments)),
+        space={d.name: [d.scale, *d.values] for d in search.space},
+        is_grid=search.is_grid,
+        metric=objective.headline,
+        higher_is_better=objective.higher_is_better,
+        iterations=first.iterations,
+        episodes=episodes,
+        best=best,
+        score=score,
+        at_edge=[d.name for d in search.space if _is_at_edge(d, best[d.name], search.is_grid)],
+        trials=len(tried),
+        tried=tried,
+    )
+
+
+def _is_at_edge(dimension: Dimension, value: Any, is_grid: bool) -> bool:
+    """Whether a value lies at the end of what was tried; of a grid: is the first or last of it."""
+    if not is_grid:
+        return dimension.is_at_edge(value)
+    numbers = [v for v in dimension.values if type(v) in (int, float)]
+    return len(numbers) == len(dimension.values) and value in (min(numbers), max(numbers))
+
+
+def _merged(before: Rows, new: Rows, suite: Suite) -> Rows:
+    """New rows instead of those before of the same cells, in the order of the suite."""
+    cells = {row.cell for row in new.values()}
+    kept = {key: row for key, row in before.items() if row.cell not in cells} | new
+    order = [suite.first_trial(*cell).key for cell in suite.cells()]
+    places = {key: place for place, key in enumerate(order)}
+    return dict(sorted(kept.items(), key=lambda item: places.get(item[0], len(places))))
+
+
+def _report(rows: Rows, suite: Suite, out: Path, console: Console) -> None:
+    """Prints what is best of each algorithm and what has to be known of it, and writes it."""
+    from bench.results import tuned_figure  # which takes a second to load
+
+    path = tuned.path_in(out, suite.name)
+    tuned.write(path, suite.name, rows)
+    found = list(rows.values())
+    tuned_tables.print_rich(found, suite.name, console)
+    text, figure = path.with_suffix(".md"), out / "figures" / f"{suite.name}-tuning.png"
+    paths.write_text(text, tuned_tables.to_markdown(found, suite.name))
+    tuned_figure.write(found, suite.name, figure)
+    for written in (path, path.with_suffix(".csv"), text, figure):
+        console.print(f"wrote {written}", markup=False, highlight=False)
+
+
+def _line(trial: Trial, out: Path) -> dict[str, Any]:
+    """One line of the list of all trials, from the trial's record."""
     experiment = trial.experiment
     record = records.read(experiment.files(out).record)
     metrics = record["metrics"]
+    label = labels.label(experiment.algorithm, experiment.learner_arguments)
     return {
         "dataset": experiment.dataset,
         "setting": experiment.setting,
         "algorithm": experiment.algorithm,
+        "order": label.order or "",
         **trial.values,
         "iterations": record["training"]["iterations"],
         "metric": metrics["headline"],
-        "value": rounded(metrics[metrics["headline"]]["mean"]),
-        "ci95": rounded(metrics[metrics["headline"]]["ci95"]),
+        "value": _rounded(metrics[metrics["headline"]]["mean"]),
+        "ci95": _rounded(metrics[metrics["headline"]]["ci95"]),
         "higher_is_better": metrics["higher_is_better"],
         "episodes": record["evaluation"]["episodes"],
     }
 
 
-def rounded(value: float | None) -> float:
+def _rounded(value: float | None) -> float:
     """Five decimals; NaN where a trial diverged."""
     return float("nan") if value is None else round(value, 5)
-
-
-def best_rows(frame: pd.DataFrame) -> list:
-    """Index of the best trial of each data set, setting and algorithm."""
-    signed = frame["value"].where(frame["higher_is_better"], -frame["value"])
-    signed = signed.fillna(-float("inf"))  # a trial that diverged is the worst
-    groups = frame.assign(signed=signed).groupby(["dataset", "setting", "algorithm"], sort=False)
-    return list(groups["signed"].idxmax())
-
-
-def at_an_edge(frame: pd.DataFrame, best: pd.Series, names: Iterable[str]) -> list[str]:
-    """Which swept values of a best trial are the first or last candidate, so that more may help."""
-    candidates = frame[frame["dataset"] == best["dataset"]]
-    return [n for n in names if best[n] in (candidates[n].min(), candidates[n].max())]
-
-
-def show(frame: pd.DataFrame, suite: Suite, console: Console) -> None:
-    """Prints every trial, the best of each algorithm marked, and which bests lie at an edge."""
-    best = best_rows(frame)
-    table = Table(title=f"{suite.name}: sweep on validation episodes (best marked *)")
-    shown = [c for c in frame.columns if c not in ("higher_is_better", "ci95")]
-    for column in shown:
-        table.add_column(column, justify="left" if column in shown[:3] else "right")
-    for i, line in frame.iterrows():
-        mark = " *" if i in best else ""
-        value = f"{line['value']:.4f} ± {line['ci95']:.4f}{mark}"
-        cells = [value if c == "value" else str(line[c]) for c in shown]
-        table.add_row(*cells, style="bold" if mark else None)
-    console.print(table)
-    swept = {study.dataset: study.sweep for study in suite.studies}
-    for _, line in frame.loc[best].iterrows():
-        for name in at_an_edge(frame, line, swept[line["dataset"]]):
-            console.print(
-                f"{line['dataset']} {line['setting']}, {line['algorithm']}: {name}={line[name]} is "
-                "at the edge of the candidates; the best may lie beyond",
-                style="yellow",
-            )

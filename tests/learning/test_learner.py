@@ -300,7 +300,7 @@ def test_resuming_validates_as_often(trainer, tmp_path):
     trainer(max_steps=2, callbacks=[save]).fit(MAML(), sinusoid())
 
     class Validations(Callback):
-        steps: list = []  # noqa: RUF012
+        steps: list = []
 
         def on_validation_end(self, trainer, pl_module):
             if not trainer.sanity_checking:

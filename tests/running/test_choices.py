@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.results import records
+from bench.results import records, tuned
 from bench.running import choices, tuning
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
@@ -25,7 +25,7 @@ SUITE = Suite(
             data={"val_episodes": 3, "test_episodes": 3, "tasks_per_batch": 2},
             learner={"model_options": {"hidden": [4]}},
             sweep={"inner_lr": (0.001, 0.01, 1e9)},
-            sweep_iterations=2,
+            trial_iterations=2,
         ),
     ),
 )
@@ -35,9 +35,7 @@ SUITE = Suite(
 def out(tmp_path_factory):
     """A folder with the trials of the suite's sweep."""
     folder = tmp_path_factory.mktemp("out")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.running.grid.raise_unfinished", lambda *arguments: None)
-        tuning.tune(SUITE, folder, Console(file=io.StringIO()), machine=Machine("cpu"))
+    tuning.tune(SUITE, folder, Console(file=io.StringIO()), machine=Machine("cpu"))
     return folder
 
 
@@ -97,9 +95,17 @@ def test_an_algorithm_without_what_is_swept_is_at_its_defaults(out):
 def test_committed_records_claim_what_the_committed_trials_show(path):
     record = json.loads(path.read_text())
     if record["experiment"]["suite"].endswith("-tuning"):
-        assert record["chosen"] == choices.TRIAL
+        assert record["chosen"] in (choices.TRIAL, choices.SEARCH)
         return
     claimed = [part for part in record["chosen"].split("; ") if "best of" in part]
-    assert claimed == choices.tuned(record["experiment"], RESULTS)
+    if "tuned" in record:
+        experiment, of = record["experiment"], record["tuned"]
+        names, suite = of["values"], experiment["suite"]
+        assert claimed == [choices.best_of(names, of["trials"], suite)]
+        assert of["values"].items() <= (experiment["data"] | experiment["learner"]).items()
+        rows = tuned.read(tuned.path_in(RESULTS, suite)).values()
+        assert any((r.best, r.trials, r.score) == (names, of["trials"], of["score"]) for r in rows)
+    else:
+        assert claimed == choices.tuned(record["experiment"], RESULTS)
     words = "best of .* trials|default|set by the user"
     assert all(re.search(words, part) for part in record["chosen"].split("; "))

@@ -1,11 +1,12 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from bench.base import locks
 from bench.base.errors import BenchError, RunsLeft
-from bench.results import records
+from bench.results import records, tuned
 from bench.results.schema import COST_FIELDS
 from bench.running import grid, training, tuning
 from bench.running.experiment import Experiment
@@ -31,7 +32,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.01},
             },
             sweep={"inner_lr": (0.01, 0.02)},
-            sweep_iterations=4,
+            trial_iterations=4,
         ),
     ),
 )
@@ -154,10 +155,12 @@ def test_a_failure_is_said_before_what_is_left(tmp_path, console, monkeypatch):
 
 
 def test_trials_that_another_process_still_has_are_said_after_the_table(tmp_path, console):
-    first = tuning.trials(SUITE, ["random_init"])[0].experiment
+    first = tuning.searches(SUITE, algorithms=["random_init"])[0].trials[0].experiment
     with locks.held(first.files(tmp_path).lock), pytest.raises(RunsLeft):
-        tuning.tune(SUITE, tmp_path, console, ["random_init"], machine=CPU)
+        tuning.tune(SUITE, tmp_path, console, ["random_init", "maml"], machine=CPU)
     assert (tmp_path / "tuning" / "tiny.csv").read_text().count("random_init") == 1
+    (row,) = tuned.read(tmp_path / "tuning" / "tiny.json").values()  # that is whole
+    assert row.algorithm == "maml"
 
 
 def test_time_left_is_estimated_from_the_runs_so_far():
@@ -167,16 +170,17 @@ def test_time_left_is_estimated_from_the_runs_so_far():
 
 
 def test_the_sweep_gives_every_order_the_same_budget_and_marks_the_best(tmp_path, console):
-    frame = tuning.tune(SUITE, tmp_path, console, machine=CPU)
+    rows = tuning.tune(SUITE, tmp_path, console, machine=CPU)
+    frame = pd.read_csv(tmp_path / "tuning" / "tiny.csv")
     assert len(frame) == 2 * 3  # no_adaptation has no inner learning rate
     trained = frame[frame["algorithm"] != "random_init"]
     assert set(trained["iterations"]) == {4}
     assert set(frame["episodes"]) == {10}
-    best = frame.loc[tuning.best_rows(frame)]
-    for name, group in frame.groupby("algorithm"):
-        assert best.set_index("algorithm")["value"][name] == group["value"].min()
-    assert console.export_text().count("*") == 4  # three bests and the title's own
-    assert (tmp_path / "tuning" / "tiny.csv").exists()
+    assert {row.algorithm for row in rows.values()} == {"maml", "fomaml", "random_init"}
+    for row in rows.values():
+        group = frame[frame["algorithm"] == row.algorithm].set_index("inner_lr")["value"]
+        assert group.idxmin() == row.best["inner_lr"]
+        assert round(row.score, 5) == group.min()
     assert all(r["evaluation"]["split"] == "val" for r in records.read_all(tmp_path))
 
 
@@ -187,17 +191,17 @@ def test_a_suite_without_a_sweep_cannot_be_tuned(tmp_path, console):
 
 def test_a_part_of_a_sweep_keeps_the_other_trials_in_the_table(tmp_path, console):
     tuning.tune(SUITE, tmp_path, console, machine=CPU)
-    whole = (tmp_path / "tuning" / "tiny.csv").read_text()
-    frame = tuning.tune(SUITE, tmp_path, console, ["maml"], machine=CPU)
-    assert len(frame) == 6
-    assert (tmp_path / "tuning" / "tiny.csv").read_text() == whole
+    whole = {p.name: p.read_bytes() for p in (tmp_path / "tuning").iterdir()}
+    assert {"tiny.csv", "tiny.json", "tiny.md"} == set(whole)
+    tuning.tune(SUITE, tmp_path, console, ["maml"], machine=CPU)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "tuning").iterdir()} == whole
     assert "seed 0 (inner_lr=0.01)" in console.export_text()
 
 
 def test_a_sweep_says_which_best_value_lies_at_an_edge(tmp_path, console):
     tuning.tune(SUITE, tmp_path, console, machine=CPU)
     text = console.export_text()
-    assert "is at the edge of the candidates" in " ".join(text.split())  # there are only two
+    assert "is at the edge of the candidates 0.01, 0.02" in " ".join(text.split())  # there are only two
 
 
 def test_a_misspelt_name_of_a_sweep_gets_the_nearest(tmp_path, console):

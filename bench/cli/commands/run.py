@@ -6,6 +6,7 @@ from rich.console import Console
 
 from bench.base import registry
 from bench.cli.commands._grid import grid_flags, launcher_of, machine_of, setting
+from bench.running.tuned_values import TunedValues
 
 HELP = "run a suite and print its table"
 
@@ -32,6 +33,11 @@ def flags(command: argparse.ArgumentParser) -> None:
             metavar="SOURCE",
             help=f"of Meta-Dataset: {split} on these sources",
         )
+    command.add_argument(
+        "--untuned",
+        action="store_true",
+        help="with the suite's own values, not those of tune",
+    )
     command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -42,6 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for name in ("train_datasets", "test_datasets"):
         if given := getattr(options, name):
             settings[name] = [source for text in given for source in text.split(",") if source]
+    tuned = None if options.untuned else TunedValues(suite.name, options.out)
     experiments = suite.experiments(
         options.algorithms,
         options.datasets,
@@ -49,7 +56,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.shots,
         options.seeds,
         settings,
+        tuned,
     )
+    for note in tuned.notes() if tuned else ():
+        console.print(note, markup=False, highlight=False)
     for experiment in experiments:
         experiment.check()
     from bench.base import allocator, paths

@@ -13,6 +13,12 @@ HELP = "choose a suite's settings on validation episodes"
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
     grid_flags(command)
+    command.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="of each algorithm, in the ranges that it declares; else the suite's own candidates",
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
@@ -31,4 +37,5 @@ def run(options: argparse.Namespace, console: Console) -> None:
         machine,
         options.retry_failed,
         launcher_of(options),
+        options.trials,
     )

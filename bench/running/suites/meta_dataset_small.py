@@ -36,7 +36,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
-            sweep_iterations=150,
+            trial_iterations=150,
         ),
     ),
 )

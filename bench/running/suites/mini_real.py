@@ -28,7 +28,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": random_init_lr},
             },
             sweep={"inner_lr": (0.01, 0.03, 0.1, 0.3)},
-            sweep_iterations=150,
+            trial_iterations=150,
         )
         for shots, iterations, random_init_lr in ((1, 1500, 0.1), (5, 600, 0.03))
     ),

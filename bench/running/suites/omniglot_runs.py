@@ -27,7 +27,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.1, 0.3, 1.0, 3.0)},
-            sweep_iterations=300,
+            trial_iterations=300,
         ),
     ),
 )

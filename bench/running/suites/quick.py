@@ -26,7 +26,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
-            sweep_iterations=300,
+            trial_iterations=300,
         ),
         Study(
             dataset="irt",
@@ -43,7 +43,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.3},
             },
             sweep={"inner_lr": (0.03, 0.1, 0.3, 1.0)},
-            sweep_iterations=400,
+            trial_iterations=400,
         ),
         Study(
             dataset="sinusoid",
@@ -59,7 +59,7 @@ SUITE = Suite(
                 "random_init": {"inner_lr": 0.01},
             },
             sweep={"inner_lr": (0.003, 0.01, 0.03, 0.1)},
-            sweep_iterations=500,
+            trial_iterations=500,
         ),
     ),
 )

@@ -56,7 +56,7 @@ def study(dataset: str, rates: tuple[float, ...], in_order: bool = False) -> Stu
             if in_order or name not in IN_ORDER
         },
         sweep={"inner_lr": (0.02, 0.05, 0.1, 0.2, 0.5)},
-        sweep_iterations=500,
+        trial_iterations=500,
     )
 
 

@@ -28,7 +28,7 @@ SUITE = Suite(
                 **FITTED,
             },
             sweep=SWEEP,
-            sweep_iterations=300,
+            trial_iterations=300,
         ),
         Study(
             dataset="synthetic5",
@@ -45,7 +45,7 @@ SUITE = Suite(
                 **FITTED,
             },
             sweep=SWEEP,
-            sweep_iterations=500,
+            trial_iterations=500,
         ),
         Study(
             dataset="assist2009",
@@ -64,7 +64,7 @@ SUITE = Suite(
                 **FITTED,
             },
             sweep=SWEEP,
-            sweep_iterations=500,
+            trial_iterations=500,
         ),
     ),
 )
