@@ -22,6 +22,7 @@ from bench.results.summary import (
     FIRST_AHEAD,
     NO_DIFFERENCE,
     SECOND_AHEAD,
+    TOO_FEW,
     Results,
     frame,
     summary,
@@ -88,24 +89,29 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 def caption(table: pd.DataFrame) -> list[str]:
     """What a reader must know, one sentence an entry."""
-    over = set(table["interval_over"])
     low, high = table["episodes"].min(), table["episodes"].max()
     episodes = f"{low}" if low == high else f"{low} to {high}"
-    lines = {
-        "episodes": f"± is a 95 % interval over {episodes} test episodes, for the models trained "
-        "here: it does not cover other seeds",
-        "runs": "± is a 95 % interval over runs: seeds, folds or versions (Student t)",
-        "both": "± is a 95 % interval: over runs (Student t) where there are three or more, "
-        f"otherwise over {episodes} test episodes",
+    words = {
+        "episodes": f"over {episodes} test episodes, for the models trained here: it does not "
+        "cover other seeds",
+        "runs and episodes": "over seeds and test episodes, where there are three seeds or more",
+        "runs": "over folds or versions (Student t), where there are three or more",
     }
-    text = [lines["both" if len(over) > 1 else over.pop()] + "."]
-    if table["verdict"].any():
-        text.append(
-            "Second − first order is paired by test episode and has an interval of its own; "
-            f'"{NO_DIFFERENCE}" means that it holds zero.'
-        )
-    if any(is_curve(rows) for _, rows in table.groupby(["suite", "dataset"])):
-        text.append("* marks a difference whose interval excludes zero.")
+    over = [words[name] for name in words if (table["interval_over"] == name).any()]
+    text = ["± is a 95 % interval " + "; ".join(over) + "."]
+    verdicts = set(table["verdict"]) - {""}
+    if verdicts:
+        notes = ["is paired by test episode and has an interval of its own"]
+        if NO_DIFFERENCE in verdicts:
+            notes.append(f'"{NO_DIFFERENCE}" means that it holds zero')
+        if few := [few for few in TOO_FEW.values() if few in verdicts]:
+            few = " or ".join(f'"{words}"' for words in few)
+            notes.append(f"{few} stands where a verdict would need three")
+        text.append(f"Second − first order {'; '.join(notes)}.")
+    for _, rows in table.groupby(["suite", "dataset"]):
+        if is_curve(rows) and rows["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
+            text.append("* marks a difference whose interval excludes zero.")
+            break
     if table["share"].notna().any():
         text.append(
             "Way to ceiling: 0 % is the item mean, 100 % what the exact Bayes posterior of the "
