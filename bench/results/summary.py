@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.base.errors import BenchError
-from bench.results import labels, schema
+from bench.results import labels, published, schema
 from bench.results.labels import Label
 from bench.results.run_files import RunFiles
 from bench.results.views import by_shots
@@ -139,6 +139,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
         partner = _first_order(scores_of, key)
         row |= _compared(scores, scores_of.get(partner, []))
         row |= {"partner": name_of.get(partner, "")}
+        row |= _published(members[0], result.mean)
         row |= _share(scores_of, key)
         for name in METRICS:
             row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
@@ -297,6 +298,19 @@ def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
 
 def _label(scores: list[Scores]) -> Label:
     return labels.of_record(scores[0].record)
+
+
+def _published(record: dict, mean: float) -> dict:
+    """What a paper reports of the same method and setting, and how it compares."""
+    row = published.beside(record, labels.of_record(record).order)
+    if row is None:
+        return {"published": np.nan, "published_interval": np.nan, "published_note": ""}
+    differs = "; ".join(published.differences(row, record))
+    return {
+        "published": row.value,
+        "published_interval": np.nan if row.interval is None else row.interval,
+        "published_note": f"differs: {differs}" if differs else published.reached(row, mean),
+    }
 
 
 def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None:

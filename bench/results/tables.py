@@ -32,6 +32,7 @@ __all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
 
 # of the columns of a printed table: 100 columns leave room for the algorithm's name
 WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "runs": 5}
+DIFFERS = "≠"
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "%&#_${}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -81,10 +82,12 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "ms": _short(row.ms_per_iteration),
                 "MiB": _short(row.peak_memory_mib),
                 "Runs": str(row.runs),
+                "Published": _published(row),
             }
         )
     shown = pd.DataFrame(rows)
-    return shown if table["batch_norm"].any() else shown.drop(columns="Batch norm")
+    empty = {"Batch norm": not table["batch_norm"].any(), "Published": table["published"].isna()}
+    return shown.drop(columns=[name for name, is_so in empty.items() if np.all(is_so)])
 
 
 def caption(table: pd.DataFrame) -> list[str]:
@@ -122,6 +125,11 @@ def caption(table: pd.DataFrame) -> list[str]:
         "ms and MiB: median time of one meta-iteration, and the memory it needs above what the "
         "process holds before it."
     )
+    if table["published"].notna().any():
+        text.append(
+            f"Published: what a paper reports; {DIFFERS} where its protocol differs, such as in "
+            "the network or the length of training."
+        )
     if table["synthetic"].any():
         text.append("Synthetic data is drawn by a program: nobody collected it.")
     parts = list(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
@@ -209,7 +217,7 @@ def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
             position_float="centering",
         )
     )
-    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$"}.items():
+    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$", DIFFERS: r"$\neq$"}.items():
         text = text.replace(symbol, command)
     return text
 
@@ -254,8 +262,9 @@ def print_rich(
         for index, row in rows.iterrows():
             text = shown.loc[index]
             verdict = f"\n{row['verdict']}" if row["verdict"] else ""
+            reported = text.get("Published", "-")
             grid.add_row(
-                Text(row["label"]),
+                Text(row["label"] + ("" if reported == "-" else f"\npublished: {reported}")),
                 Text(text["Test"], "bold" if row["label"] in best else ""),
                 text["Before → after"],
                 text["Second − first order"] + verdict,
@@ -312,6 +321,16 @@ def _difference(row) -> str:
     if not row.verdict:
         return "-"
     return figure(row.metric, row.difference, row.difference_half_width, sign=True)
+
+
+def _published(row) -> str:
+    """What a paper reports; ≠ where its protocol differs, otherwise whether it was reached."""
+    if np.isnan(row.published):
+        return "-"
+    interval = None if np.isnan(row.published_interval) else row.published_interval
+    number = figure(row.metric, row.published, interval)
+    differs = row.published_note.startswith("differs")
+    return f"{number} {DIFFERS if differs else f'({row.published_note})'}"
 
 
 def _short(value: float) -> str:
