@@ -334,6 +334,21 @@ def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | No
     return found[0] if len(found) == 1 else None
 
 
+def paired(ours: list[dict], theirs: list[dict]) -> Interval | None:
+    """The difference of two cells over the runs that both have; None if it cannot be paired.
+
+    Args:
+        ours: the records of one cell.
+        theirs: of the other, perhaps from another folder.
+    """
+    pairs = _together(*([_scores(m) for m in members] for members in (ours, theirs)))
+    if not pairs or any(not np.array_equal(a.index, b.index) for a, b in pairs):
+        return None
+    runs = [Scores(a.record, a.index, a.values - b.values) for a, b in pairs]
+    same = all(np.array_equal(runs[0].index, run.index) for run in runs)
+    return _over_runs(runs) if same or len(runs) > 2 else None
+
+
 def _compared(second: list[Scores], first: list[Scores]) -> dict:
     """Second minus first order over the runs that both have."""
     pairs = _together(second, first)

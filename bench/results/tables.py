@@ -37,6 +37,7 @@ LATEX = str.maketrans(
     {c: f"\\{c}" for c in "%&#_${}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+SYMBOLS = {"±": r"$\pm$", "→": r"$\to$", "−": "$-$", DIFFERS: r"$\neq$"}
 # decimals, factor and unit of each headline metric
 PERCENT = (1, 100, " %")
 FORMATS = {"accuracy": PERCENT, "error_rate": PERCENT, "auc": (3, 1, ""), "mse": (2, 1, "")}
@@ -171,13 +172,14 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
     below = [failure_tables.markdown(failed, len(records))] if failed else []
-    tables = map(_markdown, parts)
+    tables = map(markdown, parts)
     if brief:  # the blanks that line up the columns are a third of it
         tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
     return "\n\n".join([*tables, text, *below]) + "\n"
 
 
-def _markdown(part: pd.DataFrame | str) -> str:
+def markdown(part: pd.DataFrame | str) -> str:
+    """A GitHub table of words; text stays as it is."""
     if isinstance(part, str):
         return part
     shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
@@ -206,6 +208,11 @@ def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
     shown = display(table)
     again = shown[["Data", "Setting"]].duplicated()
     shown.loc[again, ["Data", "Setting"]] = ""
+    return booktabs(shown, " ".join(notes))
+
+
+def booktabs(shown: pd.DataFrame, notes: str) -> str:
+    """A LaTeX table of words with its caption."""
     text = (
         shown.style.hide(axis="index")
         .format(escape="latex")
@@ -213,11 +220,11 @@ def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
         .to_latex(
             hrules=True,
             column_format="l" * len(shown.columns),
-            caption=" ".join(notes).translate(LATEX),
+            caption=notes.translate(LATEX),
             position_float="centering",
         )
     )
-    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$", DIFFERS: r"$\neq$"}.items():
+    for symbol, command in SYMBOLS.items():
         text = text.replace(symbol, command)
     return text
 
@@ -239,9 +246,9 @@ def print_rich(
     table, width = summary(records), min(console.width, 116)
     curves, plain = _curves(table)
     for name, rows in curves.items():
-        _print_frame(curve(rows), name, console, width)
+        print_frame(curve(rows), name, console, width)
         if rows["share"].notna().any():
-            _print_frame(shares(rows), "", console, width)
+            print_frame(shares(rows), "", console, width)
     shown = display(table)
     for _, rows in plain.groupby(["suite", "dataset", "setting"], sort=False):
         grid = Table(
@@ -275,7 +282,7 @@ def print_rich(
         most = rows[rows["shots"] == rows["shots"].max()].drop(columns="dataset")
         heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
         shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
-        _print_frame(shown, heading, console, width)
+        print_frame(shown, heading, console, width)
     notes = caption(table)
     if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         notes.append("Bold: the order shown ahead.")
@@ -288,7 +295,8 @@ def print_rich(
             console.print(Text(f"  {line}", style="red"), width=width)
 
 
-def _print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
+def print_frame(frame: pd.DataFrame, title: str, console: Console, width: int) -> None:
+    """Prints a table of words."""
     grid = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
