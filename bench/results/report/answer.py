@@ -99,8 +99,8 @@ def sentences(found: list[Pair]) -> list[str]:
         does = "takes away" if middle >= 0 else "adds"
         text.append(
             f"Second order has the better mean in {better} of {_count(found, 'comparison')}. In "
-            f"the middle one it {does} {abs(middle):.0f} % of what first order leaves wrong, in "
-            f"the others between {100 * shares.min():.0f} and {100 * shares.max():.0f} %."
+            f"the middle one it {does} {abs(middle):.0f} % of what first order leaves wrong "
+            f"(all: {_signed(shares.min())} to {_signed(shares.max())})."
         )
         best = max(found, key=lambda p: np.nan_to_num(p.share, nan=-np.inf))
         text.append(
@@ -137,6 +137,10 @@ def _price(found: list[Pair]) -> list[str]:
                 f"{ratios.max():.1f})"
             )
     return [f"The price of a meta-iteration: {' and '.join(text)}."] if text else []
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+z.0f} %".replace("-", "−")
 
 
 def _count(found: list[Pair], noun: str) -> str:

@@ -30,7 +30,7 @@ class Drawings:
         self.drawn = drawn
         self._colours: set[str] = {PAPER}
         self._number = 0
-        self._swatches: dict[tuple, Markup] = {}
+        self._swatches: dict[tuple, tuple[Markup, Markup]] = {}
 
     def axes(self) -> tuple[Figure, Axes]:
         """An empty figure for one chart."""
@@ -46,10 +46,19 @@ class Drawings:
         if key not in self._swatches:
             figure = Figure(figsize=(0.42, 0.16))
             look = style(label, self.drawn, variant) | {"markersize": 5}
-            line = Line2D([0.02, 0.5, 0.98], [0.5] * 3, markevery=[1], **look)
-            figure.add_artist(line)
-            self._swatches[key] = self.svg(figure, "")
-        return self._swatches[key]
+            figure.add_artist(Line2D([0.02, 0.5, 0.98], [0.5] * 3, markevery=[1], **look))
+            whole = self.svg(figure, "")
+            name, size = f"look-{len(self._swatches)}", re.search(r'viewBox="[^"]+"', whole)[0]
+            inner = whole[whole.index(">") + 1 : whole.rindex("</svg>")]
+            symbol = Markup(f'<symbol id="{name}" {size}>{inner}</symbol>')
+            use = Markup(f'<svg {size} aria-hidden="true"><use href="#{name}"/></svg>')
+            self._swatches[key] = (symbol, use)
+        return self._swatches[key][1]
+
+    @property
+    def symbols(self) -> Markup:
+        """What the swatches refer to, to stand on the page once."""
+        return Markup("").join(symbol for symbol, _ in self._swatches.values())
 
     def svg(self, figure: Figure, name: str) -> Markup:
         """A figure as inline SVG.

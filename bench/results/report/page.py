@@ -17,10 +17,10 @@ from bench.results.summary import Results, cells, setting
 from bench.results.tables import caption, display, figure
 
 HEADS = {
-    "answers": "By the number of answers shown",
-    "time": "Validation against training time, a line a run",
-    "steps": "Before adaptation and after each inner step",
-    "price": "Price against gain",
+    "answers": "Test, by the number of answers shown",
+    "time": "Validation, against training time",
+    "steps": "Test, before and after each inner step",
+    "price": "Test, against the price of a meta-iteration",
 }
 REDUNDANT = ["Data", "Batch norm", "Metric", "Verdict", "Second − first order"]  # told elsewhere
 
@@ -75,6 +75,7 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {}  # in the order that they are given
     return environment.get_template("report.html.jinja").render(
         sentences=answer.sentences(pairs),
         pairs=_forest(pairs),
@@ -89,6 +90,7 @@ def html(
         trials=len(tuning),
         first_date=dates[0],
         last_date=dates[-1],
+        symbols=drawings.symbols,
         light=drawings.light,
         dark=drawings.dark,
     )
@@ -139,6 +141,7 @@ def _table(rows: pd.DataFrame, own: dict, drawings: Drawings) -> dict[str, Any]:
         shown.insert(
             3, "Way to ceiling", ["-" if pd.isna(s) else f"{s:.0%}" for s in rows["share"]]
         )
+    shown.insert(0, "Algorithm", shown.pop("Algorithm"))
     if shown["Setting"].nunique() == 1:
         shown = shown.drop(columns="Setting")
     values = {"Test": rows["mean"], "ms": rows["ms_per_iteration"], "MiB": rows["peak_memory_mib"]}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.results import labels
+from bench.results.plots import NAMES
 from bench.results.run_files import RunFiles
 from bench.results.summary import REPEATED, setting
 from bench.results.tables import figure
@@ -40,7 +41,7 @@ def _cells(record: dict) -> list[tuple[str, Any]]:
         (words, words),
         (str(labels.of_record(record)), str(labels.of_record(record))),
         (", ".join(f"{n} {v}" for n, v in run.items() if v is not None), e["seed"]),
-        (f"{metric.replace('_', ' ')} {result}", "" if value is None else value),
+        (f"{NAMES.get(metric, metric)} {result}", "" if value is None else value),
         ("-" if seconds is None else f"{seconds / 60:.1f}", -1 if seconds is None else seconds),
         (date[:10], date),
     ]
