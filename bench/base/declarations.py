@@ -88,7 +88,7 @@ def of_class(cls: type) -> Declaration:
     return Declaration(arguments, _together(bodies), bodies[0])
 
 
-_PLAIN = (bool, int, float, str, tuple, dict, type(None))
+_PLAIN = (bool, int, float, str, tuple, list, dict, type(None))
 
 
 def _together(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Made-up handwritten characters, drawn on the spot: few-shot images without a download."""
 
+import functools
+
 import numpy as np
 
 from bench.data.images.episodes import ImageClasses, ImageEpisodeDataModule
@@ -38,10 +40,21 @@ class GlyphsDataModule(ImageEpisodeDataModule):
 
     def load(self, split: str) -> ImageClasses:
         """Draws the characters of one split."""
-        numbers, seed = np.asarray(CLASSES[split]), self.hparams["data_seed"]
-        chunks = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
-        images = np.concatenate([draw(*characters(seed, n), seed, n) for n in chunks])
-        return ImageClasses.pack(images, [f"glyph-{n:04d}" for n in numbers])
+        return drawings(split, self.hparams["data_seed"])
+
+
+@functools.lru_cache(maxsize=len(CLASSES))  # of one world: the runs of a grid draw it once
+def drawings(split: str, seed: int) -> ImageClasses:
+    """All drawings of the characters of a split.
+
+    Args:
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        seed: the world.
+    """
+    numbers = np.asarray(CLASSES[split])
+    chunks = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
+    images = np.concatenate([draw(*characters(seed, n), seed, n) for n in chunks])
+    return ImageClasses.pack(images, [f"glyph-{n:04d}" for n in numbers])
 
 
 def characters(seed: int, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

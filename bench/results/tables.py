@@ -136,8 +136,26 @@ def caption(table: pd.DataFrame) -> list[str]:
     parts = list(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
     if "others: default" in parts:  # which says it of the runs without a choice too
         parts = [p for p in parts if p not in ("default", "others: default")] + ["others: default"]
-    chosen = "; ".join(parts)
+    chosen = "; ".join(_together(parts))
     return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
+
+
+def _together(parts: list[str]) -> list[str]:
+    """Names of arguments that the same is said of, in one part.
+
+    >>> _together(["a and b: best of 4 trials", "b and c: best of 4 trials", "others: default"])
+    ['a, b and c: best of 4 trials', 'others: default']
+    """
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        name, _, words = part.rpartition(": ")
+        names.setdefault(words if "best of" in words else part, []).extend(name.split(" and "))
+    found = []
+    for words, every in names.items():
+        *first, last = dict.fromkeys(every)
+        listed = f"{', '.join(first)} and {last}" if first else last
+        found.append(f"{listed}: {words}" if "best of" in words else words)
+    return found
 
 
 def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:

@@ -152,5 +152,6 @@ class Experiment:
         learner.check_data(data)
 
     def __str__(self) -> str:
-        name = f"{self.dataset} {self.setting} {self.algorithm} seed {self.seed}"
+        order = f" order {self.learner['order']}" if "order" in self.learner else ""
+        name = f"{self.dataset} {self.setting} {self.algorithm}{order} seed {self.seed}"
         return f"{name} ({self.remark})" if self.remark else name

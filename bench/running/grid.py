@@ -4,6 +4,7 @@ A grid is a list of experiments (``experiment.py``), as a suite (``suite.py``) e
 are done one after the other here, or spread over workers (``workers.py``).
 """
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -137,9 +138,10 @@ def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
     ]
 
 
-def _repetition(experiment: Experiment) -> tuple[str, str, str]:
+def _repetition(experiment: Experiment) -> tuple[str, ...]:
     """What runs that differ in seed or fold alone have in common."""
-    return experiment.dataset, experiment.setting, experiment.algorithm
+    learner = json.dumps(experiment.learner, sort_keys=True, default=str)
+    return experiment.dataset, experiment.setting, experiment.algorithm, learner
 
 
 def run(

@@ -201,7 +201,9 @@ def test_a_part_of_a_sweep_keeps_the_other_trials_in_the_table(tmp_path, console
 def test_a_sweep_says_which_best_value_lies_at_an_edge(tmp_path, console):
     tuning.tune(SUITE, tmp_path, console, machine=CPU)
     text = console.export_text()
-    assert "is at the edge of the candidates 0.01, 0.02" in " ".join(text.split())  # there are only two
+    assert "is at the edge of the candidates 0.01, 0.02" in " ".join(
+        text.split()
+    )  # there are only two
 
 
 def test_a_misspelt_name_of_a_sweep_gets_the_nearest(tmp_path, console):

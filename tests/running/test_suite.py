@@ -6,6 +6,7 @@ from bench.base import registry
 from bench.base.errors import BenchError
 from bench.results.labels import label
 from bench.running.suite import Study, Suite
+from bench.tasks import kinds
 
 SUITE = Suite(
     name="tiny",
@@ -124,14 +125,34 @@ def test_every_suite_expands_and_compares_both_orders_with_a_rate_of_their_own(n
     assert suite.name == name
     assert all(e.fields["key"] for e in experiments)
     for study in suite.studies:
-        label_of = {
-            e.algorithm: label(e.algorithm, e.learner_arguments)
+        labels = {
+            (e.algorithm, label(e.algorithm, e.learner_arguments))
             for e in experiments
             if e.dataset == study.dataset
         }
-        orders = {(x.name, x.order) for x in label_of.values()}
+        orders = {(x.name, x.order) for _, x in labels}
         assert any((name, 1) in orders for name, order in orders if order == 2)
-        assert {"floor", "baseline"} & {x.role for x in label_of.values()}
-        for name in [n for n, x in label_of.items() if x.order]:
+        assert {"floor", "baseline"} & {x.role for _, x in labels}
+        if study.trial_iterations and not study.sweep:  # each order is given its own by tuning
+            continue
+        for name in [n for n, x in labels if x.order]:
             rate = study.algorithms[name]["inner_lr"]
             assert not study.sweep or rate in study.sweep["inner_lr"]  # else set by hand
+
+
+def test_methods_has_all_that_apply_and_each_that_has_orders_with_both():
+    suite = registry.load("suites", "methods")
+    variants = {"fomaml", "first_order_bilevel_irt"}  # which order=1 makes of others
+    in_order = {"bkt", "dkt"}  # for students who learn
+    for dataset in {study.dataset for study in suite.studies}:
+        studies = [study for study in suite.studies if study.dataset == dataset]
+        listed = {name for study in studies for name in study.algorithms}
+        fitting = {*kinds.fitting(kinds.kind_of(dataset))}
+        assert fitting - variants - in_order == listed
+        orders = {}
+        for e in suite.experiments(datasets=[dataset]):
+            words = label(e.algorithm, e.learner_arguments)
+            if words.order and e.algorithm != "nil":  # how a network of MAML's is tested
+                orders.setdefault(words.name, set()).add(words.order)
+        assert orders
+        assert all(of == {1, 2} for of in orders.values()), orders
