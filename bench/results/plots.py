@@ -69,7 +69,8 @@ def fill(axes: Axes, chart: Chart, keys: list[tuple], drawn: list[Label]) -> Non
     for key in keys:
         alike = [k for k in keys if label_of[k] == label_of[key]]
         own = style(label_of[key], drawn, alike.index(key))
-        chart.draw(axes, key, own | {"label": name_of[key]})
+        words = name_of[key].replace("$", r"\$")  # which would be read as mathematics
+        chart.draw(axes, key, own | {"label": words})
 
 
 def panels(number: int) -> tuple[Figure, list[Axes]]:

@@ -122,6 +122,11 @@ def test_no_two_methods_look_alike():
     assert looks["MAML, second order"]["linestyle"] != looks["MAML, first order"]["linestyle"]
 
 
+def test_a_name_is_no_mathematics(tmp_path):
+    record = run("mine") | {"algorithm": {"label": r"$\frac$ & $", "order": None, "role": None}}
+    assert plots.write_all(tmp_path, [record])
+
+
 def test_an_unwritable_folder_is_said(tmp_path):
     (tmp_path / "figures").touch()
     with pytest.raises(BenchError, match="cannot be written"):

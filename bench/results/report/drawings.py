@@ -106,7 +106,7 @@ def on_dark(colour: str) -> str:
     """A colour as it is to be seen on dark paper: greys turned round, dark hues made lighter.
 
     >>> on_dark("#000000"), on_dark("#332288")
-    ('#ebebeb', '#7c69d5')
+    ('#ebebeb', '#7764d8')
     """
     hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(colour))
     if saturation < 0.1:

@@ -11,10 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from bench.base.paths import write_text
 from bench.results import across, charts, labels, plots, published
 from bench.results.answer_tables import curve, is_curve, shares
+from bench.results.captions import caption
 from bench.results.report import against, answer, runs, trials
 from bench.results.report.drawings import Drawings
 from bench.results.summary import Results, cells, setting
-from bench.results.tables import caption, display, figure
+from bench.results.tables import display, figure
 
 HEADS = {
     "answers": "Test, by the number of answers shown",
