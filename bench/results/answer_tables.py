@@ -6,6 +6,8 @@ words.
 
 import pandas as pd
 
+from bench.results.summary import FIRST_AHEAD, SECOND_AHEAD
+
 MORE = {
     "accuracy": "Accuracy",
     "nll": "NLL",
@@ -60,8 +62,8 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
         name = f"second − first: {row.label.partition(',')[0]}"
         name += f" ({row.variant})" if row.variant else ""
         cell = with_interval(row.difference, row.difference_half_width, 4)
-        outside = abs(row.difference) > row.difference_half_width
-        lines.setdefault(name, {})[_heading(row.shots)] = cell + (" *" if outside else "")
+        ahead = row.verdict in (SECOND_AHEAD, FIRST_AHEAD)
+        lines.setdefault(name, {})[_heading(row.shots)] = cell + (" *" if ahead else "")
     columns = [_heading(n) for n in sorted(rows["shots"].unique())]
     table = pd.DataFrame.from_dict(lines, orient="index").reindex(columns=columns).fillna("-")
     return table.rename_axis("AUC, answers shown:").reset_index()

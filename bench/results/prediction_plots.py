@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.results import confusion as confusions
-from bench.results.plots import panels_of, save
-
-__all__ = ["calibration", "confusion", "save"]
+from bench.results import plots
+from bench.results.charts import Chart
 
 MOST_CLASSES = 20  # that can be read: the hardest
 COLUMNS = 3
@@ -69,7 +68,8 @@ def calibration(members_of: dict, reliable: Mapping[tuple, pd.DataFrame]) -> Fig
     def draw(axes: Axes, key: tuple, style: dict) -> None:
         axes.plot(reliable[key]["probability"], reliable[key]["right"], **style)
 
-    figure = panels_of(members_of, draw, "Calibration on test queries", "predicted probability")
+    title, x = "Calibration on test queries", "predicted probability"
+    figure = plots.draw(Chart(title, x, members_of, draw))
     for axes in figure.axes:
         axes.plot([0, 1], [0, 1], color="#7F7F7F", linewidth=0.8, zorder=0)
         axes.set_ylabel("share that came true", fontsize=8)

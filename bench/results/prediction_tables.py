@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.base import spreadsheets
 from bench.base.paths import write_text
-from bench.results import calibration, confusion, prediction_plots, predictions, tables
+from bench.results import calibration, confusion, plots, prediction_plots, predictions, tables
 from bench.results.summary import cells, names, setting
 
 CLASSES = 10  # hardest ones that are printed
@@ -51,7 +51,7 @@ def report(out: Path, records: Sequence[dict], console: Console) -> list[Path]:
             out, f"{suite}-confusion", _long(confused, place), {"Hardest classes": hardest}
         )
         paths.append(figures / f"{suite}-confusion.png")
-        prediction_plots.save(prediction_plots.confusion(confused, place), paths[-1])
+        plots.save(prediction_plots.confusion(confused, place), paths[-1])
     errors = _errors(reliable, place)
     _print(errors, "calibration", console)
     bins = _bins(reliable, place)
@@ -59,7 +59,7 @@ def report(out: Path, records: Sequence[dict], console: Console) -> list[Path]:
         out, f"{suite}-calibration", _long(reliable, place), {"Calibration": errors, "Bins": bins}
     )
     paths.append(figures / f"{suite}-calibration.png")
-    prediction_plots.save(prediction_plots.calibration(members_of, reliable), paths[-1])
+    plots.save(prediction_plots.calibration(members_of, reliable), paths[-1])
     return paths
 
 
@@ -131,5 +131,5 @@ def _write(
     paths = [stem.with_name(f"{name}.{suffix}") for suffix in ("csv", "md")]
     write_text(paths[0], spreadsheets.to_csv(numbers, float_format="%.7g"))
     parts = [part for title, table in shown.items() for part in (f"**{title}**", table)]
-    write_text(paths[1], "\n\n".join(map(tables.markdown_of, parts)) + "\n")
+    write_text(paths[1], "\n\n".join(map(tables.markdown, parts)) + "\n")
     return paths

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from bench.base.errors import BenchError
-from bench.results import labels, schema
+from bench.results import labels, published, schema
 from bench.results.labels import Label
 from bench.results.run_files import RunFiles
 from bench.results.views import by_shots
-from bench.tasks.statistics import Interval, interval, share_of_way
+from bench.tasks.statistics import Interval, interval, interval_over_runs, share_of_way
 
 SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
 NO_DIFFERENCE = "no difference shown"
+TOO_FEW = {1: "one seed", 2: "two seeds"}  # in place of a verdict: nobody knows what others give
 # options that make no new row: what a repetition changes, and what follows from the rest
 REPEATED = ("seed", "fold", "version")
 SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
@@ -99,10 +100,12 @@ class Results(list):
 def summary(records: list[dict]) -> pd.DataFrame:
     """The results table in numbers: one row a cell, see :func:`cells`.
 
-    ``mean`` and ``half_width`` are of the headline metric: with three runs or more (seeds, folds
-    or versions) the interval is over runs (Student t), otherwise over test episodes, each averaged
-    over the runs first. ``difference`` is second minus first order, on the same test episodes of
-    the same runs; ``share`` is the way from the item mean to the Bayes ceiling.
+    ``mean`` and ``half_width`` are of the headline metric. With three seeds or more the interval
+    is over seeds and test episodes, with three folds or versions or more over them (Student t:
+    each has episodes of its own), otherwise over test episodes, each averaged over the runs first.
+    ``difference`` is second minus first order, on the same test episodes of the same runs, with an
+    interval of the same kind; its ``verdict`` needs three runs. ``share`` is the way from the item
+    mean to the Bayes ceiling.
 
     Raises:
         BenchError: if there are no records, or two that are to be paired were tested on different
@@ -120,7 +123,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
         members = [each.record for each in scores]
         suite, dataset, ways, shots, algorithm, variant = key
         metrics, learner = members[0]["metrics"], members[0]["experiment"]["learner"]
-        result = _over_runs(_aligned(scores) if len(scores) < 3 else [x.values for x in scores])
+        result = _over_runs(scores)
         steps = np.array([m["metrics"][metrics["headline"]]["per_step"] for m in members], float)
         row = {
             "suite": suite,
@@ -138,7 +141,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "higher_is_better": metrics["higher_is_better"],
             "mean": result.mean,
             "half_width": result.half_width,
-            "interval_over": "runs" if len(members) > 2 else "episodes",
+            "interval_over": _interval_over(scores),
             "before": steps[:, 0].mean() if steps.shape[1] > 1 else np.nan,
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
@@ -146,6 +149,7 @@ def summary(records: list[dict]) -> pd.DataFrame:
         partner = _first_order(scores_of, key)
         row |= _compared(scores, scores_of.get(partner, []))
         row |= {"partner": name_of.get(partner, "")}
+        row |= _published(members[0], result.mean)
         row |= _share(scores_of, key)
         for name in METRICS:
             row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
@@ -254,15 +258,33 @@ def _aligned(scores: Sequence[Scores]) -> np.ndarray:
     return np.stack([each.values for each in scores])
 
 
-def _over_runs(runs: list[np.ndarray]) -> Interval:
-    """Interval over runs from three of them on, otherwise over episodes.
-
-    Args:
-        runs: ``[episodes]`` each; of two, on the same ones.
-    """
+def _interval_over(runs: Sequence[Scores]) -> str:
+    """What an interval is over: ``"episodes"``, ``"runs and episodes"`` or ``"runs"``."""
     if len(runs) < 3:
-        return interval(np.mean(runs, 0))
-    return interval([run.mean() for run in runs])
+        return "episodes"
+    one_sample = len({_sample(run.record) for run in runs}) == 1
+    same = one_sample and all(np.array_equal(runs[0].index, run.index) for run in runs)
+    return "runs and episodes" if same else "runs"
+
+
+def _sample(record: dict) -> tuple:
+    """Whose episodes a run was tested on: fold and version."""
+    return _repetition(record)[1:]
+
+
+def _over_runs(runs: Sequence[Scores]) -> Interval:
+    """The interval that :func:`_interval_over` names."""
+    over = _interval_over(runs)
+    if over == "episodes":
+        return interval(_aligned(runs).mean(0))
+    if over == "runs and episodes":
+        return interval_over_runs([run.values for run in runs])
+    samples = [_sample(run.record) for run in runs]
+    if len(set(samples)) > 1:  # several seeds of one fold are one value
+        means = np.array([run.values.mean() for run in runs])
+        grouped = [means[[s == sample for s in samples]].mean() for sample in sorted(set(samples))]
+        return interval(grouped)
+    return interval([run.values.mean() for run in runs])
 
 
 def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
@@ -290,6 +312,19 @@ def _label(scores: list[Scores]) -> Label:
     return labels.of_record(scores[0].record)
 
 
+def _published(record: dict, mean: float) -> dict:
+    """What a paper reports of the same method and setting, and how it compares."""
+    row = published.beside(record, labels.of_record(record).order)
+    if row is None:
+        return {"published": np.nan, "published_interval": np.nan, "published_note": ""}
+    differs = "; ".join(published.differences(row, record))
+    return {
+        "published": row.value,
+        "published_interval": np.nan if row.interval is None else row.interval,
+        "published_note": f"differs: {differs}" if differs else published.reached(row, mean),
+    }
+
+
 def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None:
     """The cell of first order that belongs to one of second order, if there is just one.
 
@@ -311,17 +346,33 @@ def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | No
     return found[0] if len(found) == 1 else None
 
 
+def paired(ours: list[dict], theirs: list[dict]) -> Interval | None:
+    """The difference of two cells over the runs that both have; None if it cannot be paired.
+
+    Args:
+        ours: the records of one cell.
+        theirs: of the other, perhaps from another folder.
+    """
+    pairs = _together(*([_scores(m) for m in members] for members in (ours, theirs)))
+    if not pairs or any(not np.array_equal(a.index, b.index) for a, b in pairs):
+        return None
+    runs = [Scores(a.record, a.index, a.values - b.values) for a, b in pairs]
+    same = all(np.array_equal(runs[0].index, run.index) for run in runs)
+    return _over_runs(runs) if same or len(runs) > 2 else None
+
+
 def _compared(second: list[Scores], first: list[Scores]) -> dict:
     """Second minus first order over the runs that both have."""
-    runs = [_aligned(run) for run in _together(second, first)]
+    pairs = _together(second, first)
+    runs = [Scores(a.record, a.index, np.subtract(*_aligned((a, b)))) for a, b in pairs]
     nothing = {"difference": np.nan, "difference_half_width": np.nan, "verdict": ""}
     if not runs:
         return nothing | {"difference_runs": 0}
-    result = _over_runs([a - b for a, b in runs])
+    result, better = _over_runs(runs), second[0].record["metrics"]["higher_is_better"]
     return {
         "difference": result.mean,
         "difference_half_width": result.half_width,
-        "verdict": _verdict(result, second[0].record["metrics"]["higher_is_better"]),
+        "verdict": TOO_FEW.get(len(runs)) or _verdict(result, better),
         "difference_runs": len(runs),
     }
 

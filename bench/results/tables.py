@@ -17,10 +17,10 @@ from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
 from bench.results.answer_tables import curve, details, is_curve, shares
+from bench.results.captions import DIFFERS, caption
 from bench.results.failed import Failure
 from bench.results.summary import (
     FIRST_AHEAD,
-    NO_DIFFERENCE,
     SECOND_AHEAD,
     Results,
     frame,
@@ -35,6 +35,7 @@ LATEX = str.maketrans(
     {c: f"\\{c}" for c in "%&#_${}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+SYMBOLS = {"±": r"$\pm$", "→": r"$\to$", "−": "$-$", DIFFERS: r"$\neq$"}
 # decimals, factor and unit of each headline metric
 PERCENT = (1, 100, " %")
 FORMATS = {"accuracy": PERCENT, "error_rate": PERCENT, "auc": (3, 1, ""), "mse": (2, 1, "")}
@@ -80,69 +81,12 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "ms": _short(row.ms_per_iteration),
                 "MiB": _short(row.peak_memory_mib),
                 "Runs": str(row.runs),
+                "Published": _published(row),
             }
         )
     shown = pd.DataFrame(rows)
-    return shown if table["batch_norm"].any() else shown.drop(columns="Batch norm")
-
-
-def caption(table: pd.DataFrame) -> list[str]:
-    """What a reader must know, one sentence an entry."""
-    over = set(table["interval_over"])
-    low, high = table["episodes"].min(), table["episodes"].max()
-    episodes = f"{low}" if low == high else f"{low} to {high}"
-    lines = {
-        "episodes": f"± is a 95 % interval over {episodes} test episodes, for the models trained "
-        "here: it does not cover other seeds",
-        "runs": "± is a 95 % interval over runs: seeds, folds or versions (Student t)",
-        "both": "± is a 95 % interval: over runs (Student t) where there are three or more, "
-        f"otherwise over {episodes} test episodes",
-    }
-    text = [lines["both" if len(over) > 1 else over.pop()] + "."]
-    if table["verdict"].any():
-        text.append(
-            "Second − first order is paired by test episode and has an interval of its own; "
-            f'"{NO_DIFFERENCE}" means that it holds zero.'
-        )
-    if any(is_curve(rows) for _, rows in table.groupby(["suite", "dataset"])):
-        text.append("* marks a difference whose interval excludes zero.")
-    if table["share"].notna().any():
-        text.append(
-            "Way to ceiling: 0 % is the item mean, 100 % what the exact Bayes posterior of the "
-            "true generator predicts from the same answers; blank where the gap is within noise."
-        )
-    text.append("Before → after: before the first and after the last inner step at test.")
-    threads = sorted({n for text in table["threads"] for n in text.split(", ") if n}, key=int)
-    by = f" on {' or '.join(threads)} thread{'s' * (threads != ['1'])}" if threads else ""
-    text.append(
-        f"ms and MiB: median time of one meta-iteration{by}, and the memory it needs above what "
-        "the process holds before it."
-    )
-    if table["synthetic"].any():
-        text.append("Synthetic data is drawn by a program: nobody collected it.")
-    parts = list(dict.fromkeys(part for text in table["chosen"] for part in text.split("; ")))
-    if "others: default" in parts:  # which says it of the runs without a choice too
-        parts = [p for p in parts if p not in ("default", "others: default")] + ["others: default"]
-    chosen = "; ".join(_together(parts))
-    return [*text, f"Hyper-parameters: {chosen}."] if chosen else text
-
-
-def _together(parts: list[str]) -> list[str]:
-    """Names of arguments that the same is said of, in one part.
-
-    >>> _together(["a and b: best of 4 trials", "b and c: best of 4 trials", "others: default"])
-    ['a, b and c: best of 4 trials', 'others: default']
-    """
-    names: dict[str, list[str]] = {}
-    for part in parts:
-        name, _, words = part.rpartition(": ")
-        names.setdefault(words if "best of" in words else part, []).extend(name.split(" and "))
-    found = []
-    for words, every in names.items():
-        *first, last = dict.fromkeys(every)
-        listed = f"{', '.join(first)} and {last}" if first else last
-        found.append(f"{listed}: {words}" if "best of" in words else words)
-    return found
+    empty = {"Batch norm": not table["batch_norm"].any(), "Published": table["published"].isna()}
+    return shown.drop(columns=[name for name, is_so in empty.items() if np.all(is_so)])
 
 
 def to_csv(records: list[dict], failed: Sequence[Failure] = ()) -> str:
@@ -177,14 +121,14 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
         parts += ["**All metrics**", details(answers)]
     text = " ".join(caption(table)).replace("<", "&lt;")
     below = [failure_tables.markdown(failed, len(records))] if failed else []
-    tables = map(markdown_of, parts)
+    tables = map(markdown, parts)
     if brief:  # the blanks that line up the columns are a third of it
         tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
     return "\n\n".join([*tables, text, *below]) + "\n"
 
 
-def markdown_of(part: pd.DataFrame | str) -> str:
-    """A table of words as GitHub's; a text as it is."""
+def markdown(part: pd.DataFrame | str) -> str:
+    """A GitHub table of words; text stays as it is."""
     if isinstance(part, str):
         return part
     shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
@@ -213,6 +157,11 @@ def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
     shown = display(table)
     again = shown[["Data", "Setting"]].duplicated()
     shown.loc[again, ["Data", "Setting"]] = ""
+    return booktabs(shown, " ".join(notes))
+
+
+def booktabs(shown: pd.DataFrame, notes: str) -> str:
+    """A LaTeX table of words with its caption."""
     text = (
         shown.style.hide(axis="index")
         .format(escape="latex")
@@ -220,11 +169,11 @@ def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
         .to_latex(
             hrules=True,
             column_format="l" * len(shown.columns),
-            caption=" ".join(notes).translate(LATEX),
+            caption=notes.translate(LATEX),
             position_float="centering",
         )
     )
-    for symbol, command in {"±": r"$\pm$", "→": r"$\to$", "−": "$-$"}.items():
+    for symbol, command in SYMBOLS.items():
         text = text.replace(symbol, command)
     return text
 
@@ -269,8 +218,9 @@ def print_rich(
         for index, row in rows.iterrows():
             text = shown.loc[index]
             verdict = f"\n{row['verdict']}" if row["verdict"] else ""
+            reported = text.get("Published", "-")
             grid.add_row(
-                Text(row["label"]),
+                Text(row["label"] + ("" if reported == "-" else f"\npublished: {reported}")),
                 Text(text["Test"], "bold" if row["label"] in best else ""),
                 text["Before → after"],
                 text["Second − first order"] + verdict,
@@ -330,6 +280,16 @@ def _difference(row) -> str:
     if not row.verdict:
         return "-"
     return figure(row.metric, row.difference, row.difference_half_width, sign=True)
+
+
+def _published(row) -> str:
+    """What a paper reports; ≠ where its protocol differs, otherwise whether it was reached."""
+    if np.isnan(row.published):
+        return "-"
+    interval = None if np.isnan(row.published_interval) else row.published_interval
+    number = figure(row.metric, row.published, interval)
+    differs = row.published_note.startswith("differs")
+    return f"{number} {DIFFERS if differs else f'({row.published_note})'}"
 
 
 def _short(value: float) -> str:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from bench.base import registry
 from bench.base.errors import BenchError
-from bench.results import plots
+from bench.results import charts, labels, plots, styles
 
 
 def run(algorithm, ways=5, shots=1, seed=0, cost=True, steps=3, **learner):
@@ -39,7 +40,11 @@ def run(algorithm, ways=5, shots=1, seed=0, cost=True, steps=3, **learner):
             "index": [0, 1, 2],
             "per_episode": {"accuracy" if ways else "mse": values},
         },
-        "training": {"iterations": 1000, "validation": [[500, 0.4], [1000, None]] if cost else []},
+        "training": {
+            "iterations": 1000,
+            "seconds": 60.0,
+            "validation": [[500, 0.4], [1000, None]] if cost else [],
+        },
         "cost": {
             "ms_per_iteration": 10.0,
             "ms_low": 9.0,
@@ -52,11 +57,15 @@ def run(algorithm, ways=5, shots=1, seed=0, cost=True, steps=3, **learner):
     }
 
 
-def test_three_figures_a_suite(tmp_path):
+def test_the_figures_of_a_suite(tmp_path):
     records = [run(a, w, s) for a in ("maml", "fomaml") for w, s in ((5, 1), (5, 5), (None, 10))]
     records += [run("no_adaptation", steps=1), run("random_init", cost=False), run("mine")]
     paths = plots.write_all(tmp_path, records)
-    assert [p.name for p in paths] == ["quick-steps.png", "quick-price.png", "quick-validation.png"]
+    assert [p.name for p in paths] == [
+        f"quick-{name}.{suffix}"
+        for name in ("steps", "price", "time", "validation")
+        for suffix in ("png", "pdf")
+    ]
     assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
     before = [p.read_bytes() for p in paths]
     plots.write_all(tmp_path, records)
@@ -65,35 +74,57 @@ def test_three_figures_a_suite(tmp_path):
 
 def test_a_figure_without_numbers_is_left_out(tmp_path):
     paths = plots.write_all(tmp_path, [run("random_init", cost=False)])
-    assert [p.name for p in paths] == ["quick-steps.png"]
+    assert [p.name for p in paths] == ["quick-steps.png", "quick-steps.pdf"]
     assert plots.write_all(tmp_path, [run("item_mean", cost=False, steps=1)]) == []
 
 
 def test_what_a_panel_shows():
     records = [run("maml", seed=s) for s in (0, 1)] + [run("item_mean", steps=1)]
     members, table = plots.cells(records), plots.summary(records)
-    (axes,) = plots.steps(members, table).axes
+    (axes,) = plots.draw(charts.steps(members, table)).axes
     assert axes.get_title() == "glyphs (synthetic), 5-way 1-shot"
     assert axes.get_ylabel() == "accuracy, higher is better"
     curve, floor = axes.lines
     assert curve.get_label() == "MAML, second order"
     assert curve.get_ydata() == pytest.approx([0.2, 0.2, 0.6])
     assert np.ptp(floor.get_ydata()) == 0
-    (axes,) = plots.validation(members, table).axes
+    (axes,) = plots.draw(charts.validation(members, table)).axes
     both, other = (line.get_ydata() for line in axes.lines)
     assert both == pytest.approx([0.4, np.nan, np.nan] * 2, nan_ok=True)  # a gap between the seeds
     assert len(other) == 3
-    (axes,) = plots.price(members, table).axes
+    (axes,) = plots.draw(charts.time(members, table)).axes
+    assert axes.lines[0].get_xdata()[:2] == pytest.approx([0.5, 1])  # of a minute
+    (axes,) = plots.draw(charts.price(members, table)).axes
     assert len(axes.containers) == 1  # no floor
 
 
 def test_variants_and_algorithms_of_ones_own_can_be_told_apart():
     records = [run("maml", inner_steps=s) for s in (1, 5)] + [run("mine"), run("theirs")]
-    (axes,) = plots.steps(plots.cells(records), plots.summary(records)).axes
+    (axes,) = plots.draw(charts.steps(plots.cells(records), plots.summary(records))).axes
     full, hollow, *own = axes.lines
     assert full.get_markerfacecolor() == full.get_color()
     assert to_rgb(hollow.get_markerfacecolor()) == (1, 1, 1)
     assert len({line.get_color() for line in own}) == 2
+
+
+def test_no_two_methods_look_alike():
+    """Nor by their colour alone, nor by what a reader who sees no colours is left with."""
+    drawn = [labels.label(name, {}) for name in registry.names("algorithms")]
+    drawn += [labels.Label(f"mine {i}") for i in range(6)]
+    looks = {str(label): styles.style(label, drawn, 0) for label in drawn}
+    colours = {label.name: looks[str(label)]["color"] for label in drawn}
+    assert len(colours) >= 30
+    apart = [(name, c) for name, c in colours.items() if c not in ("#7F7F7F",)]  # floors are grey
+    assert len({c for _, c in apart}) == len(apart)
+    assert len(set(styles.COLOURS)) == len(styles.COLOURS) == 36
+    shapes = [(styles.SHAPES[(n + n // 12) % 12], n % 12) for n in range(36)]
+    assert len(set(shapes)) == 36
+    assert looks["MAML, second order"]["linestyle"] != looks["MAML, first order"]["linestyle"]
+
+
+def test_a_name_is_no_mathematics(tmp_path):
+    record = run("mine") | {"algorithm": {"label": r"$\frac$ & $", "order": None, "role": None}}
+    assert plots.write_all(tmp_path, [record])
 
 
 def test_an_unwritable_folder_is_said(tmp_path):
@@ -124,7 +155,7 @@ def curve_run(algorithm, means=(0.6, 0.7, 0.8), shots=(1, 5, 10)):
 
 def test_a_curve_goes_through_every_number_of_answers_shown():
     records = [curve_run("bilevel_irt"), curve_run("bayes", (0.7, 0.8, 0.9)), curve_run("rasch")]
-    (axes,) = plots.curves(plots.cells(records), plots.summary(records)).axes
+    (axes,) = plots.draw(charts.curves(plots.cells(records), plots.summary(records))).axes
     assert axes.get_title() == "irt (synthetic)"
     assert axes.get_ylabel() == "AUC, higher is better"
     assert axes.get_xscale() == "log"
@@ -137,13 +168,13 @@ def test_a_curve_goes_through_every_number_of_answers_shown():
 
 def test_a_suite_of_curves_and_other_data_keeps_every_panel(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.name: figure}))
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.stem: figure}))
     records = [curve_run("bilevel_irt"), run("maml", shots=1), run("maml", shots=5)]
     plots.write_all(tmp_path, records)
     titles = {name: [a.get_title() for a in figure.axes] for name, figure in drawn.items()}
-    assert titles["quick-answers.png"] == ["irt (synthetic)"]
-    for name in ("steps", "price", "validation"):
-        assert titles[f"quick-{name}.png"] == [
+    assert titles["quick-answers"] == ["irt (synthetic)"]
+    for name in ("steps", "price", "time", "validation"):
+        assert titles[f"quick-{name}"] == [
             "glyphs (synthetic), 5-way 1-shot",
             "glyphs (synthetic), 5-way 5-shot",
             "irt (synthetic), 10-shot",

@@ -1,5 +1,6 @@
 """What is committed under results/ was made by the command line and says what it claims."""
 
+import html
 import re
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pandas as pd
 import pytest
 
 from bench.base import registry
-from bench.results import records, tables
+from bench.results import across, records, tables
+from bench.results.report import trials
+from bench.results.report.answer import pairs, sentences
+from bench.results.summary import Results
 from bench.running.tuned_values import TunedValues
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +98,36 @@ def test_the_answer_on_the_first_page_is_what_the_tables_say():
     for dataset in ("irt", "dina"):
         second, _, first = students(dataset)
         assert f"`{dataset}`: {second} against {first}" in answer
+
+
+def test_the_answer_needs_as_many_seeds_as_it_says():
+    """The first page speaks of one seed as long as none of its answers has a verdict."""
+    answer = (ROOT / "README.md").read_text().split("## The answer so far\n")[1]
+    few = {"mini-real", "omniglot-small", "omniglot-runs", "meta-dataset-small", "students"}
+    verdicts = {
+        verdict
+        for suite in few
+        for verdict in pd.read_csv(RESULTS / "tables" / f"{suite}.csv")["verdict"].dropna()
+    }
+    assert ("One seed each, and a verdict takes three" in answer) == (verdicts == {"one seed"})
+
+
+def test_the_report_says_what_the_records_say():
+    text = (RESULTS / "report.html").read_text()
+    assert len(text.encode()) < 3_000_000
+    found = records.read_all(RESULTS)
+    results = Results(r for r in found if not trials.is_trial(r))
+    for sentence in sentences(pairs(results.table)):
+        assert f"<p>{sentence}</p>" in text
+    for ranking in across.across(results):
+        assert html.escape(across.caption(ranking), quote=False) in text.replace("&#39;", "'")
+    for record in results:
+        e = record["experiment"]
+        assert f"maml-bench reproduce results/runs/{e['suite']}/{e['key']}.json" in text
+    for row in results.table.itertuples():
+        shown = tables.figure(row.metric, row.mean, row.half_width)
+        assert shown in text or f"{tables.figure(row.metric, row.mean)} ± " in text
+    assert "[The report](results/report.html)" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -9,6 +9,7 @@ from bench.base.errors import BenchError
 from bench.results import schema, tables
 from bench.results.checking import check
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
+from bench.tasks.statistics import interval, interval_over_runs
 
 
 def run(algorithm, values, seed=0, metric="accuracy", dataset="glyphs", index=None, **learner):
@@ -61,6 +62,11 @@ def run(algorithm, values, seed=0, metric="accuracy", dataset="glyphs", index=No
     }
 
 
+def seeds(algorithm, values, *rest, **learner):
+    """Three runs with the same values."""
+    return [run(algorithm, values, seed, *rest, **learner) for seed in range(3)]
+
+
 SECOND, FIRST = [0.9, 0.7, 0.8, 0.6], [0.8, 0.6, 0.7, 0.55]
 T = 3.18244631  # Student's, of 4 episodes
 
@@ -74,7 +80,7 @@ def test_the_two_orders_are_paired_by_episode_number():
     assert row["half_width"] == pytest.approx(T * np.std(SECOND, ddof=1) / 2)
     assert row["difference"] == pytest.approx(0.0875)  # .1 .1 .1 .05
     assert row["difference_half_width"] == pytest.approx(T * 0.025 / 2)
-    assert row["verdict"] == SECOND_AHEAD
+    assert row["verdict"] == "one seed"  # whatever its interval
     assert row["batch_norm"] == "support"
     assert table["verdict"][1] == ""
 
@@ -90,8 +96,13 @@ def test_the_two_orders_are_paired_by_episode_number():
     ],
 )
 def test_the_verdict_follows_the_interval_and_what_is_better(metric, second, first, verdict):
-    table = tables.summary([run("maml", second, 0, metric), run("fomaml", first, 0, metric)])
-    assert table["verdict"][0] == verdict
+    pair = seeds("maml", second, metric), seeds("fomaml", first, metric)
+    assert tables.summary(pair[0] + pair[1])["verdict"][0] == verdict
+    for few, words in enumerate(("one seed", "two seeds"), 1):
+        table = tables.summary(pair[0] + pair[1][:few])
+        assert table["verdict"][0] == words
+        assert table["difference_runs"][0] == few
+    assert "stands where a verdict would need three" in tables.to_markdown(pair[0] + pair[1][:2])
 
 
 def test_different_episodes_are_never_paired():
@@ -109,22 +120,43 @@ def test_two_seeds_are_averaged_by_episode():
     assert table["half_width"][0] == pytest.approx(T * average.std(ddof=1) / 2)
 
 
-def test_three_seeds_give_an_interval_over_seeds():
-    shifts = (0, 0.1, 0.3)
-    second = [run("maml", [v + s for v in SECOND], i) for i, s in enumerate(shifts)]
+def test_three_seeds_give_an_interval_over_seeds_and_episodes():
+    shifts = np.array([[0], [0.1], [0.3]])
+    second = [run("maml", [v + s for v in SECOND], i) for i, (s,) in enumerate(shifts)]
     first = [run("fomaml", FIRST, i) for i in range(3)]
     table = tables.summary(second + first)
-    half = 4.30265273 * np.std(shifts, ddof=1) / 3**0.5
-    assert table["interval_over"].tolist() == ["runs", "runs"]
-    assert table["half_width"][0] == pytest.approx(half)
-    assert table["difference"][0] == pytest.approx(0.0875 + np.mean(shifts))
-    assert table["difference_half_width"][0] == pytest.approx(half)
+    assert table["interval_over"].tolist() == ["runs and episodes"] * 2
+    whole = interval_over_runs(SECOND + shifts)
+    assert (table["mean"][0], table["half_width"][0]) == pytest.approx(whole)
+    paired = interval_over_runs(np.subtract(SECOND, FIRST) + shifts)
+    assert table["difference"][0] == pytest.approx(0.0875 + shifts.mean())
+    assert table["difference_half_width"][0] == pytest.approx(paired.half_width)
     assert table["verdict"][0] == NO_DIFFERENCE
-    assert "over runs: seeds, folds or versions (Student t)" in tables.to_markdown(second + first)
+    assert "over seeds and test episodes" in tables.to_markdown(second + first)
     # a seed that only one of them has is no pair
     table = tables.summary(second + first[:1])
     assert table["difference_runs"][0] == 1
     assert table["difference"][0] == pytest.approx(0.0875)
+
+
+def test_folds_have_episodes_of_their_own():
+    """They are independent samples; several seeds of one fold are one value."""
+
+    def folds(values, seed):
+        found = [run("maml", values[i], seed) for i in range(3)]
+        for fold, record in enumerate(found):
+            record["experiment"]["data"] |= {"fold": fold}
+            record["experiment"]["key"] += f"-{fold}"
+        return found
+
+    values = [[0.1, 0.2], [0.4, 0.7], [0.3, 0.4]]
+    one = tables.summary(folds(values, 0))
+    assert one["interval_over"][0] == "runs"
+    assert (one["mean"][0], one["half_width"][0]) == pytest.approx(interval([0.15, 0.55, 0.35]))
+    two = tables.summary(folds(values, 0) + folds(values, 1))
+    assert two["runs"][0] == 6
+    assert two["half_width"][0] == pytest.approx(one["half_width"][0])
+    assert "over folds or versions (Student t)" in tables.to_markdown(folds(values, 0))
 
 
 def test_orders_of_another_length_are_not_paired():
@@ -171,7 +203,7 @@ def test_rows_are_in_order_and_floors_come_last():
 def test_a_diverged_run_and_a_missing_probe_are_said():
     bad = run("maml", [None, 0.5, 0.5, 0.5])
     bad["cost"] = None
-    text = tables.to_markdown([bad, run("fomaml", FIRST)])
+    text = tables.to_markdown([bad, *seeds("maml", SECOND)[1:], *seeds("fomaml", FIRST)])
     assert "diverged" in text
     assert NO_DIFFERENCE in text
     assert tables.summary([bad])["ms_per_iteration"].isna().all()
@@ -179,8 +211,8 @@ def test_a_diverged_run_and_a_missing_probe_are_said():
 
 def test_markdown():
     records = [
-        run("maml", SECOND),
-        run("fomaml", FIRST),
+        *seeds("maml", SECOND),
+        *seeds("fomaml", FIRST),
         run("item_mean", FIRST, 0, "auc", "student"),
     ]
     lines = tables.to_markdown(records).splitlines()
@@ -193,11 +225,11 @@ def test_markdown():
         "accuracy",
         "75.0 ± 20.5 %",
         "20.0 → 75.0 %",
-        "+8.8 ± 4.0 %",
+        "+8.7 ± 4.0 %",
         "second order ahead",
         "10.0",
         "5.5",
-        "1",
+        "3",
     ]
     assert cell[4][1:8] == ["10-shot", "item mean", "-", "auc", ".662 ± .176", "-", "-"]
     assert "Synthetic data" in lines[-1]
@@ -226,7 +258,7 @@ def test_latex_is_ascii_and_escaped():
 def test_the_terminal_table_fits(width):
     file = io.StringIO()
     console = Console(file=file, width=width)
-    records = [run("maml", SECOND), run("fomaml", FIRST), run("no_adaptation", FIRST)]
+    records = [*seeds("maml", SECOND), *seeds("fomaml", FIRST), run("no_adaptation", FIRST)]
     tables.print_rich(records, console, out="results")
     text = file.getvalue()
     assert max(map(len, text.splitlines())) <= width

@@ -5,6 +5,7 @@ from bench.tasks.statistics import (
     Interval,
     auc_placements,
     interval,
+    interval_over_runs,
     paired_difference,
     share_of_way,
 )
@@ -62,6 +63,46 @@ def test_pairing_removes_the_difficulty_of_episodes():
     assert paired == pytest.approx(interval(a - b))
     assert paired.excludes_zero
     assert paired.half_width < interval(a).half_width / 50
+
+
+@pytest.mark.parametrize("runs", [3, 5, 10])
+@pytest.mark.parametrize(
+    ("of_runs", "of_episodes", "rest"),
+    [(0.2, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 2.0, 1.0), (0.3, 0.0, 1.0), (0.1, 1.0, 0.1)],
+)
+def test_an_interval_over_runs_and_episodes_holds_the_truth(runs, of_runs, of_episodes, rest):
+    """On made-up results whose truth is known, as often as it says and not much more often."""
+    rng, episodes, truth, times = np.random.default_rng(2), 40, 0.7, 1500
+    found = {"both": [], "runs": [], "episodes": []}
+    for _ in range(times):
+        values = (
+            truth + of_runs * rng.normal(size=(runs, 1)) + rest * rng.normal(size=(runs, episodes))
+        )
+        values += of_episodes * rng.normal(size=episodes)
+        found["both"].append(interval_over_runs(values))
+        found["runs"].append(interval(values.mean(1)))
+        found["episodes"].append(interval(values.mean(0)))
+    holds = {
+        name: np.mean([abs(f.mean - truth) <= f.half_width for f in each])
+        for name, each in found.items()
+    }
+    assert 0.93 <= holds["both"] <= 0.985, holds
+    # and what covers one of the two alone does not, where the other matters
+    if of_episodes >= 1 and of_runs <= 0.2:
+        assert holds["runs"] < 0.92
+    if of_runs >= 1:
+        assert holds["episodes"] < 0.7
+
+
+def test_an_interval_over_runs_by_hand():
+    # runs 1 2 3 (variance 1), nothing of episodes: Student t over runs, 2 degrees: 4.302653
+    values = np.array([[1.0], [2.0], [3.0]]) + np.array([[0.5, -0.5], [-0.5, 0.5], [0.0, 0.0]])
+    assert interval_over_runs(values) == pytest.approx((2, 4.302653 / 3**0.5))
+    # nothing of runs: parts 0, 1 / 4 of variance 5 / 3, nothing else: 3 degrees: 3.182446
+    values = np.array([[0.0, 1.0, 2.0, 3.0]] * 3)
+    assert interval_over_runs(values) == pytest.approx((1.5, 3.182446 * (5 / 12) ** 0.5))
+    # what has diverged stays so
+    assert np.isnan(interval_over_runs([[1, 2], [np.nan, 2], [1, 1]]).half_width)
 
 
 def test_placements_average_to_the_pooled_auc_exactly():

@@ -13,6 +13,12 @@ HELP = "make the table again from the records"
 def flags(command: argparse.ArgumentParser) -> None:
     """Declares its flags."""
     command.add_argument("suite", nargs="?", metavar="SUITE", help="only this suite")
+    command.add_argument(
+        "--across",
+        nargs="*",
+        metavar="SUITE",
+        help="rank the methods over the data sets of these suites (of all, if none is named)",
+    )
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument(
         "--format", choices=("terminal", "markdown", "csv", "latex"), default="terminal"
@@ -30,16 +36,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
     suites = sorted(
         s for s in {r["experiment"]["suite"] for r in found} if not s.endswith("-tuning")
     )
-    if options.suite:
-        name = options.suite.replace("_", "-")
-        if suites and name not in suites:
-            raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
-        suites = [name] if suites else []
+    if options.suite and options.across is not None:
+        raise BenchError(f"table {options.suite} --across: name the suites after --across")
+    wanted = options.across or ([options.suite] if options.suite else [])
+    if wanted := [name.replace("_", "-") for name in wanted]:
+        for name in wanted if suites else ():
+            if name not in suites:
+                raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
+        suites = [name for name in suites if name in wanted]
     if not suites:
         many = f" ({len(failed)} failed, see failed/ there)" if failed else ""
         raise BenchError(
             f"no records under {options.out}{many}: make some with maml-bench run SUITE"
         )
+    if options.across is not None:
+        rank([r for r in found if r["experiment"]["suite"] in suites], options.format, console)
+        return
     if options.format == "csv":  # one header, however many suites
         parts = [r for r in found if r["experiment"]["suite"] in suites]
         missing = [f for f in failed if f.experiment["suite"] in suites]
@@ -54,3 +66,24 @@ def run(options: argparse.Namespace, console: Console) -> None:
         if options.readme:
             markdown = tables.to_markdown(part, brief=True, failed=missing)
             tables.refresh_readme(options.readme, suite, markdown)
+
+
+def rank(records: list[dict], form: str, console: Console) -> None:
+    """Prints which method to take, of each kind of data."""
+    from bench.results import across, tables
+
+    rankings = across.across(records)
+    if not rankings:
+        raise BenchError("a ranking needs two data sets of a kind or more: name more suites")
+    for ranking in rankings:
+        shown, title = across.display(ranking), f"Which method to take, {ranking.kind}"
+        notes = across.caption(ranking)
+        if form == "csv":
+            print(tables.spreadsheets.to_csv(ranking.rows.assign(kind=ranking.kind)), end="")
+        elif form == "markdown":
+            print(f"**{title}**\n\n{tables.markdown(shown)}\n\n{notes}\n")
+        elif form == "latex":
+            print(tables.booktabs(shown, f"{title}. {notes}"))
+        else:
+            tables.print_frame(shown, title, console, min(console.width, 116))
+            console.print(notes, style="dim", markup=False, highlight=False, width=100)

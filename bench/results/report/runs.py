@@ -1,0 +1,72 @@
+"""Where each result comes from: a line a run, its arguments, and the commands that repeat it."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.results import labels
+from bench.results.plots import NAMES
+from bench.results.run_files import RunFiles
+from bench.results.summary import REPEATED, setting
+from bench.results.tables import figure
+
+HEADINGS = ("Data", "Setting", "Algorithm", "Run", "Result", "Minutes", "Date")
+
+
+def lines(records: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
+    """One entry a run: ``cells`` as ``(text, value to sort by)``, and ``details`` to unfold.
+
+    Args:
+        records: as they are read.
+        out: the results folder that the commands name.
+    """
+    return [{"cells": _cells(r), "details": _details(r, out)} for r in records]
+
+
+def _cells(record: dict) -> list[tuple[str, Any]]:
+    e, metrics, seconds = record["experiment"], record["metrics"], record["training"]["seconds"]
+    metric = metrics["headline"]
+    value = metrics[metric]["mean"]
+    run = {n: e["data"].get(n, e.get(n)) for n in REPEATED}
+    shots = None if record["evaluation"].get("views") and not e["ways"] else e["shots"]
+    words = "several shots" if shots is None and not e["ways"] else setting(e["ways"], shots)
+    date = str(record["provenance"].get("date") or "")
+    result = figure(metric, np.nan if value is None else value)
+    return [
+        (e["dataset"], e["dataset"]),
+        (words, words),
+        (str(labels.of_record(record)), str(labels.of_record(record))),
+        (", ".join(f"{n} {v}" for n, v in run.items() if v is not None), e["seed"]),
+        (f"{NAMES.get(metric, metric)} {result}", "" if value is None else value),
+        ("-" if seconds is None else f"{seconds / 60:.1f}", -1 if seconds is None else seconds),
+        (date[:10], date),
+    ]
+
+
+def _details(record: dict, out: Path) -> dict[str, str]:
+    e = record["experiment"]
+    path = RunFiles.locate(out, e).record
+    again = ["maml-bench", "run", e["suite"], "--datasets", e["dataset"]]
+    again += ["--algorithms", e["algorithm"], "--seeds", str(e["seed"]), "--out", "mine"]
+    return {
+        "Repeat this run and compare": f"maml-bench reproduce {shlex.quote(str(path))}",
+        "Run it from its suite as that stands": shlex.join(again),
+        "Chosen": record["chosen"] or "-",
+        "Data": _arguments(e["data"]),
+        "Algorithm": _arguments(e["learner"]),
+        "Training": _arguments({k: v for k, v in record["training"].items() if k != "validation"}),
+        "Made by": _arguments(record["provenance"]),
+    }
+
+
+def _arguments(given: dict[str, Any]) -> str:
+    """Arguments in one line, as a reader writes them."""
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in sorted(given.items())
+        if value is not None
+    )
