@@ -18,7 +18,8 @@ from bench.data.student import StudentDataModule
 from bench.learning.learner import MetaLearner
 from bench.running.quiet import quiet
 from bench.tutor import vocabulary
-from bench.tutor.assessment import MASTERED, NOT_MASTERED, Answers, Settings, Student, assess
+from bench.tutor.assessment import Answers, Student, assess
+from bench.tutor.judgement import MASTERED, NOT_MASTERED, Settings
 from bench.tutor.vocabulary import Vocabulary
 
 ITEMS = 40

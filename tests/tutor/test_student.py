@@ -20,7 +20,15 @@ from bench.data.student import StudentDataModule
 from bench.data.students.responses import Responses
 from bench.learning import learner_file
 from bench.running.quiet import quiet
-from bench.tutor import assessment, posterior, tutor, tutor_report, vocabulary
+from bench.tutor import (
+    assessment,
+    belief,
+    judgement,
+    posterior,
+    reading,
+    student_report,
+    vocabulary,
+)
 
 SKILLS = ["adding", "halving $x_{1$", "[red]naming"]
 
@@ -112,9 +120,9 @@ def test_the_report_holds_the_learners_own_predictions(folder, answers, tmp_path
     words = vocabulary.check(learner.vocabulary, learner.spec)
     number = [words.items.index(f"question {i}") for i in (3, 4)]
     pairs = [(number, [1, 0]), (number[:1], [0])]
-    episode = assessment.episode(pairs, words)
+    episode = belief.episode(pairs, words)
     own = posterior.predicted(learner, episode).numpy()
-    draws = posterior.draws([learner], episode, assessment.DRAWS).numpy()
+    draws = posterior.draws([learner], episode, belief.DRAWS).numpy()
     questions = rows_of(out / "questions.csv")
     assert [row["question"] for row in questions] == words.items * 2
     chance = np.array([float(row["chance"]) for row in questions]).reshape(2, -1)
@@ -151,7 +159,7 @@ def test_predictions_are_those_of_the_data_modules_episodes(folder):
     given = data.episodes("test", np.array([0]))
     shown = given.support_w[0] > 0
     item = given.support_x[0, shown, 0].long().numpy()
-    made = assessment.episode([(item, given.support_y[0, shown].long().numpy())], words)
+    made = belief.episode([(item, given.support_y[0, shown].long().numpy())], words)
     assert torch.equal(made.support_x, given.support_x[:, shown])
     asked = given.query_x[0, :, 0].long()
     assert torch.equal(made.query_x[0, asked][:, 2:], given.query_x[0][:, 2:])
@@ -161,12 +169,12 @@ def test_predictions_are_those_of_the_data_modules_episodes(folder):
 
 def test_several_checkpoints_are_averaged_and_less_sure(folder, answers):
     paths = [folder / "irt.ckpt", folder / "irt2.ckpt"]
-    learners, words = tutor.load(paths)
-    episode = assessment.episode([([0, 1], [1, 0])], words)
-    chance, draws = assessment.believed(learners, episode)
+    learners, words = reading.load(paths)
+    episode = belief.episode([([0, 1], [1, 0])], words)
+    chance, draws = belief.believed(learners, episode)
     own = [posterior.predicted(learner, episode).numpy() for learner in learners]
     np.testing.assert_allclose(chance, np.mean(own, 0), rtol=1e-6)
-    assert draws.shape == (1, 2 * assessment.DRAWS, len(words.items))
+    assert draws.shape == (1, 2 * belief.DRAWS, len(words.items))
 
 
 def test_a_learner_without_posterior_asks_each_question_next(folder, answers, tmp_path, capsys):
@@ -181,14 +189,14 @@ def test_a_learner_without_posterior_asks_each_question_next(folder, answers, tm
     assert row["verdict"] in ("mastered", "not mastered")
     learner = learner_file.load(folder / "dkt.ckpt")
     words = vocabulary.check(learner.vocabulary, learner.spec)
-    everything = assessment.episode([([0, 1], [1, 0])], words)
+    everything = belief.episode([([0, 1], [1, 0])], words)
     last = everything._replace(
         **{n: getattr(everything, n)[:, -1:] for n in ("query_x", "query_y", "query_w")}
     )
-    chance, draws = assessment.believed([learner], everything)
+    chance, draws = belief.believed([learner], everything)
     assert draws is None
     assert chance[0, -1] == pytest.approx(float(posterior.predicted(learner, last)), rel=1e-5)
-    assert assessment.believed([learner] * 2, everything)[1].shape == (1, 2, len(words.items))
+    assert belief.believed([learner] * 2, everything)[1].shape == (1, 2, len(words.items))
 
 
 def test_what_a_question_informs_is_what_bayes_rule_gives():
@@ -202,17 +210,18 @@ def test_what_a_question_informs_is_what_bayes_rule_gives():
             left += likelihood.mean() * (weight @ (draws - mean) ** 2)
         others = np.arange(4) != j
         expected.append(1 - left[others].sum() / draws.var(0)[others].sum())
-    np.testing.assert_allclose(assessment.informs(draws), expected)
+    np.testing.assert_allclose(belief.informs(draws), expected)
 
 
 def test_the_latest_answers_are_used(folder, answers, tmp_path, capsys):
     out, many = tmp_path / "out", [("Ann", f"question {i}", i % 2) for i in range(9)]
-    options = ("--out", out, "--no-pictures")
+    options = ("--out", out, "--no-pictures", "--latest", 5)
     code, printed, _ = run(
         capsys, "--checkpoint", folder / "irt.ckpt", "--answers", answers(*many), *options
     )
     assert code == 0
     assert "the latest 5" in printed
+    assert "trained to read" not in printed
     student = json.loads((out / "students.json").read_text())["students"][0]
     assert (student["answers"], student["used"], student["right"]) == (9, 5, 2)
     assert not {f"question {i}" for i in range(9)} & set(student["ask"])  # whether used or not
@@ -220,6 +229,23 @@ def test_the_latest_answers_are_used(folder, answers, tmp_path, capsys):
     run(capsys, "--checkpoint", folder / "irt.ckpt", "--answers", answers(*many[4:]), *options)
     after = rows_of(out / "questions.csv")
     assert [row["chance"] for row in before] == [row["chance"] for row in after]
+
+
+def test_all_answers_are_used_and_more_than_in_training_are_warned_of(
+    folder, answers, tmp_path, capsys
+):
+    out, many = tmp_path / "out", [("Ann", f"question {i}", i % 2) for i in range(9)]
+    options = ("--answers", answers(*many), "--out", out, "--no-pictures")
+    code, printed, _ = run(capsys, "--checkpoint", folder / "irt.ckpt", *options)
+    assert code == 0
+    assert "more answers than the 5 that the model was trained to read" in " ".join(printed.split())
+    student = json.loads((out / "students.json").read_text())["students"][0]
+    assert (student["answers"], student["used"], student["right"]) == (9, 9, 4)
+
+
+def test_without_an_order_of_time_there_are_no_latest_answers(folder, quiz, refused):
+    command = f"student --checkpoint {folder / 'irt.ckpt'} --answers {quiz[0]} --latest 3"
+    refused(command, "the file tells no order of time")
 
 
 @pytest.fixture
@@ -244,7 +270,6 @@ def test_of_a_matrix_all_answers_count_and_none_is_asked_again(
     )
     assert code == 0
     assert "latest" not in printed
-    assert "The file tells no order of time, so all answers of a student are used" in printed
     for student in json.loads((tmp_path / "out" / "students.json").read_text())["students"]:
         right = {f"question {i}" for i in np.flatnonzero(given[student["name"]])}
         assert student["used"] == 9
@@ -273,12 +298,12 @@ def test_many_answers_weigh_as_much_as_the_model_is_used_to(folder):
         learner = learner_file.load(folder / f"{name}.ckpt")
         words = vocabulary.check(learner.vocabulary, learner.spec)
         pairs = [(rng.permutation(12)[:10], rng.integers(0, 2, 10))]
-        tasks = assessment.episode(pairs, words)
-        chance, draws = assessment.believed([learner], tasks, words.shots)
+        tasks = belief.episode(pairs, words)
+        chance, draws = belief.believed([learner], tasks, words.shots)
         weight = 0.5 if name == "irt" else 1.0
         weighed = tasks._replace(support_w=tasks.support_w * weight)
         np.testing.assert_allclose(chance, posterior.predicted(learner, weighed), rtol=1e-5)
-        own = posterior.draws([learner], weighed, assessment.DRAWS)
+        own = posterior.draws([learner], weighed, belief.DRAWS)
         np.testing.assert_allclose(draws, own, rtol=1e-5)
 
 
@@ -286,7 +311,7 @@ def test_one_ability_judges_no_skill(folder, answers, tmp_path, capsys):
     """Whatever the other answers: a skill of which none is right is not called mastered."""
     out, checkpoint = tmp_path / "out", folder / "rasch.ckpt"
     rows = [("Ann", f"question {i}", int(i % 3 != 0)) for i in range(12)]
-    options = ("--answers", answers(*rows), "--out", out, "--mastery", 0.1)
+    options = ("--answers", answers(*rows), "--out", out, "--mastery", 0.1, "--latest", 5)
     code, printed, _ = run(capsys, "--checkpoint", checkpoint, *options)
     assert code == 0
     assert "Rasch does not tell skills apart" in printed
@@ -298,7 +323,7 @@ def test_one_ability_judges_no_skill(folder, answers, tmp_path, capsys):
     learner = learner_file.load(checkpoint)
     words = vocabulary.check(learner.vocabulary, learner.spec)
     number = [words.items.index(name) for _, name, _ in rows[-5:]]
-    tasks = assessment.episode([(number, [right for *_, right in rows[-5:]])], words)
+    tasks = belief.episode([(number, [right for *_, right in rows[-5:]])], words)
     weights = learner.posterior(tasks).exp()[0].detach()
     mean = float(weights @ learner.net.nodes)
     assert student["ability"]["mean"] == pytest.approx(mean, abs=1e-4)
@@ -315,11 +340,11 @@ def test_one_ability_judges_no_skill(folder, answers, tmp_path, capsys):
 def test_more_ability_is_better_whichever_way_a_model_has_it(folder):
     learner = learner_file.load(folder / "rasch.ckpt")
     words = vocabulary.check(learner.vocabulary, learner.spec)
-    given = tutor.Answers(
+    given = assessment.Answers(
         ["ann", "ben"], [np.arange(5)] * 2, [np.ones(5, int), np.zeros(5, int)], []
     )
     for _ in range(2):
-        ann, ben = assessment.assess([learner], words, given, assessment.Settings())
+        ann, ben = assessment.assess([learner], words, given, judgement.Settings())
         assert ann.ability["mean"] > 0.1 > -0.1 > ben.ability["mean"]
         with torch.no_grad():
             learner.net.discrimination.neg_()
@@ -354,7 +379,7 @@ def test_names_are_one_however_their_marks_are_composed(folder):
         ["ann"], ["Zo\u00eb"], [], np.array([0, 1]), np.array([0]), np.array([1]),
         np.zeros((1, 0), bool), False, None, np.zeros(1, int), [],
     )  # fmt: skip
-    assert tutor.known(found, words, "file", skip=False).item[0].tolist() == [0]
+    assert reading.known(found, words, "file", skip=False).item[0].tolist() == [0]
 
 
 def test_hints_can_be_typed_as_they_stand(folder, tmp_path, capsys):
@@ -385,7 +410,7 @@ def test_names_of_students_stay_in_the_folder(folder, answers, tmp_path, capsys)
     found = json.loads((out / "students.json").read_text())["students"]
     assert sorted(s["name"] for s in found) == sorted(names)
     assert all((out / s["picture"]).is_file() for s in found)
-    assert len(set(tutor_report.file_names(["", "", "a" * 99, "a" * 98]))) == 4
+    assert len(set(student_report.file_names(["", "", "a" * 99, "a" * 98]))) == 4
 
 
 def test_unknown_questions_are_refused_or_skipped(folder, answers, tmp_path, capsys):

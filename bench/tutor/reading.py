@@ -1,4 +1,4 @@
-"""``maml-bench student``: reads students' answers, and reports what a tutor wants to know."""
+"""Reads what the tutor works with: checkpoints of models of students, and students' answers."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -6,63 +6,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
-from bench.algorithms.rasch import Rasch
 from bench.base.errors import BenchError
-from bench.data.students import responses
-from bench.data.students.recorded import FEW, few
 from bench.data.students.responses import Responses
 from bench.data.students.responses.text import shown
 from bench.learning import learner_file
 from bench.learning.learner import MetaLearner
-from bench.tutor import posterior, tutor_report, vocabulary
-from bench.tutor.assessment import Answers, Settings, assess, tells_skills_apart
+from bench.tutor import vocabulary
+from bench.tutor.assessment import Answers
 from bench.tutor.vocabulary import Vocabulary
-
-
-def report(
-    paths: Sequence[str | Path],
-    file: Path,
-    out: Path,
-    settings: Settings,
-    console: Console,
-    columns: dict[str, str] | None = None,
-    skip_unknown: bool = False,
-    pictures: bool = True,
-) -> None:
-    """Prints and writes what the checkpoints predict of the students in a file.
-
-    Args:
-        paths: checkpoints; several are averaged, and differ where they are unsure.
-        file: of answers, in any format of :func:`bench.data.students.responses.read`.
-        out: folder for ``students.json``, ``skills.csv``, ``questions.csv`` and ``pictures``.
-        settings: of the tutor.
-        console: where to print.
-        columns: see :func:`bench.data.students.responses.read`.
-        skip_unknown: whether to leave out answers to unknown questions; otherwise refused.
-        pictures: whether to draw one of each student.
-
-    Raises:
-        BenchError: what is wrong with checkpoints, answers or the folder; nothing is written then.
-    """
-    learners, words = load(paths)
-    found = responses.read(file, columns)
-    answers = known(found, words, str(file), skip_unknown)
-    counts, order, *_ = found.sentences()
-    about = tutor_report.About(
-        checkpoints=[str(path) for path in paths],
-        algorithms=[type(learner).__name__ for learner in learners],
-        answers=str(file),
-        read=[f"Read {file}: {counts}", order],
-        shots=words.shots,
-        settings=settings,
-        notes=[*answers.notes, *_of_the_model(learners, words)],
-    )
-    tutor_report.show_input(about, console)
-    students = list(assess(learners, words, answers, settings))
-    tutor_report.write(students, about, out, pictures)
-    tutor_report.show(students, about, out, console)
 
 
 def load(paths: Sequence[str | Path]) -> tuple[list[MetaLearner], Vocabulary]:
@@ -128,28 +80,6 @@ def known(responses: Responses, words: Vocabulary, where: str, skip: bool) -> An
         )
     if without:
         found.notes.append(f"Left out, without an answer to a known question: {_few(without)}.")
-    return found
-
-
-def _of_the_model(learners: list[MetaLearner], words: Vocabulary) -> list[str]:
-    """What a reader must know of the model, in sentences."""
-    found, count = [], len(words.skills)
-    names = ", ".join(dict.fromkeys(type(learner).__name__ for learner in learners))
-    if count > 1 and not tells_skills_apart(learners, words):
-        found.append(
-            f"{names} does not tell skills apart: what it says is of all questions together, and "
-            f"nothing of each of the {count} skills; for these, train BilevelIRT."
-        )
-    fewest = min((posterior.abilities(learner) or count for learner in learners), default=count)
-    if 1 < fewest < count:
-        found.append(
-            f"{names} knows a student by {fewest} abilities, fewer than the {count} skills: the "
-            "intervals of skills are too narrow; train with "
-            f"""--model.model_options '{{"dimensions": {count}}}' for better ones."""
-        )
-    many = not all(isinstance(learner, Rasch) for learner in learners)
-    if many and words.trained_on is not None and words.trained_on < FEW:
-        found.append(few(words.trained_on))
     return found
 
 
