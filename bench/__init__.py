@@ -72,6 +72,7 @@ _HOME = {
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",
+    "Tutor": "bench.tutor.tutor",
 }
 __all__ = [*_HOME, "__version__"]
 

@@ -38,7 +38,7 @@ def test_every_public_name_is_where_it_is_said_to_be():
         for name in registry.names(kind)
     }
     assert {name: getattr(bench, name) for name in plug_ins} == plug_ins
-    others = {"BenchError", "Episode", "EpisodeDataModule", "MetaLearner", "TaskSpec"}
+    others = {"BenchError", "Episode", "EpisodeDataModule", "MetaLearner", "TaskSpec", "Tutor"}
     assert {*bench.__all__} == {*plug_ins, *others, "__version__"}
     assert all(getattr(bench, name).__name__ == name for name in others)
 

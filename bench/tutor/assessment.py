@@ -14,7 +14,7 @@ from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 from bench.tutor import posterior
 from bench.tutor.belief import DRAWS, believed, episode, informs, tells_skills_apart
-from bench.tutor.judgement import Settings, needs_of, repeats, rows, skill_rows, to_practise
+from bench.tutor.judgement import Settings, judged, needs_of, repeats, skill_rows, to_practise
 from bench.tutor.vocabulary import Vocabulary
 
 MOST_NUMBERS = 2**24  # computed at a time
@@ -116,7 +116,7 @@ def assess(
                 chances[i],
                 None if draws is None else draws[i],
                 abilities[i],
-                tells_skills_apart(learners, words),
+                tells_skills_apart(learners),
                 words,
                 settings,
             )
@@ -161,7 +161,7 @@ def _student(
     ask = ask[np.argsort(-information[ask], kind="stable")][: settings.questions]
     practise = to_practise(chance, good, words, settings)[: settings.questions]
     question_rows = []
-    for i, row in enumerate(rows(chance, draws, settings)):
+    for i, row in enumerate(judged(chance, draws, settings)):
         del row["verdict"], row["above"]
         own = {"question": words.items[i], "skills": skills_of[i]}
         own |= {"answers": int(met[i]), "right": int(good[i])}

@@ -67,17 +67,28 @@ def believed(
         BenchError: if a prediction is no number.
     """
     tasks = [as_trained(learner, episode, most) for learner in learners]
-    if not all(map(posterior.has_ability, learners)):
-        own = torch.stack([_alone(*pair) for pair in zip(learners, tasks)], 1)
-        draws = own if len(learners) > 1 else None
-    else:
-        parts = [posterior.draws([learner], own, count) for learner, own in zip(learners, tasks)]
-        own = torch.stack([posterior.predicted(*pair) for pair in zip(learners, tasks)], 1)
+    own = _own(learners, tasks)
+    draws = own if len(learners) > 1 else None
+    if all(map(posterior.has_ability, learners)):
+        parts = [posterior.draws([learner], task, count) for learner, task in zip(learners, tasks)]
         draws = torch.cat(parts, 1)
-    chance = own.mean(1).numpy()
-    if not np.isfinite(chance).all():
+    return own.mean(1).numpy(), None if draws is None else draws.numpy()
+
+
+def chances(
+    learners: Sequence[MetaLearner], episode: Episode, most: int | None = None
+) -> np.ndarray:
+    """The chances alone of :func:`believed`, ``[tasks, query]``."""
+    return _own(learners, [as_trained(v, episode, most) for v in learners]).mean(1).numpy()
+
+
+def _own(learners: Sequence[MetaLearner], tasks: Sequence[Episode]) -> torch.Tensor:
+    """Predictions of each learner of its episode, ``[tasks, learners, query]``."""
+    predict = posterior.predicted if all(map(posterior.has_ability, learners)) else _alone
+    own = torch.stack([predict(*pair) for pair in zip(learners, tasks)], 1)
+    if not own.isfinite().all():
         raise BenchError("a checkpoint predicts what is no number: train it again")
-    return chance, None if draws is None else draws.numpy()
+    return own
 
 
 def as_trained(learner: MetaLearner, episode: Episode, most: int | None) -> Episode:
@@ -124,10 +135,12 @@ def informs(draws: np.ndarray) -> np.ndarray:
     return squared / np.maximum(mean * (1 - mean), 1e-9) / np.maximum(others, 1e-30)
 
 
-def tells_skills_apart(learners: Sequence[MetaLearner], words: Vocabulary) -> bool:
+def tells_skills_apart(learners: Sequence[MetaLearner]) -> bool:
     """Whether what is believed of a student can differ from skill to skill.
 
     With one ability it cannot: where skills differ, 80 % intervals would hold the truth of a skill
     in 30 to 60 % of cases (datasets/student/README.md has the figures).
     """
-    return len(words.skills) > 1 and not any(posterior.abilities(v) in (0, 1) for v in learners)
+    return learners[0].spec.skills > 1 and not any(
+        posterior.abilities(v) in (0, 1) for v in learners
+    )

@@ -76,7 +76,7 @@ def skill_rows(
     weight = needs / np.maximum(needs.sum(0), 1)
     met = np.bincount(used[0], minlength=len(chance))
     good = np.bincount(*used, minlength=len(chance)).astype(int)
-    by_skill = rows(chance @ weight, None if draws is None else draws @ weight, settings)
+    by_skill = judged(chance @ weight, None if draws is None else draws @ weight, settings)
     found = [
         {"skill": skills[k], "questions": int(needs[:, k].sum())}
         | {"answers": int(met @ needs[:, k]), "right": int(good @ needs[:, k])}
@@ -133,7 +133,7 @@ def needs_of(words: Vocabulary) -> np.ndarray:
     return words.features[:, : len(words.skills)].numpy() > 0
 
 
-def rows(chance: np.ndarray, draws: np.ndarray | None, settings: Settings) -> list[dict]:
+def judged(chance: np.ndarray, draws: np.ndarray | None, settings: Settings) -> list[dict]:
     """Chance, interval and verdict of each of several, ``[several]`` and ``[draws, several]``."""
     ends = above = [None] * len(chance)
     decided = np.stack([chance, chance])

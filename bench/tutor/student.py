@@ -65,7 +65,7 @@ def _of_the_model(learners: list[MetaLearner], words: Vocabulary) -> list[str]:
     """What a reader must know of the model, in sentences."""
     found, count = [], len(words.skills)
     names = ", ".join(dict.fromkeys(type(learner).__name__ for learner in learners))
-    if count > 1 and not tells_skills_apart(learners, words):
+    if count > 1 and not tells_skills_apart(learners):
         found.append(
             f"{names} does not tell skills apart: what it says is of all questions together, and "
             f"nothing of each of the {count} skills; for these, train BilevelIRT."

@@ -17,7 +17,7 @@ from bench.running.experiment import Experiment
 from bench.running.training import train
 from bench.tasks.episode import Episode
 from bench.tasks.statistics import Interval
-from bench.tutor import posterior, selection
+from bench.tutor import policies, posterior, selection
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_fisher_asks_the_question_whose_difficulty_is_nearest_to_the_ability():
     learner, b = with_items(Rasch(spec=data.spec), data), torch.from_numpy(data.difficulty)
     x, y, _ = data.questions("test", np.arange(20))
     episode = Episode(x[:, :8], y[:, :8], x[:, 8:], y[:, 8:])
-    chosen = selection.fisher([learner], episode).argmax(1)
+    chosen = policies.fisher([learner], episode).argmax(1)
     difficulty = b[x[:, 8:, 0].long()]
     nearest = (difficulty - learner.ability(episode)).abs().argmin(1)
     assert torch.equal(chosen, nearest)
@@ -58,7 +58,7 @@ def test_fisher_in_several_dimensions_is_the_gain_in_log_determinant(data, doubl
     learner = BilevelIRT(model_options={"dimensions": 3}, spec=data.spec)
     x, y, _ = data.questions("test", np.arange(2))
     episode = Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:])
-    found = selection.fisher([learner], episode)
+    found = policies.fisher([learner], episode)
     logits, slopes, covariance = posterior.gaussian(learner, episode)
     p, a, precision = logits[0, 7].sigmoid(), slopes[0, 7], torch.linalg.inv(covariance[0])
     more = precision + p * (1 - p) * torch.outer(a, a)
@@ -72,7 +72,7 @@ def test_bayes_is_what_enumerating_states_and_answers_gives(monkeypatch, double)
     monkeypatch.setattr(posterior, "draws", lambda *_, **__: state[None])
     may = torch.tensor([[1.0, 1, 1, 0]])
     episode = Episode(*[torch.zeros(1, 4)] * 4, query_w=may)
-    found = selection.bayes([None], episode)[0]
+    found = policies.bayes([None], episode)[0]
     for asked in range(3):
         fall = 0.0
         for other, answer in product(set(range(3)) - {asked}, (0, 1)):
@@ -85,7 +85,7 @@ def test_bayes_is_what_enumerating_states_and_answers_gives(monkeypatch, double)
     assert found[1] == 0  # what every state answers alike tells nothing
 
 
-@pytest.mark.parametrize("policy", selection.POLICIES)
+@pytest.mark.parametrize("policy", policies.POLICIES)
 def test_no_question_is_asked_twice_and_no_meta_question_ever(data, rasch, policy):
     division = selection.divide(data, 48, most=30)
     asked = selection.ask([rasch], data, division, policy, [48])
@@ -98,7 +98,7 @@ def test_no_question_is_asked_twice_and_no_meta_question_ever(data, rasch, polic
 
 def test_asking_is_reproducible_and_does_not_depend_on_the_batch(double, data, rasch, monkeypatch):
     division = selection.divide(data, 5, most=40)
-    for policy in selection.POLICIES:
+    for policy in policies.POLICIES:
         first = selection.ask([rasch], data, division, policy, [1, 5])
         monkeypatch.setattr(selection, "BATCH", 7)
         again = selection.ask([rasch], data, division, policy, [1, 5])
@@ -119,7 +119,7 @@ def test_questions_that_score_alike_are_not_asked_in_the_order_of_time(data):
     assert (order[:, 0] == first).mean() < 0.2
 
 
-@pytest.mark.parametrize("policy", selection.POLICIES)
+@pytest.mark.parametrize("policy", policies.POLICIES)
 def test_answers_that_are_not_revealed_change_nothing(data, rasch, policy, monkeypatch):
     division = selection.divide(data, 3, most=20)
     order = selection.ask([rasch], data, division, policy, [3]).order
@@ -150,14 +150,14 @@ def test_a_policy_beats_random_selection_after_5_questions(policy):
 
 def test_an_ensemble_chooses_by_bayes_and_averages(data):
     learners = [MAML(seed=s, spec=data.spec) for s in range(3)]
-    selection.check(["random", "bayes"], learners)
+    policies.check(["random", "bayes"], learners)
     asked = selection.ask(learners, data, selection.divide(data, 2, most=9), "bayes", [2])
     assert np.isfinite(asked.values["auc"]).all()
     for wrong, message in (("fisher", "fisher needs"), ("beyes", "did you mean bayes")):
         with pytest.raises(BenchError, match=message):
-            selection.check([wrong], learners)
+            policies.check([wrong], learners)
     with pytest.raises(BenchError, match="give several checkpoints"):
-        selection.check(["bayes"], learners[:1])
+        policies.check(["bayes"], learners[:1])
 
 
 def test_metrics_are_pooled_over_all_meta_questions():
