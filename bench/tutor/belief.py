@@ -33,6 +33,8 @@ def episode(
     """
     pairs = [[torch.from_numpy(np.array(v)) for v in pair] for pair in answers]
     lengths = torch.tensor([len(item) for item, _ in pairs])
+    if not lengths.any():  # padding alone, for learners look at the first row
+        pairs = [[torch.zeros(1, dtype=torch.int64)] * 2 for _ in pairs]
     item, y = (torch.nn.utils.rnn.pad_sequence(v, batch_first=True) for v in zip(*pairs))
     at = torch.arange(item.shape[1])
     there = at < lengths[:, None]

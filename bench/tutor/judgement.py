@@ -10,6 +10,7 @@ from bench.base.errors import BenchError
 from bench.tutor.vocabulary import Vocabulary
 
 MASTERED, UNDECIDED, NOT_MASTERED = "mastered", "undecided", "not mastered"
+LEAST = 2  # answers on a skill, before it counts as known
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,16 @@ def skill_rows(
 def sure_enough(rows: Sequence[dict[str, Any]], settings: Settings) -> bool:
     """Whether more questions are not needed to judge a student's skills.
 
+    A skill is known well enough when it is decided, or its interval narrow, and not by what is
+    usual among students alone: it was asked for twice, or as often as there are questions.
+
     Args:
         rows: as :func:`skill_rows` gives them; without intervals one is never sure.
         settings: of the tutor: mastery and width.
     """
     return all(
         row["low"] is not None
+        and row["answers"] >= min(LEAST, row["questions"])
         and (
             row["low"] > settings.mastery
             or row["high"] < settings.mastery

@@ -125,7 +125,8 @@ def ask(
         students = division.students[part]
         x, y, there = (v[:, : division.meta.shape[1]] for v in data.questions("test", students))
         dialogue = _Dialogue(x, y, there, torch.from_numpy(students), counts[-1])
-        may = torch.from_numpy(division.selectable[part]).clone()
+        selectable = torch.from_numpy(division.selectable[part])
+        may = selectable.clone()
         at, known, at_end = [], np.zeros(len(x), int), np.zeros(y.shape)
         for n in range(1, counts[-1] + 1):
             score = POLICIES[policy](learners, dialogue.episode(may), seed)
@@ -143,7 +144,7 @@ def ask(
             if until is not None:
                 asking = known == 0
                 at_end[asking] = predicted[asking]
-                enough = _known(learners, episode, there, until)
+                enough = _known(learners, episode, selectable, until)
                 known[asking & enough] = n
         sure.append(known)
         last.append(at_end)
@@ -160,22 +161,27 @@ def ask(
 
 
 def _known(
-    learners: Sequence[MetaLearner], episode: Episode, there: Tensor, until: Settings
+    learners: Sequence[MetaLearner], episode: Episode, selectable: Tensor, until: Settings
 ) -> np.ndarray:
     """Whether each student's skills are known well enough, ``[students]`` bool.
 
-    A skill is judged by the mean chance over the student's own questions that need it.
+    A skill is judged by the mean chance over the student's selectable questions that need it.
     """
     draws = posterior.draws(learners, episode).numpy()  # [students, draws, query]
-    needs = skills_of(episode.query_x, learners[0].spec) * there[..., None]
+    needs, asked = (skills_of(x, learners[0].spec) for x in (episode.query_x, episode.support_x))
     if not belief.tells_skills_apart(learners):
-        needs = there[..., None].to(needs)
-    needs = needs.numpy()
+        needs, asked = (torch.ones_like(v[..., :1]) for v in (needs, asked))
+    needs = (needs * selectable[..., None]).numpy()
+    answers = (asked * episode.support_w[..., None]).sum(1).numpy()
     enough = []
-    for drawn, own in zip(draws, needs):
-        own = own[:, own.any(0)]
-        chances = drawn @ (own / own.sum(0))
-        enough.append(sure_enough(judged(chances.mean(0), chances, until), until))
+    for drawn, own, count in zip(draws, needs, answers):
+        there = own.any(0)
+        questions = own[:, there].sum(0)
+        chances = drawn @ (own[:, there] / questions)
+        found = judged(chances.mean(0), chances, until)
+        for row, n, m in zip(found, questions, count[there]):
+            row |= {"questions": n, "answers": m}
+        enough.append(sure_enough(found, until))
     return np.array(enough)
 
 

@@ -32,7 +32,7 @@ def report(
     Args:
         paths: checkpoints; several are averaged, and differ where they are unsure.
         file: of answers, in any format of :func:`bench.data.students.responses.read`.
-        out: folder for ``students.json``, ``skills.csv``, ``questions.csv`` and ``pictures``.
+        out: folder for ``students.json``, ``class.html``, tables and ``pictures``.
         settings: of the tutor.
         console: where to print.
         columns: see :func:`bench.data.students.responses.read`.

@@ -19,6 +19,7 @@ from bench.base.errors import BenchError
 from bench.tutor import student_picture
 from bench.tutor.assessment import Student
 from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
+from bench.tutor.pages.class_view import class_page
 
 STYLES = {MASTERED: "green", UNDECIDED: "yellow", NOT_MASTERED: "red"}
 SHOWN_WHOLE = 3  # students, skill by skill, in the terminal; of more, a line each
@@ -97,7 +98,7 @@ def sentences(students: list[Student], about: About) -> list[str]:
 
 
 def write(students: list[Student], about: About, out: Path, pictures: bool) -> None:
-    """Writes ``students.json``, ``skills.csv``, ``questions.csv`` and ``pictures/<student>.png``.
+    """Writes ``students.json``, tables in CSV, ``class.html`` and ``pictures/<student>.png``.
 
     Raises:
         BenchError: if the folder cannot be written to.
@@ -114,11 +115,12 @@ def write(students: list[Student], about: About, out: Path, pictures: bool) -> N
         "students.json": json.dumps(found, indent=1, ensure_ascii=False) + "\n",
         "skills.csv": _csv([{"student": s.name} | row for s in students for row in s.skills]),
         "questions.csv": _csv([row for s in students for row in _question_rows(s)]),
+        "class.html": class_page(students, about.settings, [*about.read, *found["reading"]]),
     }
     for name, text in texts.items():
         try:
             with paths.replacing(out / name) as file:
-                file.write(text.encode())
+                file.write(text.encode(errors="replace"))
         except OSError as error:
             raise BenchError(f"cannot write {out / name}: {error.strerror}") from None
 

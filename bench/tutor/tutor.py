@@ -102,6 +102,10 @@ class Tutor:
         counts, order, *_ = found.sentences()
         return new, [counts, order, *known.notes]
 
+    def answers(self, student: str) -> list[Answer]:
+        """A student's answers to the questions of this model."""
+        return [a for a in self.book.of(student) if a.question in self._number]
+
     def students(self) -> dict[str, int]:
         """How many answers each student gave, by name in the order of the alphabet."""
         return self.book.students()
@@ -111,7 +115,7 @@ class Tutor:
     def predict(self, student: str) -> dict[str, float]:
         """The chance that a student gets each question right, were it asked next."""
         with self._turn:
-            tasks = self._tasks([self._pairs(self._answers(student))])
+            tasks = self._tasks([self._pairs(self.answers(student))])
             chance = chances(self.learners, tasks, self.words.shots)[0]
         return dict(zip(self.words.items, chance.tolist()))
 
@@ -121,7 +125,7 @@ class Tutor:
         Returns:
             Rows as in :attr:`bench.tutor.assessment.Student.skills`.
         """
-        return self.skills_over_time([self._answers(student)])[0]
+        return self.skills_over_time([self.answers(student)])[0]
 
     def skills_over_time(self, answers: Sequence[Sequence[Answer]]) -> list[list[dict[str, Any]]]:
         """The skills of a student, after each of several lists of answers."""
@@ -162,7 +166,7 @@ class Tutor:
         """
         policy = policy or self.policy
         check([policy], self.learners)
-        item, _ = pair = self._pairs(self._answers(student))
+        item, _ = pair = self._pairs(self.answers(student))
         # of the name alone, so that what is drawn for a student is the same in every process
         index, _ = counter_random.stream("tutor", named(student))
         with self._turn:
@@ -181,7 +185,7 @@ class Tutor:
         Those with a chance of success in the target zone that were not answered right; if there is
         none, those nearest to it.
         """
-        item, right = self._pairs(self._answers(student))
+        item, right = self._pairs(self.answers(student))
         chance = np.array(list(self.predict(student).values()))
         good = np.bincount(item, right, minlength=len(chance)).astype(int)
         found = to_practise(chance, good, self.words, self.settings).tolist()
@@ -197,7 +201,7 @@ class Tutor:
             answer, ``moved``: the chance with all answers minus that without this one, and ``id``.
         """
         number = self.number(question)
-        answers = self._answers(student)
+        answers = self.answers(student)
         item, right = self._pairs(answers)
         keep = ~np.eye(len(answers), dtype=bool)
         pairs = [(item, right), *((item[some], right[some]) for some in keep)]
@@ -217,7 +221,7 @@ class Tutor:
             Rows with the number of ``answers``, ``chance`` and the ends of its interval, ``low``
             and ``high`` (None without a posterior); at most so many as :data:`POINTS`.
         """
-        answers = self._answers(student)
+        answers = self.answers(student)
         item, right = self._pairs(answers)
         counts = np.unique(np.linspace(0, len(answers), POINTS).round().astype(int)).tolist()
         with self._turn:
@@ -235,7 +239,7 @@ class Tutor:
 
     def report(self, students: Sequence[str]) -> list[Student]:
         """All that is found about some students, as ``maml-bench student`` reports it."""
-        pairs = [self._pairs(self._answers(student)) for student in students]
+        pairs = [self._pairs(self.answers(student)) for student in students]
         given = Answers(list(students), *map(list, zip(*pairs)), []) if pairs else None
         with self._turn:
             return list(assess(self.learners, self.words, given, self.settings)) if given else []
@@ -259,10 +263,6 @@ class Tutor:
                 f"such as {shown(near[0])}"
             )
         return self._number[question]
-
-    def _answers(self, student: str) -> list[Answer]:
-        """A student's answers to the questions of this model."""
-        return [a for a in self.book.of(student) if a.question in self._number]
 
     def _pairs(self, answers: Sequence[Answer]) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the questions, and whether they were answered right."""
