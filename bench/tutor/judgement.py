@@ -128,6 +128,22 @@ def to_practise(
     return found[np.argsort(abs(chance[found] - (low + high) / 2), kind="stable")]
 
 
+def practice_order(
+    chance: np.ndarray, good: np.ndarray, words: Vocabulary, settings: Settings
+) -> list[int]:
+    """All questions that may be practised: those of :func:`to_practise`, then the nearest others.
+
+    Args:
+        chance: as there, like the others.
+        good: how often each was answered right.
+        words: names of the questions.
+        settings: of the tutor.
+    """
+    found = to_practise(chance, good, words, settings).tolist()
+    near = np.argsort(abs(chance - sum(settings.target) / 2), kind="stable").tolist()
+    return found + [i for i in near if (not good[i] or repeats(words)) and i not in set(found)]
+
+
 def repeats(words: Vocabulary) -> bool:
     """Whether a question can be asked again: known by its skill alone, it stands for any of it."""
     return set(words.items) == set(words.skills)

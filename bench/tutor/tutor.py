@@ -18,7 +18,7 @@ from bench.tutor import posterior, reading
 from bench.tutor.answer_book import Answer, AnswerBook, named
 from bench.tutor.assessment import Answers, Student, assess
 from bench.tutor.belief import as_trained, believed, chances, episode, tells_skills_apart
-from bench.tutor.judgement import Settings, repeats, skill_rows, sure_enough, to_practise
+from bench.tutor.judgement import Settings, practice_order, repeats, skill_rows, sure_enough
 from bench.tutor.policies import POLICIES, check, ranked
 
 CURVE = 64  # draws for each point of a student's curve
@@ -188,9 +188,7 @@ class Tutor:
         item, right = self._pairs(self.answers(student))
         chance = np.array(list(self.predict(student).values()))
         good = np.bincount(item, right, minlength=len(chance)).astype(int)
-        found = to_practise(chance, good, self.words, self.settings).tolist()
-        near = np.argsort(abs(chance - sum(self.settings.target) / 2), kind="stable").tolist()
-        found += [i for i in near if not good[i] and i not in set(found)]
+        found = practice_order(chance, good, self.words, self.settings)
         return [self.words.items[i] for i in found[:n]]
 
     def explain(self, student: str, question: str) -> list[dict[str, Any]]:

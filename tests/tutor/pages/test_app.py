@@ -5,15 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import pytest
+from starlette.testclient import TestClient
 
 from bench import Tutor
 from bench.tutor.judgement import Settings
+from bench.tutor.pages.app import MOST_BYTES, application
+from bench.tutor.pages.options import Options
 from bench.tutor.pages.questions_file import Question
-
-pytest.importorskip("starlette")
-from starlette.testclient import TestClient
-
-from bench.tutor.pages.app import MOST_BYTES, Options, application
 
 NASTY = "<script>alert('x')</script>&\"=1+1"
 QUESTIONS = {

@@ -3,14 +3,13 @@ import socket
 import threading
 
 import pytest
+import uvicorn
+from playwright.sync_api import sync_playwright
 
 from bench import Tutor
-from bench.tutor.pages.questions_file import Question
-
-playwright = pytest.importorskip("playwright.sync_api")
-uvicorn = pytest.importorskip("uvicorn")
 from bench.tutor.pages.app import application
 from bench.tutor.pages.options import Options
+from bench.tutor.pages.questions_file import Question
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -51,7 +50,7 @@ def address(tutor):
 @pytest.fixture(params=[(1200, 800), (360, 640)], ids=["desktop", "phone"])
 def page(request, tmp_path):
     width, height = request.param
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         browser = started.chromium.launch_persistent_context(
             str(tmp_path / "browser"),
             executable_path=CHROMIUM,

@@ -17,7 +17,8 @@ def write(tmp_path):
 
 def test_questions_with_choices_with_an_answer_and_with_neither(write):
     path = write(
-        '\ufeffitem_id,text,choices,answer\nq1,"1/2, or more?",1/2 | 2/3,2/3\nq2,Zwölf?,,12\nq3,Draw it,,\n'
+        '\ufeffitem_id,text,choices,answer\nq1,"1/2, or more?",1/2 | 2/3,2/3\n'
+        "q2,Zwölf?,,12\nq3,Draw it,,\n"
     )
     found, notes = questions_file.read(path, ITEMS)
     assert notes == []
