@@ -1,7 +1,9 @@
 import csv
 import json
 import pickle
+import re
 import shlex
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +149,26 @@ def test_the_report_holds_the_learners_own_predictions(folder, answers, tmp_path
     assert set(ann["practise"]) <= inside - {"question 3"}
     places = {r["question"]: r["ask"] for r in questions[: len(words.items)] if r["ask"]}
     assert places == {q: str(i) for i, q in enumerate(ann["ask"], 1)}
+
+
+def test_the_page_of_the_class_needs_nothing_else(folder, answers, tmp_path, capsys):
+    rows = [
+        *THREE,
+        ("<img src=x>", "question 1", 1),
+        *(("Ann", f"question {i}", 0) for i in (5, 6)),
+    ]
+    options = ("--answers", answers(*rows), "--out", tmp_path / "out", "--no-pictures")
+    assert run(capsys, "--checkpoint", folder / "irt.ckpt", *options)[0] == 0
+    page = (tmp_path / "out" / "class.html").read_text()
+    assert not re.search(r"<script|<img|<link|<base|url\(|@import|https?:", page)
+    assert "&lt;img src=x&gt;" in page
+    assert page.count('<th scope="row">') == page.count('<section class="student"') == 3
+    for word in ("Ann", *SKILLS, "Who needs what next", "Questions that tell little"):
+        assert word in unescape(page)
+    ann = json.loads((tmp_path / "out" / "students.json").read_text())["students"][0]
+    assert f"{ann['skills'][0]['chance']:.0%}"[:-1] + "\u202f%" in page
+    assert run(capsys, "--checkpoint", folder / "dkt.ckpt", *options)[0] == 0
+    assert "does not say how unsure it is" in (tmp_path / "out" / "class.html").read_text()
 
 
 def test_predictions_are_those_of_the_data_modules_episodes(folder):

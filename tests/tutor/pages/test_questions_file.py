@@ -31,10 +31,10 @@ def test_questions_with_choices_with_an_answer_and_with_neither(write):
 
 
 def test_questions_that_the_model_does_not_know_are_left_out_and_named(write):
-    found, notes = questions_file.read(write("item_id,text\nq1,a\nQ2,b\n"), ITEMS)
+    found, notes = questions_file.read(write("item_id,text\nq1,a\nq22,b\n"), ITEMS)
     assert list(found) == ["q1"]
     assert "1 questions" in notes[0]
-    assert "'Q2' (the model knows 'q2')" in notes[0]
+    assert "'q22' (the model knows 'q2')" in notes[0]
 
 
 @pytest.mark.parametrize(
