@@ -84,7 +84,7 @@ def select(
     if until is not None and len(learners) == 1:
         posterior.require_ability(learners[0])
     for sentence in sentences:
-        console.print(sentence, markup=False, highlight=False)
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     counts = sorted(set(counts))
     division = selection.divide(data, counts[-1], students, seed)
     left_out = f", {division.left_out} with too few left out" if division.left_out else ""
@@ -207,8 +207,10 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         most, overlap = (f"{100 * used[n]:.0f} %" for n in ("max", "overlap"))
         grid.add_row(name, most, f"{used['chi_square']:.2f}", overlap)
     console.print(grid)
-    if record["until"]:
-        console.print("", _stopping_table(record))
+    if until := record["until"]:
+        words = f"Asked until each skill is judged or known to {until['width']:g}, "
+        words += f"{record['questions'][-1]} questions at most"
+        console.print("", Text(words, style="bold"), _stopping_table(record), sep="\n")
     console.print(
         Text(
             "On 20 % of each student's questions, which are never asked. ± is a 95 % interval over "
@@ -221,14 +223,7 @@ def print_table(record: dict[str, Any], console: Console) -> None:
 
 
 def _stopping_table(record: dict[str, Any]) -> Table:
-    until = record["until"]
-    grid = Table(
-        box=None,
-        pad_edge=False,
-        title_justify="left",
-        title=f"Asked until each skill is judged or known to {until['width']:g}, "
-        f"{record['questions'][-1]} questions at most",
-    )
+    grid = Table(box=None, pad_edge=False)
     for heading in ("selection", "questions", "known by then", *TITLES.values()):
         grid.add_column(heading, justify="left" if heading == "selection" else "right")
     for name, found in record["policies"].items():

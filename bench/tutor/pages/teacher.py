@@ -133,14 +133,12 @@ class Pages:
 
     def _students(self, names: Sequence[str]) -> list[Student]:
         """What is found about students, remembered until they answer again."""
-        counts = self.tutor.students()
-        old = [n for n in names if self._found.get(n, (None,))[0] != counts.get(n)]
-        found = {s.name: s for s in self.tutor.report(old)}
-        found |= {n: self._found[n][1] for n in names if n not in found}
-        if len(self._found) > KEPT:
-            self._found.clear()
-        self._found |= {n: (counts[n], found[n]) for n in old}
-        return [found[n] for n in names]
+        counts, kept = self.tutor.students(), self._found
+        old = [n for n in names if kept.get(n, (None,))[0] != counts.get(n)]
+        new = {s.name: s for s in self.tutor.report(old)}
+        # a new table, for another thread may be reading the old one
+        self._found = (kept if len(kept) < KEPT else {}) | {n: (counts[n], new[n]) for n in old}
+        return [new[n] if n in new else kept[n][1] for n in names]
 
 
 def _csv(table: pd.DataFrame, name: str) -> Response:
