@@ -69,12 +69,15 @@ _HOME = {
     "IRT": "bench.models.irt",
     "MLP": "bench.models.mlp",
     "ResNet12": "bench.models.resnet12",
+    "Study": "bench.running.suite",
+    "Suite": "bench.running.suite",
+    "run": "bench.running.script",
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",
     "Tutor": "bench.tutor.tutor",
 }
-__all__ = [*_HOME, "__version__"]
+__all__ = [*_HOME, "__version__", "results"]  # a package that can be called
 
 
 def __getattr__(name: str):

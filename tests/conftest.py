@@ -44,6 +44,14 @@ def pytest_make_parametrize_id(config, val, argname):
     return None
 
 
+@pytest.fixture(autouse=True)
+def one_at_a_time(monkeypatch):
+    """Grids do their runs in this process, where tests can look; ``--jobs`` says otherwise."""
+    from bench.running.launchers.local import Local
+
+    monkeypatch.setattr(Local, "usual", staticmethod(lambda machine: 1))
+
+
 @pytest.fixture
 def console():
     """A terminal whose text can be read afterwards: ``console.export_text()``."""

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -32,7 +33,7 @@ from bench.data.students import prepared, responses
 from bench.learning import learner_file
 from bench.results import failed, records
 from bench.results.schema import COST_FIELDS
-from bench.running import resuming
+from bench.running import resuming, suite_files
 from bench.running.experiment import Experiment
 
 BYTES = st.binary(max_size=300)
@@ -561,6 +562,31 @@ def test_records(file, content):
         refused(tables.to_markdown, [record])
         refused(tables.to_csv, [record])
         refused(summary.summary, [record])
+
+
+SUITE = {
+    **{"name": "tiny", "description": "d", "seeds": [0, 1]},
+    "studies": [
+        {
+            **{"dataset": "sinusoid", "iterations": 2, "validations": 1, "shots": [5]},
+            "data": {"val_episodes": 2},
+            "repeats": [{"queries": 3}],
+            "learner": {"inner_lr": 0.01, "model_options": {"hidden": [3]}},
+            "algorithms": {"maml": {"order": 1, "iterations": 3}, "random_init": {}},
+        }
+    ],
+}
+
+
+@given(st.one_of(changed(SUITE), either(yaml.safe_dump(SUITE).encode()), JSON.map(json.dumps)))
+def test_suites(file, content):
+    content = content if isinstance(content, bytes) else content.encode()
+
+    def read():
+        for experiment in suite_files.read(file(content, "suite.yaml")).experiments():
+            experiment.key  # noqa: B018
+
+    refused(read)
 
 
 @given(st.one_of(changed({"key": "k", "message": "m", "again": True}), JSON.map(json.dumps), BYTES))

@@ -144,7 +144,7 @@ def _is_plain(hint: Any) -> bool:
     parts, origin = typing.get_args(hint), typing.get_origin(hint) or hint
     if origin is typing.Literal or origin in (None, NoneType, Any, ...):
         return True
-    return origin in PLAIN and all(map(_is_plain, parts))
+    return origin in (*PLAIN, typing.Union, UnionType) and all(map(_is_plain, parts))
 
 
 def _in_words(hint: Any) -> list[str]:

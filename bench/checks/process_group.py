@@ -5,7 +5,6 @@ where all meet. They start from a process that has imported the heavy modules on
 first one that fails, and with the process that asked for them.
 """
 
-import multiprocessing
 import os
 import pickle
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.errors import BenchError
+from bench.running import server
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,11 +38,7 @@ def run(function: Callable, processes: int, limit: float, *arguments: Any) -> li
     """
     from torch import multiprocessing as torch_processes
 
-    from bench.running.probe import PRELOAD
-
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    if forks:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+    method = server.context().get_start_method()
     with tempfile.TemporaryDirectory() as folder:
         group = torch_processes.start_processes(
             _member,
@@ -50,7 +46,7 @@ def run(function: Callable, processes: int, limit: float, *arguments: Any) -> li
             processes,
             join=False,
             daemon=True,
-            start_method="forkserver" if forks else "spawn",
+            start_method=method,
         )
         end = time.monotonic() + limit
         try:

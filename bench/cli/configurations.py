@@ -11,13 +11,10 @@ from typing import Any
 import yaml
 from jsonargparse import Path, get_loader, set_loader, set_parsing_settings
 
-from bench.base import regular_files
+from bench.base import bounded_yaml, regular_files
 from bench.base.errors import BenchError
 
 MOST_BYTES = 2**24
-MOST_VALUES = 100_000  # with anchors written out
-MOST_DEPTH = 100  # lists in lists
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @contextmanager
@@ -40,7 +37,7 @@ def checked() -> Iterator[None]:
 
     def checked_load(text: str) -> Any:
         where = names.get(text, "a value on the command line")
-        _check(text, where)
+        bounded_yaml.check(text, where)
         try:
             return load(text)
         except (ValueError, TypeError, AttributeError) as error:  # such as of 5,000 digits
@@ -65,37 +62,3 @@ def _read(path: Path) -> str:
         raise BenchError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BenchError(f"{path}: not in UTF-8 (byte {error.start:,}): save it so") from error
-
-
-def _check(text: str, where: str) -> None:
-    """Refuses anchors that unfold without end, which the loader would only share.
-
-    Raises:
-        BenchError: names the file.
-        yaml.YAMLError: if it is no YAML.
-    """
-    size_of: dict[str, int] = {}  # values that an anchor stands for
-    sizes, anchors = [0], []  # of the lists and dicts that the present value lies in
-    for event in yaml.parse(text, Loader=_PARSER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            sizes.append(1)
-            anchors.append(event.anchor)
-            if len(sizes) > MOST_DEPTH:
-                raise BenchError(f"{where}: lists within more than {MOST_DEPTH} others")
-            continue
-        if isinstance(event, yaml.AliasEvent):
-            if event.anchor in anchors:
-                raise BenchError(f"{where}: &{event.anchor} refers to itself: write it out")
-            size = size_of.get(event.anchor, 1)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            size = size_of[anchors.pop()] = sizes.pop()
-        elif isinstance(event, yaml.ScalarEvent):
-            size = size_of[event.anchor] = 1
-        else:
-            continue
-        sizes[-1] += size
-        if sizes[-1] > MOST_VALUES:
-            raise BenchError(
-                f"{where}: more than {MOST_VALUES:,} values, with what its anchors stand for "
-                "written out"
-            )

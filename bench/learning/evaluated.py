@@ -22,6 +22,8 @@ class Evaluated(LightningModule):
     :class:`bench.learning.learner.MetaLearner`.
 
     Attributes:
+        every_step: whether :meth:`predict` is asked for the outputs after every inner step; what it
+            gives after the last one is the same.
         episode_scores: after a validation or test ``index``, ``[episodes]``, and each metric,
             ``[episodes, steps]``.
         view_scores: the same for each view: for each number of answers shown, or each source.
@@ -29,19 +31,28 @@ class Evaluated(LightningModule):
 
     def __init__(self):
         super().__init__()
+        self.every_step = True
         self.scores: EpisodeScores | None = None  # while episodes are scored
         self.episode_scores: dict[str, Any] | None = None
         self.view_scores: list[Scores] = []
 
-    def evaluate(self, episode: Episode) -> Tensor:
+    def evaluate(self, episode: Episode, every_step: bool = True) -> Tensor:
         """:meth:`predict` where gradients are switched off, as inside ``Trainer.test``.
 
         Lightning evaluates in inference mode, in which nothing can adapt: this leaves it, on
         copies of the episode's tensors.
+
+        Args:
+            episode: tasks.
+            every_step: whether more than the outputs after the last inner step are wanted.
         """
-        with torch.inference_mode(False), torch.enable_grad():
-            copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
-            return self.predict(Episode(*copies)).detach()
+        self.every_step = every_step
+        try:
+            with torch.inference_mode(False), torch.enable_grad():
+                copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
+                return self.predict(Episode(*copies)).detach()
+        finally:
+            self.every_step = True
 
     def adapt(self, support_x: Tensor, support_y: Tensor) -> Callable[[Tensor], Tensor]:
         """Adapts to a user's own few examples, outside any Trainer.
@@ -68,7 +79,7 @@ class Evaluated(LightningModule):
             query = self._tensor(query_x)
             self._check_inputs("query_x", query)
             unknown = y.new_zeros(1, len(query), *y.shape[1:])
-            outputs = self.evaluate(Episode(x[None], y[None], query[None], unknown))
+            outputs = self.evaluate(Episode(x[None], y[None], query[None], unknown), False)
             return self.objective.probabilities(outputs[0, -1])
 
         return predictor
@@ -87,7 +98,8 @@ class Evaluated(LightningModule):
         Of tasks of different shapes a list of them.
         """
         found = [
-            self.objective.probabilities(self.evaluate(e)[:, -1]) for e in split_by_shape(batch)
+            self.objective.probabilities(self.evaluate(e, every_step=False)[:, -1])
+            for e in split_by_shape(batch)
         ]
         return found[0] if isinstance(batch, Episode) else found
 
@@ -114,7 +126,8 @@ class Evaluated(LightningModule):
                 raise BenchError(
                     "Episode.index is None: evaluation needs the number of each episode"
                 )
-            outputs = self.evaluate(episode)
+            # while training, weights are chosen by what is left after the last step
+            outputs = self.evaluate(episode, every_step=self.trainer.state.fn != "fit")
             self.scores.update(episode.index, outputs, episode.query_y, episode.query_w)
 
     def _report(self, split: str) -> None:

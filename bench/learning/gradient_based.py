@@ -200,9 +200,13 @@ class GradientBased(MetaLearner):
         return self.mean_loss(self.query_outputs(fast, episode), episode.query_y, episode.query_w)
 
     def predict(self, episode: Episode) -> Tensor:
-        """Outputs for the query after each inner step, ``[tasks, steps, query, outputs]``."""
+        """Outputs for the query after each inner step, ``[tasks, steps, query, outputs]``.
+
+        Where ``every_step`` is False, after the last one alone.
+        """
+        steps = self.adapted(episode, self.test_steps, order=0)
         outputs = []
-        for fast in self.adapted(episode, self.test_steps, order=0):
+        for fast in steps if self.every_step else deque(steps, maxlen=1):
             with torch.no_grad():
                 outputs.append(self.query_outputs(fast, episode))
         return torch.stack(outputs, 1)

@@ -64,7 +64,7 @@ def record(
     device = values[0].device.type
     if compiles:
         require_compiler(device)
-    with _quiet(), _WithoutReading():
+    with _quiet(), _WithoutReading(), torch_private.values_alone():
         try:
             graph = torch_private.load_make_fx()(step)(
                 [v.clone().requires_grad_() for v in values], batch

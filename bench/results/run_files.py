@@ -1,7 +1,6 @@
 """A run in a results folder: where its files lie, and what they say of it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +49,11 @@ class RunFiles(NamedTuple):
         return self.out / "checkpoints" / self.key
 
     @property
+    def logs(self) -> Path:
+        """The folder of what a logger writes of the training, if one was asked for."""
+        return self.out / "logs" / self.suite / self.key
+
+    @property
     def lock(self) -> Path:
         """The file that the process holds which does the run: see :mod:`bench.base.locks`."""
         return self.checkpoints / ".lock"
@@ -89,14 +93,15 @@ class RunFiles(NamedTuple):
         except OSError:
             return None
 
-    @contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Within this context the run is recorded and measured; it is finished if that ends well.
+    def await_cost(self) -> None:
+        """Notes that the run is not finished by its record alone.
 
         Raises:
             OSError: if that cannot be noted.
         """
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         self._unmeasured.touch()
-        yield
+
+    def finish(self) -> None:
+        """Notes that nothing is left to do."""
         self._unmeasured.unlink(missing_ok=True)

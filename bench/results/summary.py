@@ -26,7 +26,15 @@ METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headli
 
 
 def frame(records: list[dict]) -> pd.DataFrame:
-    """One row a record, flat: for a notebook, or a table of one's own."""
+    """One row a record, flat: for a notebook, or a table of one's own.
+
+    ``suite``, ``dataset``, ``ways``, ``shots``, ``algorithm``, ``seed`` and ``iterations`` say what
+    was run, ``label`` and ``order`` what tables call it, ``data.*`` and ``learner.*`` with which
+    arguments. ``value`` and ``ci95`` are of the headline ``metric`` (the mean over test episodes,
+    and the half-width of its 95 % interval); every metric is a column of its own name too.
+    ``training.seconds``, ``ms_per_iteration`` and ``peak_memory_mib`` are what it took. A run that
+    was tested on several stretches of episodes has a row for each.
+    """
     rows = []
     for record in by_shots(records):
         experiment, metrics = record["experiment"], record["metrics"]
@@ -34,7 +42,9 @@ def frame(records: list[dict]) -> pd.DataFrame:
         row = {**nested, "synthetic": record["synthetic"], "chosen": record["chosen"]}
         row |= {f"data.{k}": v for k, v in experiment["data"].items()}
         row |= {f"learner.{k}": v for k, v in experiment["learner"].items()}
-        row["headline"] = metrics["headline"]
+        row |= labels.of_record(record).fields
+        headline = metrics[metrics["headline"]]
+        row |= {"metric": metrics["headline"], "value": headline["mean"], "ci95": headline["ci95"]}
         for name, metric in metrics.items():
             if isinstance(metric, dict):
                 row |= {name: metric["mean"], f"{name}_ci95": metric["ci95"]}
@@ -143,6 +153,8 @@ def summary(records: list[dict]) -> pd.DataFrame:
             row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
         for name in schema.COST_FIELDS:
             row[name] = _mean(m["cost"][name] for m in members if m["cost"])
+        threads = {m["provenance"].get("threads") for m in members if m["cost"]} - {None}
+        row["threads"] = ", ".join(map(str, sorted(threads)))
         row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]
         rows.append(row | {"chosen": "; ".join(dict.fromkeys(m["chosen"] for m in members))})

@@ -112,9 +112,11 @@ def caption(table: pd.DataFrame) -> list[str]:
             "true generator predicts from the same answers; blank where the gap is within noise."
         )
     text.append("Before → after: before the first and after the last inner step at test.")
+    threads = sorted({n for text in table["threads"] for n in text.split(", ") if n}, key=int)
+    by = f" on {' or '.join(threads)} thread{'s' * (threads != ['1'])}" if threads else ""
     text.append(
-        "ms and MiB: median time of one meta-iteration, and the memory it needs above what the "
-        "process holds before it."
+        f"ms and MiB: median time of one meta-iteration{by}, and the memory it needs above what "
+        "the process holds before it."
     )
     if table["synthetic"].any():
         text.append("Synthetic data is drawn by a program: nobody collected it.")

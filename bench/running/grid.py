@@ -14,9 +14,9 @@ from rich.markup import escape
 
 from bench.base import locks, registry
 from bench.base.errors import BenchError, RunsLeft
-from bench.results import failed, records, tables
-from bench.results.summary import Results
-from bench.running import jobs, ranks, workers
+from bench.base.outside import Outside
+from bench.results import failed
+from bench.running import jobs, ranks, server, workers
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.ranks import World
@@ -80,27 +80,66 @@ def finish(
         Whether this process reports: it is the first of several devices.
 
     Raises:
+        BenchError: if a run has an argument that it cannot have; then nothing is run.
         Interrupted: after Ctrl-C or SIGTERM.
     """
+    failed_before = {e.key: e.files(out).last_failed for e in experiments}
+
+    def job(e: Experiment) -> jobs.Job:
+        measure = split == "test" and e.iterations > 0
+        return jobs.Job(e, out, machine, split, measure, failed_before[e.key])
+
+    if launcher is not None:  # then this process has no need of torch
+        server.start()
+        to_do = plan(experiments, out, console, retry_failed)
+        check_elsewhere(to_do)
+        if to_do:
+            _run_elsewhere([job(e) for e in to_do], launcher, console)
+        return True
     world = ranks.join(machine)
     console.quiet = console.quiet or not world.is_first
     with world.end_together():
-        failed_before = {e.key: e.files(out).last_failed for e in experiments}
         # the others do what the first one finds
         to_do = world.broadcast(
             plan(experiments, out, console, retry_failed) if world.is_first else []
         )
-        grid = [
-            jobs.Job(
-                e, out, machine, split, split == "test" and e.iterations > 0, failed_before[e.key]
-            )
-            for e in to_do
-        ]
-        if launcher is None:
-            _run_here(grid, console, world)
-        elif grid:
-            workers.run_all(_measure_once(grid), launcher, console)
+        check(to_do)
+        _run_here([job(e) for e in to_do], console, world)
     return world.is_first
+
+
+def check(experiments: Sequence[Experiment], plug_ins: Sequence[Outside] = ()) -> None:
+    """Makes data module and algorithm of each, which refuse what they cannot have.
+
+    Args:
+        experiments: of a grid.
+        plug_ins: those outside the package that this process does not know yet.
+
+    Raises:
+        BenchError: names the first argument that does not fit.
+    """
+    registry.add_all(plug_ins)
+    for experiment in experiments:
+        experiment.check()
+
+
+def check_elsewhere(experiments: Sequence[Experiment]) -> None:
+    """:func:`check` in another process, as it needs torch."""
+    if experiments:
+        server.call(check, experiments, tuple(registry.added()))
+
+
+def _run_elsewhere(grid: Sequence[jobs.Job], launcher: workers.Launcher, console: Console) -> None:
+    """Has workers do all runs; what they cost is measured when no other is at work here."""
+    grid = _measure_once(grid)
+    if launcher.on_this_machine:
+        grid = [job._replace(measure=job.measure and "later") for job in grid]
+    workers.run_all(grid, launcher, console)
+    waiting = [job for job in grid if job.measure == "later" and job.files.awaits_its_cost]
+    with console.status("") as status:
+        for number, job in enumerate(waiting):
+            status.update(f"measuring costs, {number + 1} of {len(waiting)}: {job.experiment}")
+            jobs.measure(job, console)
 
 
 def _run_here(grid: Sequence[jobs.Job], console: Console, world: World) -> None:
@@ -216,7 +255,8 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
     Raises:
         BenchError: if there are no records.
     """
-    from bench.results import plots  # which takes a second to load
+    from bench.results import plots, records, tables  # which take seconds to load
+    from bench.results.summary import Results
 
     found = Results(found or records.read_all(out, suite))
     failures = failed.read_all(out, suite)

@@ -32,7 +32,8 @@ class Job(NamedTuple):
         out: the results folder.
         machine: devices and folders.
         split: which episodes the record is of: ``"test"`` or ``"val"``.
-        measure: whether what a meta-iteration costs is measured too.
+        measure: whether what a meta-iteration costs is measured: with the run, or ``"later"``, by
+            :func:`measure`, when nothing else is at work on this machine.
         failed_before: when it had failed last as the grid began (``RunFiles.last_failed``).
         patience: how many seconds to wait for a run that another process holds.
         plug_ins: those outside the package that the grid's command has named.
@@ -42,7 +43,7 @@ class Job(NamedTuple):
     out: Path
     machine: Machine
     split: str
-    measure: bool
+    measure: bool | Literal["later"]
     failed_before: int | None = None
     patience: float = 0.0
     plug_ins: tuple[Outside, ...] = ()
@@ -139,19 +140,36 @@ def _run(job: Job, console: Console, world: World) -> None:
         record = train(experiment, job.out, job.split, machine, console.is_terminal, say)
     if not world.is_first:
         return
-    with files.measuring():
-        records.write(files.record, record)  # before the probe: what is finished is kept
-        resuming.forget(files.checkpoints)
-        if job.measure:
-            records.write(files.record, record | {"cost": cost(experiment, machine, console)})
+    files.await_cost()
+    records.write(files.record, record)  # before the probe: what is finished is kept
+    resuming.forget(files.checkpoints)
+    if job.measure is True:
+        _measure(job, record, console)
+    if job.measure != "later":
+        files.finish()
 
 
-def cost(experiment: Experiment, machine: Machine, console: Console) -> dict | None:
+def measure(job: Job, console: Console) -> None:
+    """Measures what a recorded run costs, unless another process does so or has done so."""
+    with _lock(job, True) as owner:
+        if not owner and job.files.awaits_its_cost:
+            _measure(job, records.read(job.files.record), console)
+            job.files.finish()
+
+
+def _measure(job: Job, record: dict, console: Console) -> None:
+    found = cost(job.experiment, job.machine, record["provenance"]["threads"], console)
+    records.write(job.files.record, record | {"cost": found})
+
+
+def cost(
+    experiment: Experiment, machine: Machine, threads: int | None, console: Console
+) -> dict | None:
     """What one meta-iteration costs; None, with a note, where it cannot be measured."""
     from bench.running import probe
 
     try:
-        return probe.measure(machine.build(experiment))
+        return probe.measure(machine.build(experiment), threads=threads)
     except (BenchError, OSError, RuntimeError) as error:
         console.print(f"cost not measured: {error}", style="yellow", markup=False)
         return None

@@ -19,6 +19,7 @@ class Machine:
         data_root: folder of prepared data; None: the usual one.
         checkpoint_every: seconds of training that a kill may cost.
         nodes: machines that do a run together.
+        logger: which of Lightning's loggers follows the training: see :mod:`bench.running.loggers`.
     """
 
     accelerator: str = "auto"
@@ -26,6 +27,7 @@ class Machine:
     data_root: Path | None = None
     checkpoint_every: float = 60.0
     nodes: int = 1
+    logger: str | None = None
 
     def resolved(self) -> "Machine":
         """The same with the folder in full, for processes that may have another usual one."""

@@ -1,9 +1,7 @@
 """What one meta-iteration costs, measured in processes of its own.
 
-Fresh processes, so that what one algorithm has allocated does not hide what the next one needs.
-They are forked from a server that has imported the heavy modules and done nothing else: only the
-first probe pays for the imports, and no process is ever forked that has run a network (forking one
-with OpenMP threads hangs).
+Fresh processes (``server.py``), so that what one algorithm has allocated does not hide what the
+next one needs.
 
 Time and memory are taken apart. A heap keeps holes between blocks of unequal size, so the resident
 memory of an ordinary process grows with the number of steps even where the blocks in use do not;
@@ -12,8 +10,6 @@ giving each block pages of its own shows what is needed, but makes everything sl
 
 import contextlib
 import gc
-import multiprocessing
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -22,19 +18,15 @@ from typing import Any
 
 from bench.base.allocator import c_function, keep_memory
 from bench.base.errors import BenchError
+from bench.running import server
 
 WARM_UP, LEAST, SECONDS = 2, 5, 5.0  # untimed iterations; fewest timed ones; stop after
-PRELOAD = [
-    "bench.running.probe",
-    "torch",
-    "lightning",
-    "bench.learning.learner",
-    "bench.tasks.data_module",
-]
 MIB = 2**20
 
 
-def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | None]:
+def measure(
+    build: dict[str, Any], iterations: int = 10, threads: int | None = None
+) -> dict[str, float | None]:
     """Time and memory of one meta-iteration: inner loops, meta-gradient and Adam step.
 
     Drawing the episodes is not in it: all iterations are on the same meta-batch.
@@ -44,6 +36,7 @@ def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | No
             "accelerator": "cpu"}``.
         iterations: timed iterations; fewer where they take more than five seconds in all, but
             five at least.
+        threads: how many to use; None: what training in this process would use.
 
     Returns:
         ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``parameters``, and
@@ -54,9 +47,10 @@ def measure(build: dict[str, Any], iterations: int = 10) -> dict[str, float | No
     Raises:
         BenchError: if a process fails, or is killed for want of memory.
     """
+    threads = threads or _count_threads()
     return {
-        **_run_in_process(_time, build, _count_threads(), iterations),
-        "peak_memory_mib": peak_memory(build),
+        **_in_process(_time, build, threads, iterations),
+        "peak_memory_mib": _in_process(_memory, build, threads),
     }
 
 
@@ -66,7 +60,7 @@ def peak_memory(build: dict[str, Any]) -> float | None:
     Raises:
         BenchError: if there is not so much memory.
     """
-    return _run_in_process(_memory, build, _count_threads())
+    return _in_process(_memory, build, _count_threads())
 
 
 def _count_threads() -> int | None:
@@ -75,47 +69,14 @@ def _count_threads() -> int | None:
     return torch.get_num_threads() if torch else None
 
 
-def _run_in_process(function: Callable, build: dict[str, Any], *arguments):
-    """What a function returns in a process of its own."""
-    forkserver = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
-    if forkserver:
-        context.set_forkserver_preload(PRELOAD)
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_child, args=(sender, function, build, *arguments), name="probe", daemon=True
-    )
-    name = f"probe of {build['algorithm']} on {build['dataset']}"
-    process.start()
-    sender.close()
+def _in_process(function: Callable, build: dict[str, Any], *arguments) -> Any:
     try:
-        result, error = receiver.recv()
-    except EOFError:  # it ended without an answer
-        process.join()
-        if process.exitcode == -9:
-            raise BenchError(
-                f"{name}: the process was killed, most likely for want of memory; choose fewer "
-                "inner_steps, tasks_per_batch or filters, or order 1"
-            ) from None
-        raise BenchError(f"{name}: the process ended with code {process.exitcode}") from None
-    finally:
-        receiver.close()
-        process.terminate()
-        process.join()
-    if error:
-        raise BenchError(f"{name}: {error}")
-    return result
-
-
-def _child(sender, function: Callable, *arguments) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
-    try:
-        answer = function(*arguments), None
+        return server.call(function, build, *arguments)
     except BenchError as error:
-        answer = None, str(error)
-    except Exception as error:
-        answer = None, f"{type(error).__name__}: {error}"
-    sender.send(answer)
+        less = "; choose fewer inner_steps, tasks_per_batch or filters, or order 1"
+        name = f"probe of {build['algorithm']} on {build['dataset']}"
+        message = f"{name}: {error}{less if isinstance(error, server.Killed) else ''}"
+    raise BenchError(message)
 
 
 # In the process of its own ----------------------------------------------------------------------
@@ -162,8 +123,7 @@ def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], N
 
     from bench.base import registry
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    server.use_threads(threads)
     device = build.get("accelerator", "cpu")
     if device in ("gpu", "auto"):
         device = "cuda" if device == "gpu" or torch.cuda.is_available() else "cpu"

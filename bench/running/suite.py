@@ -29,8 +29,8 @@ class Study:
             among them where it needs fewer.
         iterations: meta-iterations to train for.
         validations: how often to validate while training.
-        ways: ways to try; empty where the data set has none.
-        shots: shots to try.
+        ways: ways to try; empty where the data set has none, None where they vary.
+        shots: shots to try; None where they vary.
         data: further arguments of the data module.
         repeats: arguments of the data module for runs that are averaged, such as folds or versions.
         learner: arguments for every algorithm that takes them.
@@ -42,8 +42,8 @@ class Study:
     algorithms: Mapping[str, Mapping[str, Any]]
     iterations: int
     validations: int = 5
-    ways: tuple[int, ...] = ()
-    shots: tuple[int, ...] = (1,)
+    ways: tuple[int | None, ...] = ()
+    shots: tuple[int | None, ...] = (1,)
     data: Mapping[str, Any] = field(default_factory=dict)
     repeats: tuple[Mapping[str, Any], ...] = ({},)
     learner: Mapping[str, Any] = field(default_factory=dict)

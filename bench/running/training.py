@@ -9,6 +9,7 @@ import torch
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import Logger
 
 from bench.base import registry
 from bench.base.errors import BenchError, Interrupted
@@ -16,7 +17,7 @@ from bench.learning.learner import MetaLearner
 from bench.results import labels
 from bench.results.assemble import assemble
 from bench.results.provenance import provenance
-from bench.running import choices, interruption, ranks, resuming
+from bench.running import choices, interruption, loggers, ranks, resuming
 from bench.running.checkpoint_io import WholeCheckpoints
 from bench.running.experiment import COMPUTED_BY, Experiment
 from bench.running.machine import Machine
@@ -84,12 +85,14 @@ def train(
     chosen = choices.describe(experiment, out)
     checksum = data.checksum  # says what is missing, before anything is trained
     provenance()  # notes which commit runs, before anybody changes it
-    objective, folder = OBJECTIVES[data.spec.kind], experiment.files(out).checkpoints
+    objective, files = OBJECTIVES[data.spec.kind], experiment.files(out)
+    folder = files.checkpoints
     identity = experiment.fields | {"checksum of the data": checksum}
     history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
     with quiet(), interruption.note_signals() as signals:
         resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
-        trainer = make_trainer(experiment, machine, [history, best, resume], progress)
+        logger = loggers.create(machine.logger, files)
+        trainer = make_trainer(experiment, machine, [history, best, resume], progress, logger)
         if learner.trains:
             fit(trainer, learner, data, resume.newest(say))
         # loading the best weights would bring back what was known when they were saved
@@ -136,7 +139,11 @@ def best_weights(objective: Objective, folder: Path) -> ModelCheckpoint:
 
 
 def make_trainer(
-    experiment: Experiment, machine: Machine, callbacks: list[Callback], progress: bool
+    experiment: Experiment,
+    machine: Machine,
+    callbacks: list[Callback],
+    progress: bool,
+    logger: Logger | bool = False,
 ) -> Trainer:
     """Lightning's Trainer for the length of an experiment and the devices of a machine.
 
@@ -153,7 +160,7 @@ def make_trainer(
             devices=machine.devices,
             num_nodes=machine.nodes,
             plugins=[WholeCheckpoints(), *ranks.plugins()],
-            logger=False,
+            logger=logger,
             callbacks=callbacks,
             enable_progress_bar=progress,
             enable_model_summary=False,

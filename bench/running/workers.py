@@ -47,6 +47,7 @@ class Launcher:
     Attributes:
         at_once: how many jobs it takes at a time; None: all.
         where: in words, once jobs were submitted.
+        on_this_machine: whether all workers share it.
 
     Raises:
         BenchError: for an option that it does not know, or if there is nothing to launch with.
@@ -54,9 +55,13 @@ class Launcher:
 
     at_once: int | None = None
     where: str = ""
+    on_this_machine: bool = False
 
     def __init__(self, jobs: int | None, machine: Machine, options: dict[str, Any]):
         raise NotImplementedError
+
+    def expect(self, count: int) -> None:
+        """Told before the first is submitted how many jobs there are."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hands jobs to workers."""
@@ -86,6 +91,7 @@ def run_all(jobs: Sequence[Job], launcher: Launcher, console: Console) -> None:
         BenchError: if no job can be handed out, or what a worker wrote is not seen here.
         Interrupted: after Ctrl-C or SIGTERM, when the workers have stopped.
     """
+    launcher.expect(len(jobs))
     with note_signals() as signals:
         try:
             _watch(jobs, launcher, console, signals)

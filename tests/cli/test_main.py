@@ -20,6 +20,24 @@ def test_help_and_a_mistake_are_answered_without_loading_torch():
     assert "Traceback" not in done.stderr
 
 
+def test_the_plan_is_printed_without_loading_what_takes_seconds(tmp_path):
+    code = (
+        "import sys; from bench.cli import main as cli\n"
+        f"assert cli.main(['run', 'quick', '--dry-run', '--out', {str(tmp_path)!r}]) == 0\n"
+        "print({'torch', 'lightning', 'pandas', 'scipy', 'matplotlib'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("quick: 13 runs, 0 done, 13 to do")
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_plan_with_an_argument_that_cannot_be_is_refused(tmp_path, capsys):
+    flags = ["--dry-run", "--datasets", "sinusoid", "--out", str(tmp_path), "--set"]
+    assert cli.main(["run", "quick", *flags, "inner_steps=-1"]) == 2
+    assert "inner_steps=-1: give a whole number of at least 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -64,7 +82,7 @@ def test_a_prepared_folder_given_by_path_serves_a_whole_run(tmp_path, capsys, mo
         OmniglotDataModule, "load", lambda self, split: ImageClasses.pack(images, names)
     )
     monkeypatch.setattr(OmniglotDataModule, "checksum", "of no file")
-    monkeypatch.setattr("bench.running.probe.measure", lambda spec: None)
+    monkeypatch.setattr("bench.running.probe.measure", lambda spec, **options: None)
     flags = ["--algorithms", "fomaml", "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]
     few = ["iterations=2", "validations=1", "val_episodes=2", "test_episodes=2"]
     assert cli.main(["run", "omniglot-small", *flags, "--accelerator", "cpu", "--set", *few]) == 0

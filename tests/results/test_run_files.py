@@ -20,7 +20,7 @@ class PowerCut(BaseException):
 def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
     tmp_path, console, monkeypatch
 ):
-    def cut(build):
+    def cut(build, **options):
         raise PowerCut
 
     monkeypatch.setattr(probe, "measure", cut)
@@ -31,7 +31,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
     assert first["cost"] is None
     assert not RUN.files(tmp_path).is_finished
 
-    monkeypatch.setattr(probe, "measure", lambda build: COST)
+    monkeypatch.setattr(probe, "measure", lambda build, **options: COST)
     monkeypatch.setattr("bench.running.training.train", None)  # nothing is trained again
     grid.finish([RUN], tmp_path, console, CPU)
     assert records.read(path) == first | {"cost": COST}
@@ -42,7 +42,7 @@ def test_a_cost_that_was_not_measured_is_measured_by_the_next_command(
 def test_what_goes_wrong_while_measuring_is_said_and_does_not_fail_the_run(
     tmp_path, console, monkeypatch
 ):
-    def fail(build):
+    def fail(build, **options):
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(probe, "measure", fail)
@@ -52,7 +52,7 @@ def test_what_goes_wrong_while_measuring_is_said_and_does_not_fail_the_run(
 
 
 def test_a_finished_run_has_not_failed(tmp_path, console, monkeypatch):
-    monkeypatch.setattr(probe, "measure", lambda build: COST)
+    monkeypatch.setattr(probe, "measure", lambda build, **options: COST)
     grid.finish([RUN], tmp_path, console, CPU)
     failures.note(tmp_path, RUN, RuntimeError("before"))
     assert not failed.read(tmp_path, [RUN.fields])

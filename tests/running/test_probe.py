@@ -5,7 +5,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.results.schema import COST_FIELDS
-from bench.running.probe import ResidentPeak, _memory, _run_in_process, measure
+from bench.running.probe import ResidentPeak, _in_process, _memory, measure
 
 
 def build(algorithm="maml", dataset="sinusoid", data=None, **learner):
@@ -48,7 +48,7 @@ def test_a_probe_of_students_and_sines():
 def test_memory_grows_with_inner_steps_in_second_order_only():
     def memory(order, steps):
         options = {"model_options": {"filters": 32}, "order": order, "inner_steps": steps}
-        return _run_in_process(_memory, build("maml", "glyphs", {"shots": 5}, **options), 1)
+        return _in_process(_memory, build("maml", "glyphs", {"shots": 5}, **options), 1)
 
     one, five = memory(1, 1), memory(1, 5)
     assert five == pytest.approx(one, rel=0.05)

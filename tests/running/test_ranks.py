@@ -44,7 +44,7 @@ def importable(monkeypatch):
 
 def work(rank, out, happens=None, devices=2):
     """What one of several processes does of the grid, and what it says; ``happens`` to it."""
-    probe.measure = lambda build: dict.fromkeys(COST_FIELDS, 1.0)
+    probe.measure = lambda build, **options: dict.fromkeys(COST_FIELDS, 1.0)
     ranks.PATIENCE = timedelta(seconds=1)
     console, complaints = Console(record=True, width=160, file=io.StringIO()), io.StringIO()
     if happens:
@@ -97,7 +97,7 @@ def test_the_first_process_reports_and_the_others_are_silent(undisturbed):
 
 
 def test_records_are_those_of_one_device(undisturbed, tmp_path, console, monkeypatch):
-    monkeypatch.setattr(probe, "measure", lambda build: dict.fromkeys(COST_FIELDS, 1.0))
+    monkeypatch.setattr(probe, "measure", lambda build, **options: dict.fromkeys(COST_FIELDS, 1.0))
     grid.finish(GRID, tmp_path, console, Machine("cpu"))
     one, two = results(tmp_path), results(undisturbed[0])
     assert one.keys() == two.keys() == {"maml", "fomaml", "no_adaptation"}
@@ -343,7 +343,7 @@ if __name__ == "__main__":
     from bench.cli.commands import run
     from bench.running.experiment import Experiment
     from bench.running.machine import Machine
-    probe.measure = lambda build: dict.fromkeys(COST_FIELDS, 1.0)
+    probe.measure = lambda build, **options: dict.fromkeys(COST_FIELDS, 1.0)
     runs = [Experiment("tiny", "sinusoid", "maml", 3000, 4, data={"val_episodes": 21, "shots": 5})]
     machine = Machine("cpu", 2, checkpoint_every=0.05)
     run.run = lambda options, console: grid.finish(runs, out, console, machine) and None

@@ -335,7 +335,7 @@ def test_an_epoch_of_one_meta_batch_is_stopped_too(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_tried_again_by_the_same_command(tmp_path, console, monkeypatch):
-    monkeypatch.setattr("bench.running.probe.measure", lambda build: None)
+    monkeypatch.setattr("bench.running.probe.measure", lambda build, **options: None)
     with monkeypatch.context() as patch:
         fill_disk(patch)
         with pytest.raises(BenchError, match="cannot be written .*No space left"):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from bench.base import outside, registry
 from bench.base.errors import BenchError
+from bench.running import suite_files
 from bench.running.machine import Machine
+from bench.running.suite import Suite
 from bench.running.workers import Launcher
 
 EXAMPLES = {
@@ -18,7 +20,9 @@ EXAMPLES = {
 def grid_flags(command: argparse.ArgumentParser) -> None:
     """Declares which part of a suite runs, where, and where its records go."""
     command.add_argument(
-        "suite", metavar="SUITE", help="see maml-bench list suites; or a file that defines SUITE"
+        "suite",
+        metavar="SUITE",
+        help="see maml-bench list suites; or a file: YAML, or Python that defines SUITE",
     )
     for kind in ("algorithms", "datasets"):
         command.add_argument(
@@ -32,7 +36,10 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
     command.add_argument(
-        "--jobs", type=int, help="runs at a time; on this machine each on its share of the cores"
+        "--jobs",
+        type=int,
+        help="runs at a time, each on its share of the cores; by default as many as this machine "
+        "serves best",
     )
     command.add_argument(
         "--launcher",
@@ -54,6 +61,11 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="try what has failed before again"
     )
     command.add_argument(
+        "--logger",
+        metavar="NAME",
+        help="follow the trainings by csv, tensorboard, wandb or mlflow, under logs in --out",
+    )
+    command.add_argument(
         "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
     )
     command.add_argument("--num-nodes", type=int, help="machines that do each run together")
@@ -65,6 +77,18 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="what a kill may cost of training; an interrupted run goes on from there",
     )
+
+
+def find_suite(options: argparse.Namespace) -> Suite:
+    """The suite to run; what the flags name of the user's own is known to it.
+
+    Raises:
+        BenchError: if there is none, or what is wrong with it.
+    """
+    for kind, given in (("algorithms", options.algorithms), ("data", options.datasets)):
+        for name in given or ():
+            registry.add(kind, name)
+    return suite_files.find(options.suite)
 
 
 def outside_flags(command: argparse.ArgumentParser) -> None:
@@ -96,8 +120,9 @@ def machine_of(options: argparse.Namespace) -> Machine:
     Raises:
         BenchError: for an impossible number of machines, or time between two checkpoints.
     """
-    from bench.running import ranks
+    from bench.running import loggers, ranks
 
+    loggers.check(options.logger)
     if not 0 < options.checkpoint_every < float("inf"):
         raise BenchError(f"--checkpoint-every {options.checkpoint_every}: give seconds above 0")
     devices, nodes = ranks.torchrun_devices()
@@ -108,11 +133,23 @@ def machine_of(options: argparse.Namespace) -> Machine:
         nodes = options.num_nodes
     if nodes < 1:
         raise BenchError(f"--num-nodes {nodes}: give 1 or more")
-    return Machine(options.accelerator, devices, options.data_root, options.checkpoint_every, nodes)
+    return Machine(
+        options.accelerator,
+        devices,
+        options.data_root,
+        options.checkpoint_every,
+        nodes,
+        options.logger,
+    )
 
 
-def launcher_of(options: argparse.Namespace) -> Launcher | None:
+def launcher_of(options: argparse.Namespace, runs: int | None = None) -> Launcher | None:
     """Where the workers come from; None if this process is to do all runs.
+
+    Args:
+        options: of the command line.
+        runs: how many there are, if that is known: a single one is done here, where its progress
+            is shown.
 
     Raises:
         BenchError: for a launcher or an option that there is not.
@@ -121,9 +158,12 @@ def launcher_of(options: argparse.Namespace) -> Launcher | None:
         raise BenchError(f"--jobs {options.jobs}: give 1 or more")
     cls = registry.load("launchers", options.launcher)
     given = dict(setting(text, "--launcher-options") for text in options.launcher_options)
-    if options.launcher == "local" and options.jobs in (None, 1) and not given:
-        return None
     machine = machine_of(options)
+    if options.launcher == "local" and not given:
+        together = machine.devices not in (1, "1") or machine.nodes != 1
+        alone = together or runs == 1 or cls.usual(machine) == 1
+        if options.jobs == 1 or (options.jobs is None and alone):
+            return None
     if machine.devices not in (1, "1") or machine.nodes != 1:
         raise BenchError(
             f"--devices {machine.devices}, --num-nodes {machine.nodes}: workers use one device "

@@ -4,8 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from bench.base import registry
-from bench.cli.commands._grid import grid_flags, launcher_of, machine_of, setting
+from bench.cli.commands._grid import find_suite, grid_flags, launcher_of, machine_of, setting
 
 HELP = "run a suite and print its table"
 
@@ -37,7 +36,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
-    suite = registry.load("suites", registry.add("suites", options.suite))
+    suite = find_suite(options)
     settings = dict(setting(text) for text in options.set)
     for name in ("train_datasets", "test_datasets"):
         if given := getattr(options, name):
@@ -50,14 +49,13 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.seeds,
         settings,
     )
-    for experiment in experiments:
-        experiment.check()
     from bench.base import allocator, paths
     from bench.running import grid
 
     if options.dry_run:
-        grid.plan(experiments, options.out, console, options.retry_failed)
+        grid.check_elsewhere(grid.plan(experiments, options.out, console, options.retry_failed))
         return
-    out, machine, launcher = paths.writable(options.out), machine_of(options), launcher_of(options)
+    out, machine = paths.writable(options.out), machine_of(options)
+    launcher = launcher_of(options, len(experiments))
     allocator.keep_memory()
     grid.run(experiments, out, console, machine, options.retry_failed, launcher)

@@ -4,8 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from bench.base import registry
-from bench.cli.commands._grid import grid_flags, launcher_of, machine_of
+from bench.cli.commands._grid import find_suite, grid_flags, launcher_of, machine_of
 
 HELP = "choose a suite's settings on validation episodes"
 
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     machine = machine_of(options)
     allocator.keep_memory()
     tuning.tune(
-        registry.load("suites", registry.add("suites", options.suite)),
+        find_suite(options),
         paths.writable(options.out),
         console,
         options.algorithms,

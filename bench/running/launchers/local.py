@@ -3,15 +3,35 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
+from shutil import which
 from typing import Any, NamedTuple
 
 from bench.base.errors import BenchError, Interrupted
+from bench.running import server
 from bench.running.jobs import Job, Outcome, do_unwatched
 from bench.running.machine import Machine
 from bench.running.workers import Launcher, Lost
+
+MEMORY = 2 * 2**30  # bytes that a run may need
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def has_gpu() -> bool:
+    """Whether torch may find one: asking it would take seconds."""
+    return (
+        sys.platform == "darwin"
+        or any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd")))
+        or bool(which("nvidia-smi"))
+    )
 
 
 class Worker(NamedTuple):
@@ -25,21 +45,45 @@ class Local(Launcher):
     """``jobs`` processes, each with its share of the cores.
 
     Args:
-        jobs: how many.
-        machine: not asked for anything.
+        jobs: how many; None: :meth:`usual`.
+        machine: where they run.
         options: none.
     """
+
+    on_this_machine = True
 
     def __init__(self, jobs: int | None, machine: Machine, options: Mapping[str, Any]):
         if options:
             raise BenchError(f"--launcher-options {next(iter(options))}: local has no options")
-        self.at_once = jobs or 1
-        # two processes with threads for all cores each slow each other down a hundredfold
-        self.threads = max((os.cpu_count() or 1) // self.at_once, 1)
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        self.where = f"{self.at_once} at a time on this machine, {threads} each"
+        self.asked_for = jobs is not None
+        self.at_once = jobs or self.usual(machine)
+        self.expect(self.at_once)
         self.idle: list[Worker] = []
         self.busy: dict[Connection, tuple[Worker, Job]] = {}
+
+    @staticmethod
+    def usual(machine: Machine) -> int:
+        """How many runs it serves best at a time: one on a GPU, otherwise one for each core.
+
+        Small networks are worked on by several processes of one thread in half the time that one
+        process of several threads takes. Fewer where memory is short.
+        """
+        chosen = machine.accelerator == "auto"
+        if machine.accelerator != "cpu" and not (chosen and not has_gpu()):
+            return 1
+        try:
+            free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):  # not known here
+            return cores()
+        return max(min(cores(), free // MEMORY), 1)
+
+    def expect(self, count: int) -> None:
+        """Unasked, no more processes than jobs, so that each has a larger share."""
+        if not self.asked_for:
+            self.at_once = min(self.at_once, count)
+        self.threads = max(cores() // self.at_once, 1)
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        self.where = f"{self.at_once} at a time on this machine, {threads} each"
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Gives each job to a process that has none, or to a new one."""
@@ -80,10 +124,8 @@ class Local(Launcher):
             worker.process.join()
 
     def _new(self) -> Worker:
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
-        process = context.Process(target=serve, args=(there, self.threads), name="worker")
-        process.start()
+        here, there = server.context().Pipe()
+        process = server.begin(serve, there, self.threads)
         there.close()
         return Worker(process, here)
 
@@ -97,7 +139,7 @@ def serve(connection: Connection, threads: int) -> None:
     """
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C in the terminal is for the launcher, which passes it on
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported, with the first job
+    server.use_threads(threads)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     while True:
         try:

@@ -65,8 +65,9 @@ def class_view(students: Sequence[Student], settings: Settings) -> ClassView:
     for student in students:
         for row in student.skills:
             chance[row["skill"]].append(row["chance"])
-            if row["verdict"]:
-                by_skill[row["skill"]][row["verdict"]].append(student.name)
+            if row["verdict"]:  # what nobody asked about is what is usual, and no judgement
+                verdict = row["verdict"] if row["answers"] else UNDECIDED
+                by_skill[row["skill"]][verdict].append(student.name)
     names.sort(key=lambda skill: np.mean(chance[skill]))
     needs = [Need(skill, by_skill[skill]) for skill in names if by_skill[skill][NOT_MASTERED]]
     return ClassView(

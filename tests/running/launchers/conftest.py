@@ -109,6 +109,12 @@ def start():
         command.process.stdout.close()
 
 
+@pytest.fixture
+def suite():
+    """The suite of the two short runs."""
+    return SUITE
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """The folder of the same runs, done in one go."""

@@ -7,8 +7,14 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.cli import main as cli
+from bench.results import records
+from bench.results.schema import COST_FIELDS
+from bench.running import grid, jobs, probe
+from bench.running.launchers import local
 from bench.running.launchers.local import Local
 from bench.running.machine import Machine
+
+CPU = Machine("cpu")
 
 ONE_THREAD_EACH = ("--jobs", str(max(os.cpu_count() or 1, 2)))
 
@@ -61,6 +67,58 @@ def test_a_killed_launcher_leaves_nobody_behind(tmp_path, start):
     pid = grid.worker()
     grid.process.kill()
     assert gone(pid)
+
+
+@pytest.mark.slow
+def test_costs_are_measured_when_all_runs_have_ended(tmp_path, console, monkeypatch, suite):
+    runs = suite.experiments()
+    missing, used = [], []
+
+    def measure(build, threads):
+        missing.append([r["cost"] is None for r in records.read_all(tmp_path, "tiny")])
+        used.append(threads)
+        return dict.fromkeys(COST_FIELDS, 1.0)
+
+    monkeypatch.setattr(probe, "measure", measure)
+    grid.finish(runs, tmp_path, console, CPU, launcher=Local(2, CPU, {}))
+    assert missing == [[True, True], [True, False]]
+    assert set(used) == {max(local.cores() // 2, 1)}
+    assert all(e.files(tmp_path).is_finished for e in runs)
+
+
+def test_a_cost_that_was_not_measured_before_a_kill_is_measured_later(
+    tmp_path, console, monkeypatch, undisturbed, suite
+):
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    runs = suite.experiments()
+    for run in runs:
+        run.files(tmp_path).await_cost()
+    monkeypatch.setattr(probe, "measure", lambda *a, **o: dict.fromkeys(COST_FIELDS, 1.0))
+    assert grid.plan(runs, tmp_path, console) == runs
+    for run in runs:
+        job = jobs.Job(run, tmp_path, CPU, "test", "later")
+        assert jobs.do(job, console).state == "done"  # nothing is left to do but the cost
+        assert not run.files(tmp_path).is_finished
+        jobs.measure(job, console)
+        assert run.files(tmp_path).is_finished
+    assert [r["cost"]["ms_per_iteration"] for r in records.read_all(tmp_path, "tiny")] == [1, 1]
+
+
+def test_a_machine_does_as_many_runs_as_it_serves_best(monkeypatch):
+    monkeypatch.undo()  # of what holds for other tests
+    monkeypatch.setattr(local, "cores", lambda: 4)
+    monkeypatch.setattr(local, "has_gpu", lambda: False)
+    assert Local.usual(CPU) in (1, 2, 3, 4)  # fewer where memory is short
+    monkeypatch.setattr(local, "MEMORY", 2**20)
+    assert Local.usual(CPU) == Local.usual(Machine("auto")) == 4
+    monkeypatch.setattr(local, "has_gpu", lambda: True)
+    assert Local.usual(Machine("auto")) == Local.usual(Machine("gpu")) == 1
+    few, asked = Local(None, CPU, {}), Local(4, CPU, {})
+    few.expect(2)
+    asked.expect(2)
+    assert (few.at_once, few.threads) == (2, 2)
+    assert few.where == "2 at a time on this machine, 2 threads each"
+    assert (asked.at_once, asked.threads) == (4, 1)
 
 
 def test_there_are_no_options():
