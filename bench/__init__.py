@@ -76,6 +76,7 @@ _HOME = {
     "Episode": "bench.tasks.episode",
     "EpisodeDataModule": "bench.tasks.data_module",
     "TaskSpec": "bench.tasks.episode",
+    "Tutor": "bench.tutor.tutor",
 }
 __all__ = [*_HOME, "__version__", "results"]  # a package that can be called
 

@@ -39,7 +39,7 @@ def test_every_public_name_is_where_it_is_said_to_be():
     }
     assert {name: getattr(bench, name) for name in plug_ins} == plug_ins
     others = {"BenchError", "Episode", "EpisodeDataModule", "MetaLearner", "TaskSpec"}
-    others |= {"Study", "Suite", "run"}
+    others |= {"Study", "Suite", "Tutor", "run"}
     assert {*bench.__all__} == {*plug_ins, *others, "__version__", "results"}
     assert all(getattr(bench, name).__name__ == name for name in others)
 

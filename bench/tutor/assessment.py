@@ -1,6 +1,6 @@
 """What each student masters, how sure that is, and which questions to ask or practise next."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -10,47 +10,14 @@ import torch
 
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
-from bench.learning.gradient_based import GradientBased
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 from bench.tutor import posterior
+from bench.tutor.belief import DRAWS, believed, episode, informs, tells_skills_apart
+from bench.tutor.judgement import Settings, judged, needs_of, repeats, skill_rows, to_practise
 from bench.tutor.vocabulary import Vocabulary
 
-DRAWS = 400  # of the posterior of each checkpoint
 MOST_NUMBERS = 2**24  # computed at a time
-MASTERED, UNDECIDED, NOT_MASTERED = "mastered", "undecided", "not mastered"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the tutor may choose.
-
-    Attributes:
-        target: questions whose chance of success lies between these are for practice.
-        mastery: a skill is mastered when the mean chance of success over its questions is above
-            this, and not mastered when below,
-        certainty: each with at least this probability; undecided otherwise. Intervals leave out
-            ``1 - certainty`` at each end, so that they lie wholly on one side when it is decided.
-        questions: how many next questions to name.
-    """
-
-    target: tuple[float, float] = (0.6, 0.8)
-    mastery: float = 0.8
-    certainty: float = 0.9
-    questions: int = 5
-
-    def __post_init__(self):
-        low, high = self.target
-        if not 0 <= low < high <= 1:
-            raise BenchError(
-                f"--target {low:g} {high:g}: give two chances from 0 to 1, the lower one first"
-            )
-        if not 0 < self.mastery < 1:
-            raise BenchError(f"--mastery {self.mastery:g}: give a chance between 0 and 1")
-        if not 0.5 < self.certainty < 1:
-            raise BenchError(f"--certainty {self.certainty:g}: give one between 0.5 and 1")
-        if self.questions < 1:
-            raise BenchError(f"--questions {self.questions}: give at least 1")
 
 
 @dataclass(frozen=True)
@@ -60,8 +27,7 @@ class Student:
     Attributes:
         name: as in the file.
         answers: to known questions, in the file.
-        used: how many of them, the latest, the prediction is made from; all where the file tells no
-            order.
+        used: how many of them, the latest, the prediction is made from.
         right: how many of these were right.
         skills: a row for each skill: its name, answers and right ones among those used, the mean
             chance of success over its questions with the ends of its interval, the probability
@@ -122,9 +88,15 @@ def assess(
         settings: of the tutor.
 
     Raises:
-        BenchError: if a prediction is no number.
+        BenchError: if a prediction is no number, or the latest answers are asked for where no order
+            is known.
     """
-    first_used = -words.shots if answers.ordered else 0
+    if settings.latest is not None and not answers.ordered:
+        raise BenchError(
+            f"--latest {settings.latest}: the file tells no order of time: add a column order_id "
+            "or timestamp, or leave it out"
+        )
+    first_used = -settings.latest if settings.latest else 0
     used = [
         (item[first_used:], right[first_used:]) for item, right in zip(answers.item, answers.right)
     ]
@@ -135,8 +107,6 @@ def assess(
         part = slice(first, first + at_once)
         tasks = episode(used[part], words)
         chances, draws = believed(learners, tasks, words.shots)
-        if not np.isfinite(chances).all():
-            raise BenchError("a checkpoint predicts what is no number: train it again")
         abilities = _abilities(learners, tasks, settings)
         for i, s in enumerate(range(len(used))[part]):
             yield _student(
@@ -146,19 +116,10 @@ def assess(
                 chances[i],
                 None if draws is None else draws[i],
                 abilities[i],
-                tells_skills_apart(learners, words),
+                tells_skills_apart(learners),
                 words,
                 settings,
             )
-
-
-def tells_skills_apart(learners: Sequence[MetaLearner], words: Vocabulary) -> bool:
-    """Whether what is believed of a student can differ from skill to skill.
-
-    With one ability it cannot: where skills differ, 80 % intervals would hold the truth of a skill
-    in 30 to 60 % of cases (datasets/student/README.md has the figures).
-    """
-    return len(words.skills) > 1 and not any(posterior.abilities(v) in (0, 1) for v in learners)
 
 
 def _abilities(
@@ -179,100 +140,6 @@ def _abilities(
     return [{n: round(v, 4) for n, v in zip(names, row)} for row in ends.tolist()]
 
 
-def episode(answers: Iterable[tuple[np.ndarray, np.ndarray]], words: Vocabulary) -> Episode:
-    """Students as tasks: what they answered, and every question asked next.
-
-    Args:
-        answers: of each student, the item numbers and the answers, in the order of time.
-        words: names of the questions.
-
-    Returns:
-        ``support_x: [tasks, answers, columns]``, padded where others gave more, and
-        ``query_x: [tasks, items, columns]``.
-    """
-    pairs = [[torch.from_numpy(np.array(v)) for v in pair] for pair in answers]
-    lengths = torch.tensor([len(item) for item, _ in pairs])
-    item, y = (torch.nn.utils.rnn.pad_sequence(v, batch_first=True) for v in zip(*pairs))
-    at = torch.arange(item.shape[1])
-    there = at < lengths[:, None]
-    asked = torch.arange(len(words.items)).expand(len(pairs), -1)
-    query = words.rows(asked, lengths[:, None].expand(asked.shape))
-    support = words.rows(item, torch.where(there, at, -1))
-    ones = torch.ones_like(query[..., 0])
-    return Episode(support, y.to(query), query, 0 * ones, there.to(query), ones)
-
-
-def believed(
-    learners: Sequence[MetaLearner], episode: Episode, most: int | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The chance of a right answer to each question as the next one, and how unsure it is.
-
-    Draws are taken from the posterior of every learner (:mod:`bench.tutor.posterior`), together
-    those of a mixture; of learners without one, each learner's prediction is a draw.
-
-    Args:
-        learners: of one vocabulary.
-        episode: students.
-        most: how many answers the learners were trained to read. One that adapts by gradient steps
-            goes too far on more, so all together count as so many then.
-
-    Returns:
-        ``[tasks, query]`` the learners' own predictions, the mean over them, and
-        ``[tasks, draws, query]``; None for one learner that has no posterior.
-    """
-    tasks = [_as_trained(learner, episode, most) for learner in learners]
-    if not all(map(posterior.has_ability, learners)):
-        own = torch.stack([_alone(*pair) for pair in zip(learners, tasks)], 1)
-        return own.mean(1).numpy(), own.numpy() if len(learners) > 1 else None
-    parts = [posterior.draws([learner], own, DRAWS) for learner, own in zip(learners, tasks)]
-    own = torch.stack([posterior.predicted(*pair) for pair in zip(learners, tasks)])
-    return own.mean(0).numpy(), torch.cat(parts, 1).numpy()
-
-
-def _as_trained(learner: MetaLearner, episode: Episode, most: int | None) -> Episode:
-    """The students with no more weight on their answers than a learner is used to."""
-    if most is None or not isinstance(learner, GradientBased):
-        return episode
-    weight = episode.support_w
-    share = (most / weight.sum(1, keepdim=True).clamp_min(1)).clamp_max(1)
-    return episode._replace(support_w=weight * share)
-
-
-def _alone(learner: MetaLearner, episode: Episode) -> torch.Tensor:
-    """Predictions ``[tasks, query]``, each question asked alone.
-
-    To a learner that follows the order of time, one after the other would be so many attempts.
-    """
-    tasks, queries = episode.query_y.shape
-    found = []
-    for number in range(tasks):
-        mine = [v[number : number + 1] for v in episode[:6]]
-        support_x, support_y, query_x, query_y, support_w, query_w = mine
-        shown = [v.expand(queries, *v.shape[1:]) for v in (support_x, support_y, support_w)]
-        asked = [v.transpose(0, 1) for v in (query_x, query_y, query_w)]
-        one = Episode(*shown[:2], *asked[:2], shown[2], asked[2])
-        found.append(posterior.predicted(learner, one)[:, 0])
-    return torch.stack(found)
-
-
-def informs(draws: np.ndarray) -> np.ndarray:
-    """What the answer to each question is expected to tell about the others, ``[query]``, 0 to 1.
-
-    The share of the variance of their chances that it removes, by the formula of
-    :func:`bench.tutor.selection.bayes`, without a table of question by question.
-
-    Args:
-        draws: ``[draws, query]`` chances of a right answer.
-    """
-    mean = draws.mean(0, dtype=np.float64)
-    off = draws - mean
-    variance = (off**2).mean(0)
-    # sum_q cov(q, j)^2 = off_j' (off off') off_j / draws^2
-    squared = (off * (off @ off.T @ off)).sum(0) / len(draws) ** 2 - variance**2
-    others = variance.sum() - variance
-    return squared / np.maximum(mean * (1 - mean), 1e-9) / np.maximum(others, 1e-30)
-
-
 def _student(
     name: str,
     answers: tuple[np.ndarray, np.ndarray],
@@ -285,40 +152,16 @@ def _student(
     settings: Settings,
 ) -> Student:
     """Puts together what is known of one student; arrays as elsewhere, without tasks."""
-    needs = words.features[:, : len(words.skills)].numpy() > 0  # [items, skills]
-    skills_of = [[words.skills[k] for k in np.flatnonzero(row)] for row in needs]
-    skills = words.skills
-    if not apart and len(skills) != 1:
-        needs, skills = np.ones((len(chance), 1), bool), ["all questions"]
-    weight = needs / np.maximum(needs.sum(0), 1)
-    item, right = used
-    met = np.bincount(item, minlength=len(chance))
-    good = np.bincount(item, right, minlength=len(chance)).astype(int)
+    skills_of = [[words.skills[k] for k in np.flatnonzero(row)] for row in needs_of(words)]
     # without a posterior, the answer that is least foreseen
     information = chance * (1 - chance) * 4 if draws is None else informs(draws)
-
-    by_skill = _rows(chance @ weight, None if draws is None else draws @ weight, settings)
-    skill_rows = [
-        {"skill": skills[k], "questions": int(needs[:, k].sum())}
-        | {"answers": int(met @ needs[:, k]), "right": int(good @ needs[:, k])}
-        | row
-        for k, row in enumerate(by_skill)
-        if needs[:, k].any()
-    ]
-    if words.skills and skills != words.skills:
-        skill_rows[0]["verdict"] = ""
     met = np.bincount(answers[0], minlength=len(chance))
     good = np.bincount(*answers, minlength=len(chance)).astype(int)
-    # a question known by its skill alone stands for any of the skill, and can be asked again
-    repeats = set(words.items) == set(words.skills)
-    ask = np.flatnonzero((met == 0) | repeats)
+    ask = np.flatnonzero((met == 0) | repeats(words))
     ask = ask[np.argsort(-information[ask], kind="stable")][: settings.questions]
-    low, high = settings.target
-    practise = np.flatnonzero((chance >= low) & (chance <= high) & ((good == 0) | repeats))
-    middle = abs(chance[practise] - (low + high) / 2)
-    practise = practise[np.argsort(middle, kind="stable")][: settings.questions]
+    practise = to_practise(chance, good, words, settings)[: settings.questions]
     question_rows = []
-    for i, row in enumerate(_rows(chance, draws, settings)):
+    for i, row in enumerate(judged(chance, draws, settings)):
         del row["verdict"], row["above"]
         own = {"question": words.items[i], "skills": skills_of[i]}
         own |= {"answers": int(met[i]), "right": int(good[i])}
@@ -326,33 +169,11 @@ def _student(
     return Student(
         name,
         len(answers[0]),
-        len(item),
-        int(right.sum()),
-        skill_rows,
+        len(used[0]),
+        int(used[1].sum()),
+        skill_rows(used, chance, draws, apart, words, settings),
         question_rows,
         [words.items[i] for i in ask],
         [words.items[i] for i in practise],
         ability,
     )
-
-
-def _rows(chance: np.ndarray, draws: np.ndarray | None, settings: Settings) -> list[dict]:
-    """Chance, interval and verdict of each of several, ``[several]`` and ``[draws, several]``."""
-    ends = above = [None] * len(chance)
-    decided = np.stack([chance, chance])
-    if draws is not None:
-        c = settings.certainty
-        decided = np.quantile(draws, [1 - c, c], axis=0)
-        ends = [[round(float(v), 4) for v in pair] for pair in decided.T]
-        above = (draws > settings.mastery).mean(0).round(4).tolist()
-    rows = []
-    for p, end, share, (low, high) in zip(chance, ends, above, decided.T):
-        verdict = UNDECIDED
-        if low > settings.mastery:
-            verdict = MASTERED
-        elif high < settings.mastery:
-            verdict = NOT_MASTERED
-        low, high = end or (None, None)
-        rows.append({"chance": round(float(p), 4), "low": low, "high": high, "above": share})
-        rows[-1]["verdict"] = verdict
-    return rows

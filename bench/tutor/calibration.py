@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from lightning import Trainer
@@ -15,10 +15,12 @@ from bench.base import registry
 from bench.base.errors import BenchError
 from bench.data.mirt import MIRTDataModule
 from bench.data.student import StudentDataModule
+from bench.data.students.synthetic import SyntheticStudents
 from bench.learning.learner import MetaLearner
 from bench.running.quiet import quiet
 from bench.tutor import vocabulary
-from bench.tutor.assessment import MASTERED, NOT_MASTERED, Answers, Settings, Student, assess
+from bench.tutor.assessment import Answers, Student, assess
+from bench.tutor.judgement import MASTERED, NOT_MASTERED, Settings
 from bench.tutor.vocabulary import Vocabulary
 
 ITEMS = 40
@@ -98,13 +100,27 @@ def measure(
         learner = registry.create(
             "algorithms", name, **{n: v for n, v in options.items() if n in known}
         )
-        words = _train(learner, world, students)
+        words = train(learner, world, students)
         for count in answers:
             yield name, count, _compare(learner, words, world, count)
 
 
-def _train(learner: MetaLearner, world: MIRTDataModule, students: int) -> Vocabulary:
-    """Fits a learner to a file of students, and gives the names of its questions."""
+def train(
+    learner: MetaLearner,
+    world: SyntheticStudents,
+    students: int,
+    steps: int = STEPS,
+    **options: Any,
+) -> Vocabulary:
+    """Fits a learner to a file of students, and gives the names of its questions.
+
+    Args:
+        learner: to be trained.
+        world: whose questions need one skill each, which is told.
+        students: how many.
+        steps: meta-iterations.
+        **options: of :class:`bench.data.student.StudentDataModule`.
+    """
     sequences = world.sequences("train", np.arange(students))
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "class.csv"
@@ -114,9 +130,9 @@ def _train(learner: MetaLearner, world: MIRTDataModule, students: int) -> Vocabu
             answers = enumerate(zip(item, skill, right.astype(int)))
             rows += [f"{s},{i},skill {k},{y},{t}" for t, (i, k, y) in answers]
         path.write_text("\n".join(rows) + "\n")
-        data = StudentDataModule(source=str(path))
+        data = StudentDataModule(source=str(path), **options)
         trainer = Trainer(
-            max_steps=STEPS,
+            max_steps=steps,
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,

@@ -64,7 +64,10 @@ def load(paths: Sequence[Path], data_root: Path | None = None) -> Trained:
     try:
         spec = data.spec
     except BenchError as error:
-        raise BenchError(f"{paths[0]} was trained on data that is not here: {error}") from None
+        raise BenchError(
+            f"{paths[0]} was trained on data that is not here: {error}; or give the students to "
+            "ask: --answers FILE"
+        ) from None
     for path, learner in zip(paths, learners):
         if learner.spec != spec:
             raise BenchError(
@@ -88,14 +91,24 @@ def _experiment(path: Path, learner: MetaLearner) -> dict[str, Any]:
     if not known or not isinstance(options, dict):
         raise BenchError(
             f"{path}: neither it nor a record {out / 'runs'}/*/{folder.name}.json says what data "
-            "it was trained on; give a checkpoint of students that maml-bench fit wrote, or one "
-            "where a suite run left it, RESULTS/checkpoints/<key>/best.ckpt"
+            "it was trained on; give a checkpoint of students that maml-bench fit wrote, one where "
+            "a suite run left it, RESULTS/checkpoints/<key>/best.ckpt, or the students to ask: "
+            "--answers FILE"
         )
-    # Lightning's are lightning_logs/version_0/checkpoints/epoch=1-step=1000.ckpt
-    key = re.sub(r"[^\w.-]+", "-", f"{folder.parent.name}-{path.stem}", flags=re.ASCII).lstrip(".-")
     return {
-        "key": key or "checkpoint",
+        "key": key(path),
         "dataset": dataset,
         "algorithm": stored[ALGORITHM],
         "data": {n: v for n, v in options.items() if isinstance(n, str) and n[:1] != "_"},
     }
+
+
+def key(path: Path) -> str:
+    """A name for the results of a checkpoint that no suite run wrote.
+
+    >>> key(Path("lightning_logs/version_0/checkpoints/epoch=1-step=1000.ckpt"))
+    'version_0-epoch-1-step-1000'
+    """
+    folder = path.expanduser().absolute().parent
+    text = re.sub(r"[^\w.-]+", "-", f"{folder.parent.name}-{path.stem}", flags=re.ASCII)
+    return text.lstrip(".-") or "checkpoint"

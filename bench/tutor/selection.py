@@ -5,91 +5,28 @@ Testing", IJCAI 2021 (arXiv:2108.07386): of each student's questions 80 % may be
 and the other 20 % say how well the answers given so far predict the rest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
 from bench.data.students.episodes import StudentEpisodes
 from bench.learning.learner import MetaLearner
+from bench.learning.student_learner import skills_of
 from bench.tasks import counter_random
 from bench.tasks.episode import Episode
 from bench.tasks.objectives import OBJECTIVES
 from bench.tasks.questions import POSITION
 from bench.tasks.statistics import Interval, interval, paired_difference
-from bench.tutor import posterior
+from bench.tutor import belief, posterior
+from bench.tutor.judgement import Settings, judged, sure_enough
+from bench.tutor.policies import POLICIES, ranked
 
 BATCH = 256  # students at a time: a policy may need a matrix over each two of their questions
 METRICS = ("auc", "accuracy")
-
-# Policies ---------------------------------------------------------------------------------------
-#
-# Each maps learners and an episode, whose query holds all questions of a student and whose query_w
-# says which may be asked, to ``[tasks, query]``: the largest of these is asked.
-
-
-def random(learners: Sequence[MetaLearner], episode: Episode, seed: int = 0) -> Tensor:
-    """Any question: one fixed random order for each student."""
-    key = counter_random.stream("selection", "random", seed)
-    u = counter_random.uniform(key, episode.index.numpy(), episode.query_y.shape[1])
-    return torch.from_numpy(u)
-
-
-def fisher(learners: Sequence[MetaLearner], episode: Episode, seed: int = 0) -> Tensor:
-    """Most Fisher information on the ability: ``p (1 - p) a' C a``.
-
-    C is the covariance of the posterior: the question that enlarges the determinant of its
-    precision most (Segall, "Multidimensional adaptive testing", Psychometrika 61, 1996). With one
-    dimension C is the same for all questions, which leaves Lord's rule of maximum information,
-    ``a^2 p (1 - p)``.
-    """
-    logits, slopes, covariance = posterior.gaussian(learners[0], episode)
-    p = logits.sigmoid()
-    return p * (1 - p) * torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes)
-
-
-def bayes(learners: Sequence[MetaLearner], episode: Episode, seed: int = 0) -> Tensor:
-    """Largest expected fall of the variance of the chances on the other questions, summed.
-
-    What counts is to predict the other questions, so the fall is measured there, as in Cohn,
-    Ghahramani and Jordan, "Active learning with statistical models" (JAIR 4, 1996), and not in the
-    state of the student, of which some may bear on no question; it is van der Linden's minimum
-    expected posterior variance (Psychometrika 63, 1998) taken through to predictions. An answer has
-    two values, so the expectation over it needs no enumeration: knowing it explains
-    ``cov(p_c, p_q)^2 / (E p_c (1 - E p_c))`` of the variance of ``p_q``.
-    """
-    p = posterior.draws(learners, episode, seed=seed)
-    mean, may = p.mean(1), episode.query_w
-    centred = p - mean[:, None]
-    squared = (centred.mT @ centred / p.shape[1]) ** 2 * may[:, None]
-    others = squared.sum(2) - squared.diagonal(dim1=1, dim2=2)
-    return others / (mean * (1 - mean)).clamp_min(1e-12)
-
-
-POLICIES: dict[str, Callable[..., Tensor]] = {"random": random, "fisher": fisher, "bayes": bayes}
-
-
-def check(policies: Sequence[str], learners: Sequence[MetaLearner]) -> None:
-    """Makes sure that learners can serve policies.
-
-    Raises:
-        BenchError: names the policy, and what it needs.
-    """
-    for name in policies:
-        if name not in POLICIES:
-            raise BenchError(f"unknown selection {name!r}: {nearest(name, POLICIES)}")
-    if "fisher" in policies and (len(learners) > 1 or not posterior.has_ability(learners[0])):
-        given = ", ".join(type(learner).__name__ for learner in learners)
-        raise BenchError(
-            f"fisher needs the item parameters of one bilevel_irt, rasch or two_pl, not {given}: "
-            "use --selection random bayes"
-        )
-    if "bayes" in policies and len(learners) == 1:
-        posterior.require_ability(learners[0])
-
 
 # The protocol -----------------------------------------------------------------------------------
 
@@ -117,10 +54,15 @@ class Asked(NamedTuple):
         order: ``[students, questions]`` the places of the questions asked, the first first.
         values: for ``"auc"`` and ``"accuracy"`` ``[counts, students]``, whose mean over students is
             the metric pooled over all meta questions.
+        sure: ``[students]`` after how many questions a student was known well enough; 0: never.
+            None where that was not asked for.
+        stopped: like ``values``, ``[students]``, where asking stops then, or after the last.
     """
 
     order: np.ndarray
     values: dict[str, np.ndarray]
+    sure: np.ndarray | None = None
+    stopped: dict[str, np.ndarray] | None = None
 
 
 def divide(data: StudentEpisodes, questions: int, most: int | None = None, seed: int = 0):
@@ -162,6 +104,8 @@ def ask(
     policy: str,
     counts: Sequence[int],
     seed: int = 0,
+    randomesque: int = 1,
+    until: Settings | None = None,
 ) -> Asked:
     """Asks each student one question after the other, adapting again after each answer.
 
@@ -169,39 +113,76 @@ def ask(
         learners: one, or an ensemble whose predictions are averaged.
         data: students.
         division: what may be asked, and what is predicted.
-        policy: a key of :data:`POLICIES`.
+        policy: a key of :data:`bench.tutor.policies.POLICIES`.
         counts: after how many questions to predict, rising.
         seed: of the policy's random numbers, ties included.
+        randomesque: so many of the best questions are chosen from at random.
+        until: when a student is known well enough to stop; None: not looked for.
     """
-    orders, predictions, answers = [], [], []
-    key = counter_random.stream("selection", "ties", seed)
+    orders, predictions, answers, sure, last = [], [], [], [], []
     for start in range(0, len(division.students), BATCH):
         part = slice(start, start + BATCH)
         students = division.students[part]
         x, y, there = (v[:, : division.meta.shape[1]] for v in data.questions("test", students))
         dialogue = _Dialogue(x, y, there, torch.from_numpy(students), counts[-1])
-        may = torch.from_numpy(division.selectable[part]).clone()
-        # Questions that score alike, such as those on one skill, in random order: the first in the
-        # order of time would be answered worse than what is predicted, before anything is learned.
-        u = counter_random.uniform(key, students, may.shape[1])
-        order = torch.from_numpy(u.argsort(1))
-        at = []
+        selectable = torch.from_numpy(division.selectable[part])
+        may = selectable.clone()
+        at, known, at_end = [], np.zeros(len(x), int), np.zeros(y.shape)
         for n in range(1, counts[-1] + 1):
             score = POLICIES[policy](learners, dialogue.episode(may), seed)
-            score = score.masked_fill(~may, -torch.inf).gather(1, order)
-            choice = order.gather(1, score.argmax(1, keepdim=True))
+            score = score.masked_fill(~may, -torch.inf)
+            choice = ranked(score, dialogue.index, n - 1, randomesque, seed)[:, :1]
             may.scatter_(1, choice, False)
             dialogue.answer(choice)
+            if n not in counts and until is None:
+                continue
+            episode = dialogue.episode(there)
+            each = [posterior.predicted(learner, episode) for learner in learners]
+            predicted = torch.stack(each).mean(0).numpy()
             if n in counts:
-                episode = dialogue.episode(there)
-                each = [posterior.predicted(learner, episode) for learner in learners]
-                at.append(torch.stack(each).mean(0).numpy())
+                at.append(predicted)
+            if until is not None:
+                asking = known == 0
+                at_end[asking] = predicted[asking]
+                enough = _known(learners, episode, selectable, until)
+                known[asking & enough] = n
+        sure.append(known)
+        last.append(at_end)
         orders.append(dialogue.order.numpy())
         predictions.append(np.stack(at))
         answers.append(y.numpy())
     predictions, answers = np.concatenate(predictions, 1), np.concatenate(answers)
     values = [_values(p, answers, division.meta) for p in predictions]
-    return Asked(np.concatenate(orders), {m: np.stack([v[m] for v in values]) for m in METRICS})
+    values = {m: np.stack([v[m] for v in values]) for m in METRICS}
+    if until is None:
+        return Asked(np.concatenate(orders), values)
+    stopped = _values(np.concatenate(last), answers, division.meta)
+    return Asked(np.concatenate(orders), values, np.concatenate(sure), stopped)
+
+
+def _known(
+    learners: Sequence[MetaLearner], episode: Episode, selectable: Tensor, until: Settings
+) -> np.ndarray:
+    """Whether each student's skills are known well enough, ``[students]`` bool.
+
+    A skill is judged by the mean chance over the student's selectable questions that need it.
+    """
+    draws = posterior.draws(learners, episode).numpy()  # [students, draws, query]
+    needs, asked = (skills_of(x, learners[0].spec) for x in (episode.query_x, episode.support_x))
+    if not belief.tells_skills_apart(learners):
+        needs, asked = (torch.ones_like(v[..., :1]) for v in (needs, asked))
+    needs = (needs * selectable[..., None]).numpy()
+    answers = (asked * episode.support_w[..., None]).sum(1).numpy()
+    enough = []
+    for drawn, own, count in zip(draws, needs, answers):
+        there = own.any(0)
+        questions = own[:, there].sum(0)
+        chances = drawn @ (own[:, there] / questions)
+        found = judged(chances.mean(0), chances, until)
+        for row, n, m in zip(found, questions, count[there]):
+            row |= {"questions": n, "answers": m}
+        enough.append(sure_enough(found, until))
+    return np.array(enough)
 
 
 class _Dialogue:

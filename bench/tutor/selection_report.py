@@ -15,40 +15,58 @@ from rich.text import Text
 
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
+from bench.data.students import responses
 from bench.data.students.episodes import StudentEpisodes
 from bench.data.students.recorded import RecordedStudents, notes_are_printed
+from bench.learning.learner import MetaLearner
 from bench.results import plots, tables
 from bench.results.provenance import provenance
-from bench.tasks.statistics import Interval
-from bench.tutor import checkpoints, selection
+from bench.tasks.statistics import Interval, interval
+from bench.tutor import checkpoints, posterior, reading, selection
+from bench.tutor.given_students import GivenStudents
+from bench.tutor.judgement import Settings
+from bench.tutor.policies import check, served
 
-STYLES = {"random": ("#7F7F7F", "v", ":"), "fisher": ("#D55E00", "s", "--")}
-STYLES["bayes"] = ("#0072B2", "o", "-")
+STYLES = {
+    "random": ("#7F7F7F", "v", ":"),
+    "uncertainty": ("#E69F00", "^", ":"),
+    "fisher": ("#D55E00", "s", "--"),
+    "kli": ("#CC79A7", "D", "--"),
+    "maat": ("#009E73", "P", "-."),
+    "bayes": ("#0072B2", "o", "-"),
+}
 TITLES = {"auc": "AUC", "accuracy": "Accuracy"}
 SCHEMA = 1
 
 
 def select(
     paths: Sequence[Path],
-    policies: Sequence[str],
+    policies: Sequence[str] | None,
     counts: Sequence[int],
     students: int | None,
     seed: int,
     out: Path,
     data_root: Path | None,
     console: Console,
+    answers: Path | None = None,
+    randomesque: int = 1,
+    until: Settings | None = None,
 ) -> None:
     """Runs the policies, prints a table, and writes ``out/selection/<name>.json`` and ``.png``.
 
     Args:
-        paths: a checkpoint of a suite run, or several that make an ensemble.
-        policies: keys of :data:`bench.tutor.selection.POLICIES`.
+        paths: a checkpoint of students, or several that make an ensemble.
+        policies: keys of :data:`bench.tutor.policies.POLICIES`; None: all that the learners serve.
         counts: after how many questions to predict.
         students: how many test students, at most.
         seed: of the division of questions and of the random policy.
         out: the results folder.
         data_root: folder of prepared data.
         console: where to print.
+        answers: a file with the students to ask; None: the test students of the data that the
+            learners were trained on.
+        randomesque: so many of the best questions are chosen from at random.
+        until: when a student is known well enough to stop; None: not looked for.
 
     Raises:
         BenchError: if a checkpoint, or a policy for it, is not to be had.
@@ -57,13 +75,16 @@ def select(
         raise BenchError(f"--questions {min(counts)}: give at least 1")
     if students is not None and students < 2:
         raise BenchError(f"--students {students}: give at least 2")
+    if randomesque < 1:
+        raise BenchError(f"--randomesque {randomesque}: give at least 1")
     with notes_are_printed():
-        learners, data, experiments = checkpoints.load(paths, data_root)
-    if not isinstance(data, StudentEpisodes):
-        raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
-    selection.check(policies, learners)
-    for sentence in data.sentences() if isinstance(data, RecordedStudents) else ():
-        console.print(sentence, markup=False, highlight=False)
+        learners, data, experiments, sentences = _load(paths, data_root, answers)
+    policies = policies or served(learners)
+    check(policies, learners)
+    if until is not None and len(learners) == 1:
+        posterior.require_ability(learners[0])
+    for sentence in sentences:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     counts = sorted(set(counts))
     division = selection.divide(data, counts[-1], students, seed)
     left_out = f", {division.left_out} with too few left out" if division.left_out else ""
@@ -71,7 +92,9 @@ def select(
     asked = {}
     for policy in dict.fromkeys(policies):
         with console.status(f"asking by {policy}"):
-            asked[policy] = selection.ask(learners, data, division, policy, counts, seed)
+            asked[policy] = selection.ask(
+                learners, data, division, policy, counts, seed, randomesque, until
+            )
     keys = [e["key"] for e in experiments]
     record = {
         "schema": SCHEMA,
@@ -83,6 +106,8 @@ def select(
         "left_out": division.left_out,
         "seed": seed,
         "questions": counts,
+        "randomesque": randomesque,
+        "until": until and {n: getattr(until, n) for n in ("mastery", "certainty", "width")},
         "policies": _figures(asked, data, division),
         "provenance": provenance(data=data.checksum),
     }
@@ -95,6 +120,28 @@ def select(
         console.print(f"wrote {written}", highlight=False)
 
 
+def _load(
+    paths: Sequence[Path], data_root: Path | None, answers: Path | None
+) -> tuple[list[MetaLearner], StudentEpisodes | GivenStudents, list[dict[str, Any]], list[str]]:
+    """The learners, the students to ask, what the learners are, and what was read."""
+    if answers is None:
+        learners, data, experiments = checkpoints.load(paths, data_root)
+        if not isinstance(data, StudentEpisodes):
+            raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
+        sentences = data.sentences() if isinstance(data, RecordedStudents) else []
+        return learners, data, experiments, sentences
+    learners, words = reading.load(paths)
+    found = responses.read(answers)
+    known = reading.known(found, words, str(answers), skip=True)
+    counts, order, *_ = found.sentences()
+    experiments = [
+        {"key": checkpoints.key(Path(p)), "dataset": "student", "algorithm": type(v).__name__}
+        for p, v in zip(paths, learners)
+    ]
+    sentences = [f"Read {answers}: {counts}", order, *known.notes]
+    return learners, GivenStudents(known, words), experiments, sentences
+
+
 def _figures(
     asked: dict[str, selection.Asked], data: StudentEpisodes, division: selection.Division
 ) -> dict[str, dict[str, Any]]:
@@ -105,9 +152,17 @@ def _figures(
         name: {
             **_plain(selection.curves(one, random if one is not random else None)),
             "exposure": selection.exposure(np.take_along_axis(item, one.order, 1), items),
+            "stopped": None if one.sure is None else _stopped(one),
         }
         for name, one in asked.items()
     }
+
+
+def _stopped(asked: selection.Asked) -> dict[str, Any]:
+    """What comes of asking each student until they are known well enough, or to the end."""
+    questions = np.where(asked.sure > 0, asked.sure, asked.order.shape[1])
+    found = {"questions": interval(questions), "sure": interval((asked.sure > 0).astype(float))}
+    return _plain(found | {name: interval(row) for name, row in asked.stopped.items()})
 
 
 def _plain(value):
@@ -152,6 +207,10 @@ def print_table(record: dict[str, Any], console: Console) -> None:
         most, overlap = (f"{100 * used[n]:.0f} %" for n in ("max", "overlap"))
         grid.add_row(name, most, f"{used['chi_square']:.2f}", overlap)
     console.print(grid)
+    if until := record["until"]:
+        words = f"Asked until each skill is judged or known to {until['width']:g}, "
+        words += f"{record['questions'][-1]} questions at most"
+        console.print("", Text(words, style="bold"), _stopping_table(record), sep="\n")
     console.print(
         Text(
             "On 20 % of each student's questions, which are never asked. ± is a 95 % interval over "
@@ -161,6 +220,18 @@ def print_table(record: dict[str, Any], console: Console) -> None:
             style="dim",
         )
     )
+
+
+def _stopping_table(record: dict[str, Any]) -> Table:
+    grid = Table(box=None, pad_edge=False)
+    for heading in ("selection", "questions", "known by then", *TITLES.values()):
+        grid.add_column(heading, justify="left" if heading == "selection" else "right")
+    for name, found in record["policies"].items():
+        stopped = {n: _interval(v) for n, v in found["stopped"].items()}
+        metrics = [tables.figure(metric, *stopped[metric]) for metric in TITLES]
+        share = f"{100 * stopped['sure'].mean:.0f} %"
+        grid.add_row(name, f"{stopped['questions'].mean:.1f}", share, *metrics)
+    return grid
 
 
 def draw(record: dict[str, Any]) -> Figure:

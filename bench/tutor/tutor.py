@@ -1,177 +1,272 @@
-"""``maml-bench student``: reads students' answers, and reports what a tutor wants to know."""
+"""The tutor: answers come one by one, and what is believed of the student follows each of them."""
 
-import unicodedata
+import threading
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from rich.console import Console
+import torch
 
-from bench.algorithms.rasch import Rasch
 from bench.base.errors import BenchError
 from bench.data.students import responses
-from bench.data.students.recorded import FEW, few
-from bench.data.students.responses import Responses
 from bench.data.students.responses.text import shown
-from bench.learning import learner_file
-from bench.learning.learner import MetaLearner
-from bench.tutor import posterior, tutor_report, vocabulary
-from bench.tutor.assessment import Answers, Settings, assess, tells_skills_apart
-from bench.tutor.vocabulary import Vocabulary
+from bench.tasks import counter_random
+from bench.tasks.episode import Episode
+from bench.tutor import posterior, reading
+from bench.tutor.answer_book import Answer, AnswerBook, named
+from bench.tutor.assessment import Answers, Student, assess
+from bench.tutor.belief import as_trained, believed, chances, episode, tells_skills_apart
+from bench.tutor.judgement import Settings, practice_order, repeats, skill_rows, sure_enough
+from bench.tutor.policies import POLICIES, check, ranked
+
+CURVE = 64  # draws for each point of a student's curve
+POINTS = 50  # of a curve, at most
 
 
-def report(
-    paths: Sequence[str | Path],
-    file: Path,
-    out: Path,
-    settings: Settings,
-    console: Console,
-    columns: dict[str, str] | None = None,
-    skip_unknown: bool = False,
-    pictures: bool = True,
-) -> None:
-    """Prints and writes what the checkpoints predict of the students in a file.
+class Tutor:
+    """What each student of a class can do, and what to ask next, from a model and their answers.
+
+    All that is known of students lies in the file of answers: several tutors, in several processes,
+    may share it, and each sees what the others wrote.
+
+        >>> tutor = Tutor("model.ckpt", db="class.sqlite")  # doctest: +SKIP
+        >>> tutor.answer("ann", "q7", right=True)  # doctest: +SKIP
+        >>> tutor.next("ann", n=3)  # doctest: +SKIP
 
     Args:
-        paths: checkpoints; several are averaged, and differ where they are unsure.
-        file: of answers, in any format of :func:`bench.data.students.responses.read`.
-        out: folder for ``students.json``, ``skills.csv``, ``questions.csv`` and ``pictures``.
-        settings: of the tutor.
-        console: where to print.
-        columns: see :func:`bench.data.students.responses.read`.
-        skip_unknown: whether to leave out answers to unknown questions; otherwise refused.
-        pictures: whether to draw one of each student.
+        checkpoint: of a model of students, as ``maml-bench fit`` writes it; several are averaged.
+        db: file of SQLite for the answers; made if it is not there.
+        settings: when a skill is mastered, and how sure that must be.
 
     Raises:
-        BenchError: what is wrong with checkpoints, answers or the folder; nothing is written then.
+        BenchError: if one of the files cannot be used.
     """
-    learners, words = load(paths)
-    found = responses.read(file, columns)
-    answers = known(found, words, str(file), skip_unknown)
-    counts, order, *_ = found.sentences()
-    about = tutor_report.About(
-        checkpoints=[str(path) for path in paths],
-        algorithms=[type(learner).__name__ for learner in learners],
-        answers=str(file),
-        read=[f"Read {file}: {counts}", order],
-        shots=words.shots,
-        settings=settings,
-        notes=[*answers.notes, *_of_the_model(learners, words)],
-    )
-    tutor_report.show_input(about, console)
-    students = list(assess(learners, words, answers, settings))
-    tutor_report.write(students, about, out, pictures)
-    tutor_report.show(students, about, out, console)
 
+    def __init__(
+        self,
+        checkpoint: str | Path | Sequence[str | Path],
+        db: str | Path,
+        settings: Settings | None = None,
+    ):
+        several = isinstance(checkpoint, (list, tuple))
+        self.learners, self.words = reading.load(checkpoint if several else [checkpoint])
+        self.book = AnswerBook(db)
+        self.settings = settings or Settings()
+        self.apart = tells_skills_apart(self.learners)
+        self._number = {name: i for i, name in enumerate(self.words.items)}
+        self._turn = threading.Lock()  # a learner serves one thread at a time
 
-def load(paths: Sequence[str | Path]) -> tuple[list[MetaLearner], Vocabulary]:
-    """The learners of checkpoints, and what their questions are called.
+    # Answers -----------------------------------------------------------------------------------
 
-    Raises:
-        BenchError: if one cannot be opened, is not of students, or is of other questions.
-    """
-    learners, first = [], None
-    for path in paths:
-        learner = learner_file.load(path)
-        if learner.spec.kind != "answers" or learner.vocabulary is None:
-            raise BenchError(
-                f"{path} is not of questions to students (but of {learner.spec.kind}), or of a "
-                "data set that does not say what they are called: train one on students, such as "
-                "with maml-bench fit --model BilevelIRT --data StudentDataModule"
+    def answer(self, student: str, question: str, right: bool, id: str | None = None) -> bool:
+        """Writes down an answer; it is safe on disk when this returns.
+
+        Args:
+            student: name; one that is new begins with this answer.
+            question: as the model calls it.
+            right: whether the answer was right.
+            id: of this answer, so that it counts once however often it is sent; None: a new one.
+
+        Returns:
+            Whether it was new.
+
+        Raises:
+            BenchError: for a question that the model does not know, and a name that is none.
+        """
+        self.number(question)
+        return self.book.add(student, question, right, id)
+
+    def load(self, file: str | Path, skip_unknown: bool = False) -> tuple[int, list[str]]:
+        """Takes over a file of answers; those that are there already do not count again.
+
+        Args:
+            file: in any format of :func:`bench.data.students.responses.read`.
+            skip_unknown: whether to leave out answers to unknown questions; otherwise refused.
+
+        Returns:
+            How many answers were new, and what was read and left out, in sentences.
+
+        Raises:
+            BenchError: what is wrong with the file; nothing is taken over then.
+        """
+        found = responses.read(file)
+        known = reading.known(found, self.words, Path(file).name, skip_unknown)
+        rows = (
+            (student, self.words.items[item], bool(right))
+            for student, items, rights in zip(known.students, known.item, known.right)
+            for item, right in zip(items.tolist(), rights.tolist())
+        )
+        new = self.book.add_missing(rows)
+        counts, order, *_ = found.sentences()
+        return new, [counts, order, *known.notes]
+
+    def answers(self, student: str) -> list[Answer]:
+        """A student's answers to the questions of this model."""
+        return [a for a in self.book.of(student) if a.question in self._number]
+
+    def students(self) -> dict[str, int]:
+        """How many answers each student gave, by name in the order of the alphabet."""
+        return self.book.students()
+
+    # What is believed --------------------------------------------------------------------------
+
+    def predict(self, student: str) -> dict[str, float]:
+        """The chance that a student gets each question right, were it asked next."""
+        with self._turn:
+            tasks = self._tasks([self._pairs(self.answers(student))])
+            chance = chances(self.learners, tasks, self.words.shots)[0]
+        return dict(zip(self.words.items, chance.tolist()))
+
+    def skills(self, student: str) -> list[dict[str, Any]]:
+        """A student's skills: chance of success, interval and verdict of each.
+
+        Returns:
+            Rows as in :attr:`bench.tutor.assessment.Student.skills`.
+        """
+        return self.skills_over_time([self.answers(student)])[0]
+
+    def skills_over_time(self, answers: Sequence[Sequence[Answer]]) -> list[list[dict[str, Any]]]:
+        """The skills of a student, after each of several lists of answers."""
+        pairs = [self._pairs(some) for some in answers]
+        with self._turn:
+            chance, draws = believed(self.learners, self._tasks(pairs), self.words.shots)
+        return [
+            skill_rows(
+                pair,
+                chance[i],
+                None if draws is None else draws[i],
+                self.apart,
+                self.words,
+                self.settings,
             )
-        try:
-            words = vocabulary.check(learner.vocabulary, learner.spec)
-        except BenchError as error:
-            raise BenchError(f"{path}: {error}") from None
-        first = first or words
-        if not words.same_as(first):
-            raise BenchError(f"{path} is of other questions than {paths[0]}: use them apart")
-        learners.append(learner)
-    return learners, first
+            for i, pair in enumerate(pairs)
+        ]
 
+    def sure(self, student: str) -> bool:
+        """Whether the student's skills are known well enough to ask no more."""
+        return sure_enough(self.skills(student), self.settings)
 
-def known(responses: Responses, words: Vocabulary, where: str, skip: bool) -> Answers:
-    """The answers to questions that the model knows.
+    def next(
+        self, student: str, n: int = 1, policy: str | None = None, randomesque: int = 1
+    ) -> list[str]:
+        """The questions to ask next, the best first; none that was answered.
 
-    Args:
-        responses: as read from the file.
-        words: the names that the model knows.
-        where: the file, for messages.
-        skip: whether to leave out answers to unknown questions; otherwise they are refused.
+        Args:
+            student: name.
+            n: how many, at most.
+            policy: a key of :data:`bench.tutor.selection.POLICIES`; None: ``"bayes"``, or
+                ``"uncertainty"`` for one learner without a posterior.
+            randomesque: how many of the best to choose from at random, so that neighbours are not
+                asked the same (Kingsbury and Zara 1989); 1: always the best.
 
-    Raises:
-        BenchError: for unknown questions, or if no student has answered a known one.
-    """
-    # composed letters, as the reader of answers has them; a checkpoint may be of before it did so
-    number = {unicodedata.normalize("NFC", name): i for i, name in enumerate(words.items)}
-    numbers = np.array([number.get(name, -1) for name in responses.items], np.int64)
-    unknown = [name for name, i in zip(responses.items, numbers) if i < 0]
-    if unknown and (not skip or len(unknown) == len(numbers)):
-        raise BenchError(_unknown(unknown, len(numbers), words.items, where))
-    notes = [_sentence(note) for note in responses.notes]
-    found = Answers([], [], [], notes, responses.ordered)
-    without = []
-    for s, name in enumerate(responses.students):
-        part = slice(responses.starts[s], responses.starts[s + 1])
-        item = numbers[responses.item[part]]
-        if not (item >= 0).any():
-            without.append(name)
-            continue
-        found.students.append(name)
-        found.item.append(item[item >= 0])
-        found.right.append(responses.answer[part][item >= 0])
-    if unknown:
-        dropped = int((numbers[responses.item] < 0).sum())
-        found.notes.append(
-            f"Skipped {dropped:,} answers to questions unknown to the checkpoint: {_few(unknown)}."
-        )
-    if without:
-        found.notes.append(f"Left out, without an answer to a known question: {_few(without)}.")
-    return found
+        Raises:
+            BenchError: for a policy that is not known, or that the learners cannot serve.
+        """
+        policy = policy or self.policy
+        check([policy], self.learners)
+        item, _ = pair = self._pairs(self.answers(student))
+        # of the name alone, so that what is drawn for a student is the same in every process
+        index, _ = counter_random.stream("tutor", named(student))
+        with self._turn:
+            tasks = self._tasks([pair])._replace(index=torch.tensor([index]))
+            if not repeats(self.words):
+                tasks.query_w[0, torch.from_numpy(item)] = 0
+            tasks = as_trained(self.learners[0], tasks, self.words.shots)
+            score = POLICIES[policy](self.learners, tasks)
+        score = score.masked_fill(tasks.query_w == 0, -torch.inf)
+        best = ranked(score, tasks.index, len(item), randomesque)[0]
+        return [self.words.items[i] for i in best[: min(n, int(tasks.query_w.sum()))].tolist()]
 
+    def practise(self, student: str, n: int = 1) -> list[str]:
+        """The questions to practise, the best first: neither too hard nor too easy.
 
-def _of_the_model(learners: list[MetaLearner], words: Vocabulary) -> list[str]:
-    """What a reader must know of the model, in sentences."""
-    found, count = [], len(words.skills)
-    names = ", ".join(dict.fromkeys(type(learner).__name__ for learner in learners))
-    if count > 1 and not tells_skills_apart(learners, words):
-        found.append(
-            f"{names} does not tell skills apart: what it says is of all questions together, and "
-            f"nothing of each of the {count} skills; for these, train BilevelIRT."
-        )
-    fewest = min((posterior.abilities(learner) or count for learner in learners), default=count)
-    if 1 < fewest < count:
-        found.append(
-            f"{names} knows a student by {fewest} abilities, fewer than the {count} skills: the "
-            "intervals of skills are too narrow; train with "
-            f"""--model.model_options '{{"dimensions": {count}}}' for better ones."""
-        )
-    many = not all(isinstance(learner, Rasch) for learner in learners)
-    if many and words.trained_on is not None and words.trained_on < FEW:
-        found.append(few(words.trained_on))
-    return found
+        Those with a chance of success in the target zone that were not answered right; if there is
+        none, those nearest to it.
+        """
+        item, right = self._pairs(self.answers(student))
+        chance = np.array(list(self.predict(student).values()))
+        good = np.bincount(item, right, minlength=len(chance)).astype(int)
+        found = practice_order(chance, good, self.words, self.settings)
+        return [self.words.items[i] for i in found[:n]]
 
+    def explain(self, student: str, question: str) -> list[dict[str, Any]]:
+        """Which answers moved the prediction of a question: without each, what would it be?
 
-def _unknown(unknown: list[str], of: int, names: list[str], where: str) -> str:
-    hints = []
-    for name in unknown[:5]:
-        near = get_close_matches(name, names, n=1, cutoff=0.6)
-        hints.append(f"{shown(name)}" + (f" (nearest: {shown(near[0])})" if near else ""))
-    more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
-    message = (
-        f"{where}: {len(unknown):,} of its {of:,} questions are unknown to the checkpoint: "
-        f"{', '.join(hints)}{more}; known ones are called {_few(names)}"
-    )
-    if len(unknown) == of:
-        return f"{message}. No known question is left: were the answers made with other names?"
-    return f"{message}. Mend the names, or leave these answers out with --unknown-items skip"
+        Returns:
+            A row for each answer, the one that moved most first: ``question`` and ``right`` of the
+            answer, ``moved``: the chance with all answers minus that without this one, and ``id``.
+        """
+        number = self.number(question)
+        answers = self.answers(student)
+        item, right = self._pairs(answers)
+        keep = ~np.eye(len(answers), dtype=bool)
+        pairs = [(item, right), *((item[some], right[some]) for some in keep)]
+        with self._turn:
+            tasks = self._tasks(pairs, [number])
+            chance = chances(self.learners, tasks, self.words.shots)[:, 0].tolist()
+        rows = [
+            {"question": a.question, "right": a.right, "moved": chance[0] - without, "id": a.id}
+            for a, without in zip(answers, chance[1:])
+        ]
+        return sorted(rows, key=lambda row: -abs(row["moved"]))
 
+    def curve(self, student: str) -> list[dict[str, float]]:
+        """A student's chance of success, the mean over all questions, after each answer.
 
-def _few(names: list[str]) -> str:
-    more = f", ... ({len(names):,} in all)" if len(names) > 5 else ""
-    return ", ".join(shown(name) for name in names[:5]) + more
+        Returns:
+            Rows with the number of ``answers``, ``chance`` and the ends of its interval, ``low``
+            and ``high`` (None without a posterior); at most so many as :data:`POINTS`.
+        """
+        answers = self.answers(student)
+        item, right = self._pairs(answers)
+        counts = np.unique(np.linspace(0, len(answers), POINTS).round().astype(int)).tolist()
+        with self._turn:
+            tasks = self._tasks([(item[:n], right[:n]) for n in counts])
+            chance, draws = believed(self.learners, tasks, self.words.shots, CURVE)
+        rows = [
+            {"answers": n, "chance": p, "low": None, "high": None}
+            for n, p in zip(counts, chance.mean(1).tolist())
+        ]
+        if draws is not None:
+            c = self.settings.certainty
+            for row, ends in zip(rows, np.quantile(draws.mean(2), [1 - c, c], axis=1).T.tolist()):
+                row["low"], row["high"] = ends
+        return rows
 
+    def report(self, students: Sequence[str]) -> list[Student]:
+        """All that is found about some students, as ``maml-bench student`` reports it."""
+        pairs = [self._pairs(self.answers(student)) for student in students]
+        given = Answers(list(students), *map(list, zip(*pairs)), []) if pairs else None
+        with self._turn:
+            return list(assess(self.learners, self.words, given, self.settings)) if given else []
 
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
+    @property
+    def policy(self) -> str:
+        """The policy that is followed where none is asked for."""
+        single = len(self.learners) == 1 and not posterior.has_ability(self.learners[0])
+        return "uncertainty" if single else "bayes"
+
+    def number(self, question: str) -> int:
+        """The number of a question.
+
+        Raises:
+            BenchError: if the model does not know it; names the nearest one.
+        """
+        if question not in self._number:
+            near = get_close_matches(str(question), self.words.items, n=1) or self.words.items[:1]
+            raise BenchError(
+                f"unknown question {shown(str(question))}: the model knows {len(self._number):,}, "
+                f"such as {shown(near[0])}"
+            )
+        return self._number[question]
+
+    def _pairs(self, answers: Sequence[Answer]) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the questions, and whether they were answered right."""
+        found = [(self._number[a.question], a.right) for a in answers]
+        item, right = np.array(found, np.int64).reshape(-1, 2).T
+        return item, right
+
+    def _tasks(self, pairs, questions: Sequence[int] | None = None) -> Episode:
+        return episode(pairs, self.words, questions)

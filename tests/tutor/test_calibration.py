@@ -5,8 +5,9 @@ import torch
 from bench.base.errors import BenchError
 from bench.cli import main as cli
 from bench.tutor import calibration
-from bench.tutor.assessment import Settings, Student
+from bench.tutor.assessment import Student
 from bench.tutor.calibration import Count
+from bench.tutor.judgement import Settings
 from bench.tutor.vocabulary import Vocabulary
 
 WORDS = Vocabulary(["0", "1", "2"], ["a", "b"], torch.tensor([[1.0, 0], [1, 0], [0, 1]]), 3, 5)

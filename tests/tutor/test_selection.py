@@ -12,12 +12,14 @@ from bench.algorithms.rasch import Rasch
 from bench.base.errors import BenchError
 from bench.cli import main as cli
 from bench.data.irt import IRTDataModule
+from bench.data.mirt import MIRTDataModule
 from bench.results import records
 from bench.running.experiment import Experiment
 from bench.running.training import train
 from bench.tasks.episode import Episode
 from bench.tasks.statistics import Interval
-from bench.tutor import posterior, selection
+from bench.tutor import policies, posterior, selection
+from bench.tutor.judgement import Settings
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_fisher_asks_the_question_whose_difficulty_is_nearest_to_the_ability():
     learner, b = with_items(Rasch(spec=data.spec), data), torch.from_numpy(data.difficulty)
     x, y, _ = data.questions("test", np.arange(20))
     episode = Episode(x[:, :8], y[:, :8], x[:, 8:], y[:, 8:])
-    chosen = selection.fisher([learner], episode).argmax(1)
+    chosen = policies.fisher([learner], episode).argmax(1)
     difficulty = b[x[:, 8:, 0].long()]
     nearest = (difficulty - learner.ability(episode)).abs().argmin(1)
     assert torch.equal(chosen, nearest)
@@ -58,7 +60,7 @@ def test_fisher_in_several_dimensions_is_the_gain_in_log_determinant(data, doubl
     learner = BilevelIRT(model_options={"dimensions": 3}, spec=data.spec)
     x, y, _ = data.questions("test", np.arange(2))
     episode = Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:])
-    found = selection.fisher([learner], episode)
+    found = policies.fisher([learner], episode)
     logits, slopes, covariance = posterior.gaussian(learner, episode)
     p, a, precision = logits[0, 7].sigmoid(), slopes[0, 7], torch.linalg.inv(covariance[0])
     more = precision + p * (1 - p) * torch.outer(a, a)
@@ -72,7 +74,7 @@ def test_bayes_is_what_enumerating_states_and_answers_gives(monkeypatch, double)
     monkeypatch.setattr(posterior, "draws", lambda *_, **__: state[None])
     may = torch.tensor([[1.0, 1, 1, 0]])
     episode = Episode(*[torch.zeros(1, 4)] * 4, query_w=may)
-    found = selection.bayes([None], episode)[0]
+    found = policies.bayes([None], episode)[0]
     for asked in range(3):
         fall = 0.0
         for other, answer in product(set(range(3)) - {asked}, (0, 1)):
@@ -85,7 +87,7 @@ def test_bayes_is_what_enumerating_states_and_answers_gives(monkeypatch, double)
     assert found[1] == 0  # what every state answers alike tells nothing
 
 
-@pytest.mark.parametrize("policy", selection.POLICIES)
+@pytest.mark.parametrize("policy", policies.POLICIES)
 def test_no_question_is_asked_twice_and_no_meta_question_ever(data, rasch, policy):
     division = selection.divide(data, 48, most=30)
     asked = selection.ask([rasch], data, division, policy, [48])
@@ -98,7 +100,7 @@ def test_no_question_is_asked_twice_and_no_meta_question_ever(data, rasch, polic
 
 def test_asking_is_reproducible_and_does_not_depend_on_the_batch(double, data, rasch, monkeypatch):
     division = selection.divide(data, 5, most=40)
-    for policy in selection.POLICIES:
+    for policy in policies.POLICIES:
         first = selection.ask([rasch], data, division, policy, [1, 5])
         monkeypatch.setattr(selection, "BATCH", 7)
         again = selection.ask([rasch], data, division, policy, [1, 5])
@@ -119,7 +121,7 @@ def test_questions_that_score_alike_are_not_asked_in_the_order_of_time(data):
     assert (order[:, 0] == first).mean() < 0.2
 
 
-@pytest.mark.parametrize("policy", selection.POLICIES)
+@pytest.mark.parametrize("policy", policies.POLICIES)
 def test_answers_that_are_not_revealed_change_nothing(data, rasch, policy, monkeypatch):
     division = selection.divide(data, 3, most=20)
     order = selection.ask([rasch], data, division, policy, [3]).order
@@ -150,14 +152,71 @@ def test_a_policy_beats_random_selection_after_5_questions(policy):
 
 def test_an_ensemble_chooses_by_bayes_and_averages(data):
     learners = [MAML(seed=s, spec=data.spec) for s in range(3)]
-    selection.check(["random", "bayes"], learners)
+    policies.check(["random", "bayes"], learners)
     asked = selection.ask(learners, data, selection.divide(data, 2, most=9), "bayes", [2])
     assert np.isfinite(asked.values["auc"]).all()
     for wrong, message in (("fisher", "fisher needs"), ("beyes", "did you mean bayes")):
         with pytest.raises(BenchError, match=message):
-            selection.check([wrong], learners)
+            policies.check([wrong], learners)
     with pytest.raises(BenchError, match="give several checkpoints"):
-        selection.check(["bayes"], learners[:1])
+        policies.check(["bayes"], learners[:1])
+
+
+def test_randomesque_uses_items_more_evenly_and_stays_among_the_best(data, rasch):
+    division = selection.divide(data, 3, most=100)
+    item = data.sequences("test", division.students).item[:, : division.meta.shape[1]]
+    most = []
+    for n in (1, 8):
+        order = selection.ask([rasch], data, division, "fisher", [3], randomesque=n).order
+        assert np.take_along_axis(division.selectable, order, 1).all()
+        assert all(len(set(row)) == 3 for row in order.tolist())
+        most.append(selection.exposure(np.take_along_axis(item, order, 1), items=80)["max"])
+    assert most[1] < most[0]
+    score = torch.tensor([[0.1, 0.9, 0.5, -torch.inf]])
+    for seed in range(20):
+        best = policies.ranked(score, torch.tensor([3]), 0, randomesque=2, seed=seed)[0]
+        assert set(best[:2].tolist()) == {1, 2}
+        assert best[2:].tolist() == [0, 3]
+
+
+def test_asking_stops_when_enough_is_known(data, rasch):
+    division = selection.divide(data, 20, most=30)
+    found = {}
+    for width in (0.0, 0.3, 1.0):
+        until = Settings(mastery=0.5, certainty=0.99, width=width)
+        found[width] = selection.ask([rasch], data, division, "bayes", [20], until=until)
+    np.testing.assert_array_equal(found[1.0].sure, 2)  # not before two answers
+    early = selection.ask([rasch], data, division, "bayes", [2, 20])
+    np.testing.assert_allclose(found[1.0].stopped["auc"], early.values["auc"][0])
+    for one in found.values():
+        np.testing.assert_array_equal(one.order, early.order)
+    narrow, wide = (np.where(found[w].sure > 0, found[w].sure, 21) for w in (0.0, 0.3))
+    assert (wide <= narrow).all()
+    assert 2 < wide.mean() < 21
+
+
+def test_kli_is_the_expected_divergence_over_states(monkeypatch, double):
+    state = torch.tensor([[0.1, 0.5], [0.6, 0.5], [0.8, 0.5]])
+    monkeypatch.setattr(posterior, "draws", lambda *_, **__: state[None])
+    found = policies.kli([None], Episode(*[torch.zeros(1, 2)] * 4))[0]
+    mean = torch.distributions.Bernoulli(state[:, 0].mean())
+    each = [
+        torch.distributions.kl_divergence(mean, torch.distributions.Bernoulli(p))
+        for p in state[:, 0]
+    ]
+    torch.testing.assert_close(found[0], torch.stack(each).mean())
+    torch.testing.assert_close(found[1], torch.zeros(()).to(found))
+
+
+def test_maat_asks_one_skill_after_the_other():
+    data = MIRTDataModule(dimensions=3, skills_per_item=1, items=30, shots=5, queries=25)
+    learner = Rasch(spec=data.spec)
+    learner.configure_model()
+    division = selection.divide(data, 3, most=40)
+    order = selection.ask([learner], data, division, "maat", [3]).order
+    item = np.take_along_axis(data.sequences("test", division.students).item, order, 1)
+    skill = data.q_matrix.argmax(1)[item]
+    assert np.mean([len(set(row)) for row in skill.tolist()]) > 2.5
 
 
 def test_metrics_are_pooled_over_all_meta_questions():
@@ -215,7 +274,7 @@ def test_the_command_writes_record_and_figure_and_prints_a_table(out, capsys):
     found = json.loads(path.read_text())
     assert found["questions"] == [1, 5]
     assert found["students"] == 40
-    assert list(found["policies"]) == ["random", "fisher", "bayes"]
+    assert list(found["policies"]) == list(policies.POLICIES)
     assert len(found["policies"]["bayes"]["auc"]) == 2
     assert found["policies"]["bayes"]["auc"][0]["ahead"].keys() == {"mean", "ci95"}
     assert found["provenance"]["torch"]
@@ -237,10 +296,53 @@ def test_the_command_takes_an_ensemble(out, capsys):
     assert "2 checkpoints of maml" in capsys.readouterr().out
 
 
+def test_one_model_of_any_kind_is_asked_by_what_it_serves(out, capsys):
+    assert select(out, "maml", more=["--questions", "2", "--students", "10"]) == 0
+    key = (out / "maml").resolve().name
+    path = out / "new" / "selection" / f"{key}.json"
+    assert list(json.loads(path.read_text())["policies"]) == ["random", "uncertainty"]
+
+
+def test_the_command_says_when_asking_would_have_stopped(out, capsys):
+    more = ["--selection", "random", "--questions", "4", "--width", "0.9", "--randomesque", "3"]
+    assert select(out, "bilevel", more=more) == 0
+    assert "Asked until each skill is judged or known to 0.9, 4 questions at most" in (
+        capsys.readouterr().out
+    )
+    (path,) = (out / "new" / "selection").glob("*bilevel*.json")
+    found = json.loads(path.read_text())
+    assert found["until"] == {"mastery": 0.8, "certainty": 0.9, "width": 0.9}
+    assert found["randomesque"] == 3
+    stopped = found["policies"]["random"]["stopped"]
+    assert stopped.keys() == {"questions", "sure", "auc", "accuracy"}
+    assert 2 <= stopped["questions"]["mean"] <= 4
+
+
+@pytest.mark.parametrize("name", ["irt", "rasch", "dkt"])
+def test_the_students_may_come_from_a_file(taught, tmp_path, capsys, name):
+    rng = np.random.default_rng(5)
+    rows = [f"t{s},q{i},{rng.integers(2)},{i}" for s in range(12) for i in range(10)]
+    rows += ["t1,elsewhere,1,99"]
+    file = tmp_path / "today.csv"
+    file.write_text("\n".join(["user_id,item_id,correct,order_id", *rows]) + "\n")
+    where = ["--checkpoint", str(taught / f"{name}.ckpt"), "--answers", str(file)]
+    assert cli.main(["select", *where, "--questions", "2", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Read {file}: 12 students, 11 items, 0 skills, 121 answers")
+    assert "Skipped 1 answers to questions unknown to the checkpoint" in said
+    assert "12 test students" in said
+    (path,) = (tmp_path / "selection").glob("*.json")
+    served = ["random", "uncertainty"] if name == "dkt" else list(policies.POLICIES)
+    assert list(json.loads(path.read_text())["policies"]) == served
+
+
 @pytest.mark.parametrize(
     ("names", "more", "message"),
     [
-        (["maml"], [], "fisher needs the item parameters"),
+        (["maml"], ["--selection", "fisher"], "fisher needs the item parameters"),
+        (["maml"], ["--width", "0.2"], "one MAML has no posterior: give several"),
+        (["bilevel"], ["--width", "2"], "--width 2: give one from 0 to 1"),
+        (["bilevel"], ["--randomesque", "0"], "--randomesque 0: give at least 1"),
         (["maml"], ["--selection", "bayes"], "one MAML has no posterior: give several"),
         (["bilevel"], ["--selection", "baies"], "did you mean bayes"),
         (["bilevel"], ["--questions", "0"], "--questions 0: give at least 1"),

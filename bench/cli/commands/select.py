@@ -25,14 +25,31 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--selection",
         nargs="+",
-        default=["random", "fisher", "bayes"],
         metavar="POLICY",
-        help="random, fisher, bayes",
+        help="random, uncertainty, fisher, kli, maat, bayes; by default all that the model serves",
     )
     command.add_argument(
         "--questions", nargs="+", type=int, default=[1, 3, 5, 10], help="after how many to predict"
     )
     command.add_argument("--students", type=int, help="test students, at most")
+    command.add_argument(
+        "--answers", type=Path, metavar="FILE", help="students to ask; else those kept for testing"
+    )
+    command.add_argument(
+        "--randomesque",
+        type=int,
+        default=1,
+        metavar="N",
+        help="choose at random among the N best, so that no question is asked of everybody",
+    )
+    command.add_argument(
+        "--width",
+        type=float,
+        help="also stop when each skill is judged, or its interval no wider than this, such as 0.2",
+    )
+    command.add_argument(
+        "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
+    )
     command.add_argument("--seed", type=int, default=0, help="of the division of the questions")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
@@ -42,8 +59,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     add_outside(options)
     from bench.base import paths
+    from bench.tutor.judgement import Settings
     from bench.tutor.selection_report import select
 
+    until = None
+    if options.width is not None:
+        until = Settings(mastery=options.mastery, width=options.width)
     select(
         options.checkpoint,
         options.selection,
@@ -53,4 +74,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         paths.writable(options.out),
         options.data_root,
         console,
+        options.answers,
+        options.randomesque,
+        until,
     )

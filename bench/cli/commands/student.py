@@ -34,6 +34,9 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
     command.add_argument("--questions", type=int, default=5, help="how many next questions to name")
     command.add_argument(
+        "--latest", type=int, metavar="N", help="answers of each student to use; all by default"
+    )
+    command.add_argument(
         "--unknown-items",
         choices=("refuse", "skip"),
         default="refuse",
@@ -53,18 +56,22 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     add_outside(options)
-    from bench.tutor import tutor
-    from bench.tutor.assessment import Settings
+    from bench.tutor import student
+    from bench.tutor.judgement import Settings
 
     roles = [text.partition("=") for text in options.columns]
     for role, equals, name in roles:
         if not (role and equals and name):
             raise BenchError(f"--columns {role}: write ROLE=NAME, such as user_id=learner")
     settings = Settings(
-        tuple(options.target), options.mastery, options.certainty, options.questions
+        tuple(options.target),
+        options.mastery,
+        options.certainty,
+        options.questions,
+        options.latest,
     )
     with typed_as(of_flag):
-        tutor.report(
+        student.report(
             options.checkpoint,
             options.answers,
             options.out,

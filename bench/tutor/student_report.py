@@ -16,8 +16,10 @@ from rich.text import Text
 
 from bench.base import paths, spreadsheets
 from bench.base.errors import BenchError
-from bench.tutor import tutor_picture
-from bench.tutor.assessment import MASTERED, NOT_MASTERED, UNDECIDED, Settings, Student
+from bench.tutor import student_picture
+from bench.tutor.assessment import Student
+from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
+from bench.tutor.pages.class_view import class_page
 
 STYLES = {MASTERED: "green", UNDECIDED: "yellow", NOT_MASTERED: "red"}
 SHOWN_WHOLE = 3  # students, skill by skill, in the terminal; of more, a line each
@@ -33,7 +35,7 @@ class About:
         checkpoints: their paths.
         algorithms: class names, one a checkpoint.
         answers: the file.
-        shots: how many answers of a student are used, at most.
+        shots: how many answers of a student the model was trained to read, at most.
         settings: of the tutor.
         notes: what was dropped or skipped, in sentences.
         read: what the file holds, in sentences.
@@ -78,12 +80,12 @@ def sentences(students: list[Student], about: About) -> list[str]:
     if len(about.checkpoints) > 1:
         said.append(f"Averaged over {len(about.checkpoints)} checkpoints.")
     if any(student.used < student.answers for student in students):
-        said.append(
-            f"Of each student the latest {about.shots} answers are used: the model was trained to "
-            "read no more."
-        )
+        said.append(f"Of each student the latest {settings.latest} answers are used.")
     if any(student.used > about.shots for student in students):
-        said.append("The file tells no order of time, so all answers of a student are used.")
+        said.append(
+            f"Some students have more answers than the {about.shots} that the model was trained to "
+            "read: all are used, but it was not tested on so many (train with more: --data.shots)."
+        )
     if any(student.ability for student in students):
         said.append(
             "Ability: in standard deviations from the average student; 0 is average, 1 better than "
@@ -96,7 +98,7 @@ def sentences(students: list[Student], about: About) -> list[str]:
 
 
 def write(students: list[Student], about: About, out: Path, pictures: bool) -> None:
-    """Writes ``students.json``, ``skills.csv``, ``questions.csv`` and ``pictures/<student>.png``.
+    """Writes ``students.json``, tables in CSV, ``class.html`` and ``pictures/<student>.png``.
 
     Raises:
         BenchError: if the folder cannot be written to.
@@ -104,7 +106,7 @@ def write(students: list[Student], about: About, out: Path, pictures: bool) -> N
     paths.writable(out)
     files = [f"pictures/{name}.png" for name in file_names([s.name for s in students])]
     for student, file in zip(students, files if pictures else []):
-        tutor_picture.save(student, about.settings, out / file)
+        student_picture.save(student, about.settings, out / file)
     found = {"schema": 1, **asdict(about), "reading": sentences(students, about)}
     found["students"] = [
         asdict(s) | {"picture": file if pictures else None} for s, file in zip(students, files)
@@ -113,11 +115,12 @@ def write(students: list[Student], about: About, out: Path, pictures: bool) -> N
         "students.json": json.dumps(found, indent=1, ensure_ascii=False) + "\n",
         "skills.csv": _csv([{"student": s.name} | row for s in students for row in s.skills]),
         "questions.csv": _csv([row for s in students for row in _question_rows(s)]),
+        "class.html": class_page(students, about.settings, [*about.read, *found["reading"]]),
     }
     for name, text in texts.items():
         try:
             with paths.replacing(out / name) as file:
-                file.write(text.encode())
+                file.write(text.encode(errors="replace"))
         except OSError as error:
             raise BenchError(f"cannot write {out / name}: {error.strerror}") from None
 
@@ -193,7 +196,7 @@ def _whole(student: Student, settings: Settings) -> Table:
     judged = bool(student.skills[0]["verdict"])
     if judged:
         table.add_column("Verdict", min_width=len(NOT_MASTERED), no_wrap=True)
-    rows = tutor_picture.chosen(student, MOST_SKILLS)
+    rows = student_picture.chosen(student, MOST_SKILLS)
     for row in rows:
         style = STYLES.get(row["verdict"], "")
         table.add_row(
@@ -234,7 +237,7 @@ def _title(student: Student) -> Text:
     used = f" (the latest {student.used} used)" if student.used < student.answers else ""
     words = f"{student.answers:,} answers{used}, {student.right} right"
     if student.ability:
-        words += f"; ability {tutor_picture.ability(student)}"
+        words += f"; ability {student_picture.ability(student)}"
     if student.skills[0]["verdict"]:
         counts = [f"{len(student.verdicts(verdict))} {verdict}" for verdict in STYLES]
         words += f"; skills: {', '.join(counts)}"
@@ -271,7 +274,7 @@ def _overview(students: list[Student]) -> Table:
     table.add_column("Ask next")
     table.add_column("Practise")
     for s in students:
-        cells = [tutor_picture.ability(s)] if s.ability else []
+        cells = [student_picture.ability(s)] if s.ability else []
         if by_skill:
             cells += [str(len(s.verdicts(verdict))) for verdict in STYLES]
         else:

@@ -1,7 +1,8 @@
 import csv
 
-from bench.tutor import tutor_report
-from bench.tutor.assessment import Settings, Student
+from bench.tutor import student_report
+from bench.tutor.assessment import Student
+from bench.tutor.judgement import Settings
 
 
 def test_a_spreadsheet_runs_no_names(tmp_path):
@@ -18,8 +19,8 @@ def test_a_spreadsheet_runs_no_names(tmp_path):
         ask=["=2+3"],
         practise=[],
     )
-    about = tutor_report.About([], ["DKT"], "answers.csv", 5, Settings(), [])
-    tutor_report.write([student], about, tmp_path, pictures=False)
+    about = student_report.About([], ["DKT"], "answers.csv", 5, Settings(), [])
+    student_report.write([student], about, tmp_path, pictures=False)
 
     def first(name):
         with (tmp_path / name).open(newline="") as file:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.results import plots
-from bench.tutor.assessment import MASTERED, NOT_MASTERED, UNDECIDED, Settings, Student
+from bench.tutor.assessment import Student
+from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say it again
 MARKS = {MASTERED: ("#009E73", "o"), UNDECIDED: ("#7F7F7F", "D"), NOT_MASTERED: ("#D55E00", "s")}

@@ -1,0 +1,1 @@
+"""What pupil and teacher see in a browser, and the one page of a class that needs none of it."""

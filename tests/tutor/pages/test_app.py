@@ -1,0 +1,221 @@
+import csv
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+
+import pytest
+from starlette.testclient import TestClient
+
+from bench import Tutor
+from bench.tutor.judgement import Settings
+from bench.tutor.pages.app import MOST_BYTES, application
+from bench.tutor.pages.options import Options
+from bench.tutor.pages.questions_file import Question
+
+NASTY = "<script>alert('x')</script>&\"=1+1"
+QUESTIONS = {
+    "q0": Question("q0", "Zero?", ("no", "<b>yes</b>"), "<b>yes</b>"),
+    "q1": Question("q1", "One?", (), "12"),
+}
+OPTIONS = Options(most=4, randomesque=1, pupil="pupil-token", teacher="teacher-token")
+
+
+@pytest.fixture
+def tutor(taught, tmp_path):
+    return Tutor(taught / "irt.ckpt", tmp_path / "class.sqlite", Settings(width=0.0))
+
+
+@pytest.fixture
+def pages(tutor):
+    with TestClient(application(tutor, QUESTIONS, OPTIONS)) as client:
+        yield client
+
+
+def fields(page: str) -> dict[str, str]:
+    """The hidden fields of the form."""
+    found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)
+    return {name: unescape(value) for name, value in found}
+
+
+def send(pages, form, **more):
+    return pages.post("/p/pupil-token/answer", data=form | more)
+
+
+def test_a_pupil_is_asked_until_the_end(pages, tutor):
+    assert "What is your name?" in pages.get("/p/pupil-token/").text
+    page = pages.get("/p/pupil-token/ask", params={"name": NASTY})
+    asked = []
+    for n in range(4):
+        assert f"Question {n + 1}" in page.text
+        form = fields(page.text)
+        asked.append(form["question"])
+        given = {"q0": "<b>yes</b>", "q1": "11"}.get(form["question"], "")
+        page = send(pages, form, right="1", given=given)
+        assert page.status_code == 200
+        said = "Not this time." if form["question"] == "q1" else "That was right."
+        assert said in page.text
+        assert "What your answer changed" in page.text
+    assert "That is all for today" in page.text
+    assert "not sure of everything" in page.text
+    assert len(set(asked)) == 4
+    assert [a.question for a in tutor.book.of(NASTY)] == asked
+    assert [a.right for a in tutor.book.of(NASTY)] == [q != "q1" for q in asked]
+
+
+def test_an_answer_that_is_sent_twice_counts_once(pages, tutor):
+    form = fields(pages.get("/p/pupil-token/ask?name=ann").text)
+    assert form["question"] not in QUESTIONS
+    assert send(pages, form, right="1").status_code == 200
+    assert send(pages, form, right="1").status_code == 200
+    assert "That was right." in send(pages, form, right="0").text  # the first press counts
+    assert [a.right for a in tutor.book.of("ann")] == [True]
+
+
+def test_asking_ends_when_it_is_sure_and_practice_goes_on(taught, tmp_path):
+    tutor = Tutor(taught / "irt.ckpt", tmp_path / "class.sqlite", Settings(width=1.0))
+    for n in range(4):
+        tutor.answer("ann", f"q{n}", right=n % 2 == 0)
+    with TestClient(application(tutor, QUESTIONS, OPTIONS)) as pages:
+        assert "I know enough for now" in pages.get("/p/pupil-token/ask?name=ann").text
+        form = fields(pages.get("/p/pupil-token/ask?name=ann&goal=practice").text)
+        assert form["question"] == tutor.practise("ann")[0]
+        assert "Practice 2" in send(pages, form, right="1", given="1").text
+        assert "See you next time" in pages.get("/p/pupil-token/ask?name=ann&stop=1").text
+
+
+def test_names_are_text_on_every_page(pages, tutor):
+    tutor.answer(NASTY, "q1", right=True)
+    for path in (
+        "/p/pupil-token/ask",
+        "/t/teacher-token/",
+        "/t/teacher-token/student",
+        "/t/teacher-token/student?name=nobody<script>",
+    ):
+        page = pages.get(path, params=None if "?" in path else {"name": NASTY}).text
+        assert "<script" not in page
+        assert "&lt;script" in page
+    rows = list(csv.DictReader(io.StringIO(pages.get("/t/teacher-token/answers.csv").text)))
+    assert rows[0]["user_id"] == NASTY
+    tutor.answer("=1+1", "q1", right=True)
+    assert "\n'=1+1,q1,1," in pages.get("/t/teacher-token/answers.csv").text
+
+
+def test_the_teacher_sees_the_class_and_each_student(pages, tutor, taught):
+    assert "Nobody has answered yet" in pages.get("/t/teacher-token/").text
+    content = (taught / "class.csv").read_bytes()
+    page = pages.post("/t/teacher-token/import", files={"file": ("../class.csv", content)}).text
+    assert "960 new answers from class.csv." in page
+    assert "60 students, 960 answers" in page
+    assert page.count('<th scope="row">') == 30
+    assert 'scope="col">adding' in page
+    assert "Who needs what next" in page
+    assert "Questions that tell little" in page
+    again = pages.post("/t/teacher-token/import", files={"file": ("class.csv", content)}).text
+    assert "0 new answers" in again
+    last = pages.get("/t/teacher-token/?page=2").text
+    assert last.count('<th scope="row">') == 30
+    student = pages.get("/t/teacher-token/student?name=s7").text
+    row = tutor.report(["s7"])[0]
+    assert f"{row.answers} answers, {row.right} right" in student
+    assert "<polyline" in student
+    assert f"Why {row.practise[0]}?" in student
+    skills = list(csv.DictReader(io.StringIO(pages.get("/t/teacher-token/skills.csv").text)))
+    assert len(skills) == 120
+    tutor.answer("s7", "q0", right=True)  # seen at once, though pages are remembered
+    assert f"{row.answers + 1} answers" in pages.get("/t/teacher-token/student?name=s7").text
+
+
+def test_an_exported_file_can_be_taken_over_elsewhere(pages, tutor, taught, tmp_path):
+    for question, right in (("q3", True), ("q4", False), ("q3", True)):
+        tutor.answer("ann", question, right)
+    (tmp_path / "answers.csv").write_bytes(pages.get("/t/teacher-token/answers.csv").content)
+    other = Tutor(taught / "irt.ckpt", tmp_path / "other.sqlite")
+    assert other.load(tmp_path / "answers.csv")[0] == 3
+    assert other.predict("ann") == pytest.approx(tutor.predict("ann"))
+    assert tutor.load(tmp_path / "answers.csv")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/p/teacher-token/", "/t/pupil-token/", "/t/x/", "/", "/p/", "/t/x/answers.csv"]
+)
+def test_without_its_token_there_is_no_page(pages, path):
+    page = pages.get(path)
+    assert page.status_code == 404
+    assert "no such page" in page.text
+
+
+@pytest.mark.parametrize("path", ["/p/pupil-token/answer", "/t/teacher-token/import"])
+def test_nothing_changes_by_opening_an_address(pages, tutor, path):
+    form = fields(pages.get("/p/pupil-token/ask?name=ann").text)
+    assert pages.get(path, params=form | {"right": "1"}).status_code == 405
+    assert pages.post(path.replace("token", "other"), data=form).status_code == 404
+    assert tutor.students() == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"question": "q99"}, "unknown question"),
+        ({"name": " "}, "your name is"),
+        ({"right": "2"}, "say whether your answer was right"),
+        ({"question": "q1", "given": " "}, "your answer is empty"),
+        ({"id": "x" * 300}, "the id of an answer"),
+    ],
+)
+def test_what_is_no_answer_is_refused(pages, tutor, change, words):
+    form = fields(pages.get("/p/pupil-token/ask?name=ann").text)
+    page = send(pages, form | {"right": "1"}, **change)
+    assert page.status_code == 400
+    assert words in page.text
+    assert tutor.students() == {}
+
+
+def test_files_that_cannot_be_taken_over_change_nothing(pages, tutor):
+    def upload(content, name="a.csv", **more):
+        return pages.post("/t/teacher-token/import", files={"file": (name, content)}, data=more)
+
+    unknown = b"user_id,item_id,correct\nann,q1,1\nann,other,0\n"
+    for content, words in (
+        (b"PK\x03\x04", "is packed"),
+        (b"what is this", "a.csv"),
+        (unknown, "are unknown to the checkpoint"),
+    ):
+        page = upload(content)
+        assert page.status_code == 400
+        assert words in unescape(page.text)
+        assert "/tmp" not in page.text
+    assert pages.post("/t/teacher-token/import").status_code == 400
+    large = b"user_id,item_id,correct\n" + b"ann,q1,1\n" * (MOST_BYTES // 9 + 1)
+    assert upload(large).status_code == 413
+    assert tutor.students() == {}
+    assert "1 new answers" in upload(unknown, skip="1").text
+
+
+def test_browsers_are_told_to_run_nothing(pages):
+    for path in ("/p/pupil-token/", "/t/teacher-token/", "/nowhere", "/style.css"):
+        headers = pages.get(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_model_that_does_not_say_how_unsure_it_is(taught, tmp_path):
+    tutor = Tutor(taught / "dkt.ckpt", db=tmp_path / "class.sqlite")
+    with TestClient(application(tutor, {}, OPTIONS)) as pages:
+        page = pages.get("/p/pupil-token/ask?name=ann").text
+        assert "That was right." in send(pages, fields(page), right="1").text
+        assert "does not say how unsure it is" in pages.get("/t/teacher-token/").text
+        assert "cannot tell how sure I am" in pages.get("/p/pupil-token/ask?name=ann&stop=1").text
+        assert pages.get("/t/teacher-token/student?name=ann").status_code == 200
+
+
+def test_fifty_pupils_at_once(pages, tutor):
+    def sit(n):
+        page = pages.get("/p/pupil-token/ask", params={"name": f"pupil {n}"})
+        for _ in range(2):
+            page = send(pages, fields(page.text), right=str(n % 2), given="1")
+            assert page.status_code == 200
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(sit, range(50)))
+    assert tutor.students() == {f"pupil {n}": 2 for n in range(50)} | {}
