@@ -8,7 +8,13 @@ from bench.tutor.judgement import Settings
 def test_a_spreadsheet_runs_no_names(tmp_path):
     skill = {"skill": "@SUM", "answers": 1, "right": 1, "chance": 0.5, "low": None, "high": None}
     skill |= {"above": None, "verdict": "undecided"}
-    question = {"question": "=2+3", "skills": ["-x", "+y"], "chance": 0.25, "answered": None}
+    question = {
+        "question": "=2+3",
+        "skills": ["-x", "+y"],
+        "chance": 0.25,
+        "answered": None,
+        "informs": 0.1,
+    }
     student = Student(
         name='=HYPERLINK("x")',
         answers=1,
