@@ -81,6 +81,8 @@ SMALL = {
     TinyGlyphs: {"model_options": {"filters": 4}},
     BKTDataModule: {},
 }
+# Many inner steps of a network with batch norm make of rounding what a tolerance does not admit.
+SHORT = {"imaml": {"inner_lr": 0.01, "inner_steps": 2}}
 ONLY = {  # the others do nothing else with different shapes
     UnevenGlyphs: ("maml", "fomaml", "proto_net"),
 }
@@ -110,7 +112,8 @@ class Case:
     data_options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        varied = [f" {n}={v}" for n, v in self.options.items() if n != "model_options"]
+        same = {"model_options", *SHORT.get(self.name, {})}  # in each case of the algorithm
+        varied = [f" {n}={v}" for n, v in self.options.items() if n not in same]
         return f"{self.name}{','.join(varied)} on {self.data.__name__.removesuffix('DataModule')}"
 
     @property
@@ -142,7 +145,13 @@ def cases(devices: int) -> list[Case]:
     for name in registry.names("algorithms"):
         learner = registry.load("algorithms", name)
         made = [
-            Case(name, learner, data, _known(name, SMALL[data] | options), DATA[data] | sizes)
+            Case(
+                name,
+                learner,
+                data,
+                _known(name, SMALL[data] | SHORT.get(name, {}) | options),
+                DATA[data] | sizes,
+            )
             for data in DATA
             if name in ONLY.get(data, (name,))
             for options in ({}, *VARIANTS.get((name, data), ()))
