@@ -114,7 +114,8 @@ class Resume(Callback):
         Raises:
             Interrupted: if it is to stop.
         """
-        if not trainer.is_last_batch:
+        # by the count too: of an epoch that was gone on with, Lightning may not know the last batch
+        if not trainer.is_last_batch and trainer.global_step % trainer.num_training_batches:
             self.save_or_stop(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, learner, batch, number: int) -> None:
