@@ -25,8 +25,6 @@ from bench.running.machine import Machine
 from bench.running.search_space import Dimension
 from bench.running.suite import Study, Suite
 from bench.running.workers import Launcher
-from bench.tasks import kinds
-from bench.tasks.objectives import OBJECTIVES
 
 
 class Trial(NamedTuple):
@@ -193,20 +191,20 @@ def tune(
 
 
 def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
-    """What has come out of a search; None as long as a trial is missing."""
-    first = search.first
-    objective = OBJECTIVES[kinds.kind_of(first.dataset)]
-    tried, episodes = [], 0
+    """What has come out of a search; None while a trial is missing, and if all have diverged."""
+    first, tried, recorded = search.first, [], {}
     for trial in search.trials:
         experiment, score = trial.experiment, None
         if experiment.files(out).is_recorded:
-            record = records.read(experiment.files(out).record)
-            score = record["metrics"][objective.headline]["mean"]
-            episodes = record["evaluation"]["episodes"]
+            recorded = records.read(experiment.files(out).record)
+            score = recorded["metrics"][recorded["metrics"]["headline"]]["mean"]
         elif experiment.key not in diverged:
             return None
         tried.append((trial.values, score))
-    best, score = tried[tuned.best_of([s for _, s in tried], objective.higher_is_better)]
+    if not recorded:
+        return None
+    metrics = recorded["metrics"]
+    best, score = tried[tuned.best_of([s for _, s in tried], metrics["higher_is_better"])]
     return Row(
         dataset=first.dataset,
         setting=first.setting,
@@ -214,10 +212,10 @@ def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
         label=str(labels.label(first.algorithm, first.learner_arguments)),
         space={d.name: [d.scale, *d.values] for d in search.space},
         is_grid=search.is_grid,
-        metric=objective.headline,
-        higher_is_better=objective.higher_is_better,
+        metric=metrics["headline"],
+        higher_is_better=metrics["higher_is_better"],
         iterations=first.iterations,
-        episodes=episodes,
+        episodes=recorded["evaluation"]["episodes"],
         best=best,
         score=score,
         at_edge=[d.name for d in search.space if _is_at_edge(d, best[d.name], search.is_grid)],

@@ -18,6 +18,7 @@ from bench.data.student import StudentDataModule
 from bench.data.students.synthetic import SyntheticStudents
 from bench.learning.learner import MetaLearner
 from bench.running.quiet import quiet
+from bench.tasks.data_module import EpisodeDataModule
 from bench.tutor import vocabulary
 from bench.tutor.assessment import Answers, Student, assess
 from bench.tutor.judgement import MASTERED, NOT_MASTERED, Settings
@@ -105,6 +106,31 @@ def measure(
             yield name, count, _compare(learner, words, world, count)
 
 
+def fit(learner: MetaLearner, data: EpisodeDataModule, steps: int) -> Trainer:
+    """Trains without a word, a file or a validation, on the processor.
+
+    Args:
+        learner: to be trained.
+        data: its tasks.
+        steps: meta-iterations.
+
+    Returns:
+        What has trained it.
+    """
+    with quiet():
+        trainer = Trainer(
+            max_steps=steps,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+        )
+        trainer.fit(learner, datamodule=data)
+    return trainer
+
+
 def train(
     learner: MetaLearner,
     world: SyntheticStudents,
@@ -122,7 +148,7 @@ def train(
         **options: of :class:`bench.data.student.StudentDataModule`.
     """
     sequences = world.sequences("train", np.arange(students))
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "class.csv"
         rows = ["user_id,item_id,skill_id,correct,order_id"]
         for s, (item, right) in enumerate(zip(sequences.item, sequences.answer)):
@@ -131,16 +157,7 @@ def train(
             rows += [f"{s},{i},skill {k},{y},{t}" for t, (i, k, y) in answers]
         path.write_text("\n".join(rows) + "\n")
         data = StudentDataModule(source=str(path), **options)
-        trainer = Trainer(
-            max_steps=steps,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-        )
-        trainer.fit(learner, datamodule=data)
+        fit(learner, data, steps)
         learner.eval()
         return vocabulary.check(data.vocabulary, learner.spec)
 

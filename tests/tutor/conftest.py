@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from lightning import Trainer
 
 from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.algorithms.dkt import DKT
 from bench.algorithms.rasch import Rasch
 from bench.data.student import StudentDataModule
-from bench.running.quiet import quiet
+from bench.tutor.calibration import fit
 
 SKILLS = ["adding", "halving"]
 
@@ -32,16 +31,5 @@ def taught(tmp_path_factory):
         ("dkt", DKT(hidden=4), 2),
     ):
         data = StudentDataModule(source=str(folder / "class.csv"), shots=8, queries=8)
-        with quiet():
-            trainer = Trainer(
-                max_steps=steps,
-                accelerator="cpu",
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                limit_val_batches=0,
-            )
-            trainer.fit(learner, datamodule=data)
-            trainer.save_checkpoint(folder / f"{name}.ckpt")
+        fit(learner, data, steps).save_checkpoint(folder / f"{name}.ckpt")
     return folder

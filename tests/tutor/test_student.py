@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning import Trainer
 
 from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.algorithms.dkt import DKT
@@ -21,10 +20,10 @@ from bench.data.irt import IRTDataModule
 from bench.data.student import StudentDataModule
 from bench.data.students.responses import Responses
 from bench.learning import learner_file
-from bench.running.quiet import quiet
 from bench.tutor import (
     assessment,
     belief,
+    calibration,
     judgement,
     posterior,
     reading,
@@ -33,22 +32,6 @@ from bench.tutor import (
 )
 
 SKILLS = ["adding", "halving $x_{1$", "[red]naming"]
-
-
-def fit(learner, data, path: Path) -> Path:
-    with quiet():
-        trainer = Trainer(
-            max_steps=5,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-        )
-        trainer.fit(learner, datamodule=data)
-        trainer.save_checkpoint(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +53,11 @@ def folder(tmp_path_factory):
         ("rasch", Rasch()),
         ("dkt", DKT(hidden=4)),
     ):
-        fit(learner, StudentDataModule(**data), folder / f"{name}.ckpt")
+        trainer = calibration.fit(learner, StudentDataModule(**data), 5)
+        trainer.save_checkpoint(folder / f"{name}.ckpt")
     images = MAML(model="conv4", model_options={"filters": 4})
-    fit(images, GlyphsDataModule(ways=2, shots=1, queries=1, tasks_per_batch=2), folder / "images")
+    glyphs = GlyphsDataModule(ways=2, shots=1, queries=1, tasks_per_batch=2)
+    calibration.fit(images, glyphs, 5).save_checkpoint(folder / "images")
     return folder
 
 
