@@ -64,6 +64,8 @@ _HOME = {
     "TexturesDataModule": "bench.data.textures",
     "TieredImageNetDataModule": "bench.data.tiered_imagenet",
     "MetaLearner": "bench.learning.learner",
+    "BayesianIRT": "bench.models.bayesian_irt",
+    "BayesianMLP": "bench.models.bayesian_mlp",
     "Conv4": "bench.models.conv4",
     "FiLM": "bench.models.film",
     "IRT": "bench.models.irt",

@@ -1,11 +1,15 @@
 """Meta-learned item response theory: the ability adapts, the items learn how best it does."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased, InnerLoss
+from bench.learning.inner_loop import Fast
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import rows_of
 from bench.models.irt import GROWTH_TIME
@@ -24,10 +28,18 @@ class BilevelIRT(GradientBased):
     With ``order=2`` items also learn how they move the ability (what they teach about a student),
     with ``order=1`` only how they are answered by a student of given ability.
 
+    With the model ``"bayesian_irt"`` the inner level finds the likeliest ability under a standard
+    normal prior, by steps that are scaled by an upper bound of the curvature (Böhning and Lindsay
+    1988, "Monotonicity of quadratic-approximation algorithms", equation 2.2): none of them
+    overshoots, however many answers there are, and the outer level adds the prior of the items.
+    With ``"irt"`` they are plain gradient steps without priors, as in the paper, and ``inner_lr``
+    has to fit the number of answers.
+
     Args:
-        model: ``"irt"``, or another model that says what ``adapts``.
-        inner_lr: inner learning rate of the ability, for one answer if ``inner_loss="sum"``.
-        inner_steps: gradient steps on the answers shown.
+        model: ``"bayesian_irt"``, ``"irt"``, or another model that says what ``adapts``.
+        inner_lr: length of a step, 1 of the scaled ones; of gradient steps the rate of the ability,
+            for one answer if ``inner_loss="sum"``: about 0.1.
+        inner_steps: steps on the answers shown.
         inner_loss: see :class:`bench.learning.gradient_based.GradientBased`.
         outer_lr: Adam's learning rate for the items.
         outer_schedule: ``"cosine"`` lets it fall to zero over the whole run.
@@ -37,12 +49,13 @@ class BilevelIRT(GradientBased):
     label = "bilevel IRT"
     kinds = ("answers",)
     recordable = True
-    search = {"inner_lr": ("log", 1e-2, 1.0), "outer_lr": ("log", 3e-3, 0.1)}
+    stateless = True
+    search = {"inner_lr": ("log", 0.3, 1.5), "outer_lr": ("log", 3e-3, 0.1)}
 
     def __init__(
         self,
-        model: str | nn.Module | None = "irt",
-        inner_lr: float = 0.05,
+        model: str | nn.Module | None = "bayesian_irt",
+        inner_lr: float = 1.0,
         inner_steps: int = 5,
         inner_loss: InnerLoss = "sum",
         outer_lr: float = 0.03,
@@ -58,6 +71,58 @@ class BilevelIRT(GradientBased):
             outer_schedule=outer_schedule,
             **kwargs,
         )
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the ability has a standard normal prior, and steps are scaled."""
+        return hasattr(self.net, "slopes")
+
+    def configure_parameters(self) -> None:
+        """Checks that the loss is what the prior is added to.
+
+        Raises:
+            BenchError: if it is another than the sum over the answers.
+        """
+        super().configure_parameters()
+        if self.has_prior and self.hparams["inner_loss"] != "sum":
+            raise BenchError(
+                f"inner_loss={self.hparams['inner_loss']!r}: a model with a prior needs "
+                "inner_loss='sum'"
+            )
+
+    def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
+        """Minus the log posterior density of the ability, ``[tasks]``; or the loss alone."""
+        loss = super().support_loss(fast, episode, step)
+        if not self.has_prior:
+            return loss
+        start = self.adapting()
+        return loss + sum((v - start[n]).square().sum(-1) for n, v in fast.items()) / 2
+
+    def inner_optimizer(self, episode: Episode) -> Callable[[Fast, Fast, int], Fast]:
+        """Scaled steps, or plain gradient steps."""
+        if not self.has_prior:
+            return super().inner_optimizer(episode)
+        scale = None if self.recomputes else self.scale(episode)
+
+        def update(fast: Fast, gradients: Fast, step: int) -> Fast:
+            slope = torch.cat([gradients[n] for n in fast], -1)
+            by = self.scale(episode) if scale is None else scale
+            move = (by @ slope[..., None])[..., 0].split([v.shape[-1] for v in fast.values()], -1)
+            return {n: v - self.rate(n, step) * m for (n, v), m in zip(fast.items(), move)}
+
+        return update
+
+    def scale(self, episode: Episode) -> Tensor:
+        """The inverse of the bound of the curvature, ``[tasks, adapting, adapting]``.
+
+        The curvature of minus the log posterior is ``1 + sum p (1 - p) slope slope'``, and
+        ``p (1 - p)`` is never above 1/4.
+        """
+        slopes, w = self.net.slopes(episode.support_x), episode.support_w
+        counted = slopes if w is None else slopes * w[..., None].to(slopes.dtype)
+        curvature = slopes.transpose(1, 2) @ counted / 4
+        scale = torch.linalg.inv(curvature + torch.eye(slopes.shape[-1]).to(slopes))
+        return scale if self.hparams["order"] == 2 else scale.detach()
 
     def ability(self, episode: Episode) -> Tensor:
         """The ability of each student after the last question, ``[tasks, dimensions]``."""

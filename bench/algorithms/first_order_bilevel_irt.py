@@ -10,13 +10,11 @@ class FirstOrderBilevelIRT(BilevelIRT):
 
     Args:
         order: 1.
-        inner_lr: inner learning rate of one answer; the best one is larger than for order 2, as
-            items do not learn to move the ability further.
         **kwargs: see :class:`bench.algorithms.bilevel_irt.BilevelIRT`.
     """
 
     label = "bilevel IRT"
     recordable = True
 
-    def __init__(self, order: Literal[1] = 1, inner_lr: float = 0.2, **kwargs):
-        super().__init__(order=order, inner_lr=inner_lr, **kwargs)
+    def __init__(self, order: Literal[1] = 1, **kwargs):
+        super().__init__(order=order, **kwargs)

@@ -111,7 +111,7 @@ class Reptile(GradientBased):
         )
         return episode._replace(support_x=x, support_y=y, support_w=w)
 
-    def inner_optimizer(self) -> Callable[[Fast, Fast, int], Fast]:
+    def inner_optimizer(self, episode: Episode) -> Callable[[Fast, Fast, int], Fast]:
         """Adam without first moments (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1)."""
         moments: Fast = {}
 

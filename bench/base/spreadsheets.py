@@ -28,6 +28,15 @@ def to_csv(table: pd.DataFrame, **options) -> str:
     return table.to_csv(index=False, lineterminator="\n", **options)
 
 
+def as_written(cell: str) -> str:
+    """The text of which :func:`to_csv` has made a cell, line ends aside.
+
+    >>> as_written("'=1+1"), as_written("'tis")
+    ('=1+1', "'tis")
+    """
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(RUNS) else cell
+
+
 def _harmless(cell):
     if not isinstance(cell, str):
         return cell

@@ -181,12 +181,14 @@ def compare(case: Case, one: Found, many: Sequence[Found]) -> Verdict:
         one: what one device gave.
         many: what each of several gave.
     """
-    trains, wrong = case.learner.trains, []
+    trains, wrong = case.learner.trains and not case.learner.fits_directly, []
     gradient, weights, rows = (
         max(difference(getattr(one, part), getattr(other, part)) for other in many)
         for part in ("gradient", "weights", "rows")
     )
     differences = {"test rows": rows}
+    if case.learner.fits_directly:
+        differences |= {"weights": weights}
     if trains:
         differences |= {"meta-gradient": gradient, f"weights after {STEPS} steps": weights}
         if not any(v.any() for v in one.gradient.values()):
@@ -204,7 +206,13 @@ def compare(case: Case, one: Found, many: Sequence[Found]) -> Verdict:
             )
     trained = sum(len(tasks) for found in many for tasks in found.trained)
     return Verdict(
-        case, *((gradient, weights) if trains else (None, None)), rows, trained, len(tested), wrong
+        case,
+        gradient if trains else None,
+        weights if case.learner.trains else None,
+        rows,
+        trained,
+        len(tested),
+        wrong,
     )
 
 

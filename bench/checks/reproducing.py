@@ -45,6 +45,7 @@ def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
     try:
         found = Experiment(
             **{name: fields[name] for name in names},
+            judged_by=fields.get("judged_by"),
             data=fields["data"],
             learner=fields["learner"],
             chosen=record["chosen"],

@@ -118,11 +118,10 @@ class Synthetic5DataModule(StudentEpisodes):
         """Fifty answers of every student."""
         return np.full(len(self.students[split]), ITEMS)
 
-    def training_students(self, index: np.ndarray) -> np.ndarray:
-        """A student drawn at random for each training episode."""
-        key = counter_random.stream(*self.stream_names("train"), "student")
-        u = counter_random.uniform(key, index, 1)[:, 0]
-        return (u * len(self.students["train"])).astype(np.int64)
+    @property
+    def training_tasks(self) -> int:
+        """How many students there are to train on."""
+        return len(self.students["train"])
 
     def sequences(self, split: str, students: np.ndarray) -> Sequences:
         """The answers to items 0, 1, 2, ..."""
@@ -251,10 +250,13 @@ def _answers(files: list[Path]) -> np.ndarray:
 
 
 def _concepts(folder: Path, name: str) -> np.ndarray:
-    """``[items]`` concepts, the third column of the paper's notes; -1 where there are none."""
+    """``[items]`` concepts, the third column of the paper's notes; -1 where there are none.
+
+    The authors separate the columns of version 0 by tabs, those of the others by commas.
+    """
     files = [f / f"{name}_info.txt" for f in (folder / "info", folder)]
     for file in filter(Path.exists, files):
-        lines = [line.split() for _, line in load_text(file).filled()]
+        lines = [line.replace(",", " ").split() for _, line in load_text(file).filled()]
         concept = [line[2] for line in lines if len(line) == 4 and line[2] in "01234"]
         if len(concept) != ITEMS or len(lines) != ITEMS:
             raise BenchError(

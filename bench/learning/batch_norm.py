@@ -47,7 +47,8 @@ class SupportBatchNorm(nn.Module):
         if self.weight is None:
             return x
         shape = [1, -1, *[1] * (x.dim() - 2)]
-        return x * self.weight.view(shape) + self.bias.view(shape)
+        x = x * self.weight.view(shape)
+        return x if self.bias is None else x + self.bias.view(shape)
 
 
 def is_batch_norm(layer: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from bench.base.errors import BenchError
+from bench.learning.mixed_precision import for_networks_alone
 from bench.tasks import evaluation
 from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 from bench.tasks.evaluation import EpisodeScores, Scores
@@ -55,7 +56,7 @@ class Evaluated(LightningModule):
         """
         self.every_step = every_step
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad(), for_networks_alone(self.device):
                 copies = (v.clone() if isinstance(v, Tensor) else v for v in episode)
                 return self.predict(Episode(*copies)).detach()
         finally:

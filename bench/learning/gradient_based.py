@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
-from bench.learning import heads, second_derivatives
+from bench.learning import heads, linear_chain, mixed_precision, second_derivatives
 from bench.learning.heads import Head
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 
 Order = Literal[1, 2]
-InnerLoss = Literal["mean", "sum"]
+InnerLoss = Literal["mean", "sum", "shrunk"]
+STEP = ("support_loss", "support_outputs", "rate", "update", "inner_optimizer")
+PSEUDO_ROWS = 4  # that a shrunk loss counts beside those of the support
 
 
 class GradientBased(MetaLearner):
@@ -38,7 +40,8 @@ class GradientBased(MetaLearner):
         test_steps: gradient steps at validation, test and prediction; None: ``inner_steps``.
         inner_loss: ``"mean"`` or ``"sum"`` over the support rows. With the sum, more rows move the
             parameters further, as more answers of a student should; ``inner_lr`` is then the rate
-            of one row.
+            of one row. ``"shrunk"`` is the mean with four more rows whose loss is always 0: what
+            few rows say is not followed as far as what many do, and many never too far.
         head: where the network's last layer starts in each task. ``"learned"``: where training has
             brought it. ``"zero"``: at zero, which treats all classes alike however many there are
             (as Meta-Dataset does). ``"prototypes"``: at the prototypes of the support set, which
@@ -49,6 +52,7 @@ class GradientBased(MetaLearner):
     """
 
     search = {"inner_lr": ("log", 3e-3, 1.0)}
+    stateless = False  # of a class with an inner_optimizer of its own: whether that has no state
 
     def __init__(
         self,
@@ -129,7 +133,7 @@ class GradientBased(MetaLearner):
         """The parameters that adapt, as they start: name to ``[tasks, ...]``."""
         tasks = len(episode.support_x)
         fast = {
-            **{n: _channels_last(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
+            **{n: _laid_out(p).expand(tasks, *p.shape) for n, p in self.adapting().items()},
             **self.start_head(episode),
         }
         if not fast:
@@ -155,11 +159,16 @@ class GradientBased(MetaLearner):
 
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
         """What inner step number ``step`` makes smaller, ``[tasks]``."""
+        return self._loss_of(self.support_outputs(fast, episode), episode)
+
+    def _loss_of(self, outputs: Tensor, episode: Episode) -> Tensor:
         y, w = episode.support_y, episode.support_w
-        loss = self.mean_loss(self.support_outputs(fast, episode), y, w)
+        loss = self.mean_loss(outputs, y, w)
         if self.hparams["inner_loss"] == "mean":
             return loss
-        return loss * (y.shape[1] if w is None else w.sum(1))
+        rows = y.shape[1] if w is None else w.sum(1)  # 0, where nothing is shown
+        total = loss * rows
+        return total if self.hparams["inner_loss"] == "sum" else total / (rows + PSEUDO_ROWS)
 
     def rate(self, name: str, step: int) -> Tensor | float:
         """Step size of a parameter at an inner step: a number, or a tensor that broadcasts."""
@@ -167,10 +176,13 @@ class GradientBased(MetaLearner):
 
     def update(self, fast: Fast, gradients: Fast, step: int) -> Fast:
         """The parameters after an inner step: gradient descent (MAML, equation 1)."""
-        return {n: v - self.rate(n, step) * gradients[n] for n, v in fast.items()}
+        return {n: _moved(v, self.rate(n, step), gradients[n]) for n, v in fast.items()}
 
-    def inner_optimizer(self) -> Callable[[Fast, Fast, int], Fast]:
-        """What makes the inner steps of one adaptation; if it has a state, it starts anew."""
+    def inner_optimizer(self, episode: Episode) -> Callable[[Fast, Fast, int], Fast]:
+        """What makes the inner steps of one adaptation; if it has a state, it starts anew.
+
+        One without a state says so by :attr:`stateless`, so that its steps can be computed again.
+        """
         return self.update
 
     @property
@@ -183,8 +195,19 @@ class GradientBased(MetaLearner):
         return self.descend(self.start(episode), episode, steps, order)
 
     def descend(self, start: Fast, episode: Episode, steps: int, order: int) -> Iterator[Fast]:
-        """The same from given parameters."""
+        """The same from given parameters.
+
+        Raises:
+            BenchError: if steps that may have a state would be computed again.
+        """
         recompute = self.recomputes
+        own = type(self).inner_optimizer is not GradientBased.inner_optimizer
+        if recompute and order == 2 and own and not self.stateless:
+            raise BenchError(
+                f"recompute=True computes each inner step again, and the inner_optimizer of "
+                f"{type(self).__name__} may have a state: use recompute=False, or say "
+                "stateless = True in the class if it has none"
+            )
 
         def support_loss(fast: Fast, step: int) -> Tensor:
             with second_derivatives.chosen(self.net) if order == 2 else nullcontext():
@@ -194,17 +217,37 @@ class GradientBased(MetaLearner):
             support_loss,
             start,
             steps,
-            self.inner_optimizer(),
+            self.inner_optimizer(episode),
             order,
             recompute,
             [p for p in self.parameters() if p.requires_grad] if recompute else [],
+            None if recompute else self._written(start, episode),
         )
+
+    def _written(self, start: Fast, episode: Episode) -> Callable[[Fast, int], Fast] | None:
+        """A step whose derivative is written out by hand, where there is one."""
+        plain = all(getattr(type(self), n) is getattr(GradientBased, n) for n in STEP)
+        if not plain or not self.forward_tasks.vectorised or mixed_precision.asked_for():
+            return None
+        chain = linear_chain.find(self.net, episode.support_x)
+        if chain is None or set(start) != set(chain.names):
+            return None
+
+        def loss(outputs: Tensor) -> Tensor:
+            return self._loss_of(self.within_ways(outputs, episode), episode)
+
+        def step(fast: Fast, order: int) -> Fast:
+            rate, x = self.hparams["inner_lr"], episode.support_x
+            return linear_chain.step(chain, loss, rate, x, fast, order)
+
+        return step
 
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query after adaptation, ``[tasks]``."""
         steps = self.adapted(episode, self.hparams["inner_steps"], self.hparams["order"])
         fast = deque(steps, maxlen=1).pop()
-        return self.mean_loss(self.query_outputs(fast, episode), episode.query_y, episode.query_w)
+        outputs, y, w = self.query_outputs(fast, episode), episode.query_y, episode.query_w
+        return self.mean_loss(outputs, y, w) + self.prior
 
     def predict(self, episode: Episode) -> Tensor:
         """Outputs for the query after each inner step, ``[tasks, steps, query, outputs]``.
@@ -219,6 +262,18 @@ class GradientBased(MetaLearner):
         return torch.stack(outputs, 1)
 
 
-def _channels_last(p: Tensor) -> Tensor:
-    """Convolution weights channels last, as the layers for many tasks want them at every step."""
-    return p.contiguous(memory_format=torch.channels_last) if p.dim() == 4 else p
+def _moved(v: Tensor, rate: Tensor | float, gradient: Tensor) -> Tensor:
+    """A parameter after a step of gradient descent; one kernel where the rate is a number."""
+    if isinstance(rate, Tensor):
+        return v - rate * gradient
+    return torch.add(v, gradient, alpha=-rate)
+
+
+def _laid_out(p: Tensor) -> Tensor:
+    """A weight in memory as its gradients come from the layers for many tasks, at every step.
+
+    Channels last for a convolution, inputs before outputs for a linear layer.
+    """
+    if p.dim() == 4:
+        return p.contiguous(memory_format=torch.channels_last)
+    return p.t().contiguous().t() if p.dim() == 2 else p

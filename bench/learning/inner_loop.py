@@ -20,6 +20,7 @@ def inner_loop(
     order: int,
     recompute: bool = False,
     shared: Sequence[Tensor] = (),
+    written: Callable[[Fast, int], Fast] | None = None,
 ) -> Iterator[Fast]:
     """Adapts by gradient descent and yields the parameters after every step (MAML, equation 1).
 
@@ -43,6 +44,8 @@ def inner_loop(
         recompute: with ``order=2``, keep only the parameters between steps, and compute each step
             again in the backward pass (Chen et al. 2016, arXiv:1604.06174).
         shared: with ``recompute``, what else the loss and the update depend on and is learned.
+        written: does the same as a step of loss and update, from the parameters and the order,
+            with a derivative of its own.
 
     Yields:
         The parameters after 0, 1, ..., ``steps`` steps.
@@ -62,6 +65,9 @@ def inner_loop(
 
     for k in range(steps):
         yield fast
+        if written is not None:
+            fast = written(fast, order)
+            continue
         if order == 2:
             values = [v if v.requires_grad else v.requires_grad_() for v in fast.values()]
         else:

@@ -29,6 +29,8 @@ from bench.tasks.episode import Episode, MetaBatch, TaskSpec, split_by_shape
 # Where a share of the way to the ceiling begins and ends, or what a method has to beat at least.
 Role = Literal["floor", "ceiling", "baseline"] | None
 
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")  # of a Trainer
+
 
 class MetaLearner(Networked, Evaluated, Stored):
     """What all algorithms share: the network, the outer optimiser, evaluation and logging.
@@ -64,6 +66,8 @@ class MetaLearner(Networked, Evaluated, Stored):
             it has learned is no last layer.
         trains: whether there is anything to train. Without, :meth:`loss` is not asked for, a
             Trainer's ``fit`` ends before it begins, and no weight ever moves.
+        fits_directly: whether it is fitted at once, to all answers of the training students, where
+            the data offers them; ``iterations`` say then how many students are made up.
         recordable: whether ``engine="auto"`` may record a long run of it, which fixes whatever
             :meth:`loss` takes from elsewhere than parameters and episode, such as a weight that is
             annealed. It holds for the class in whose body it stands, and not for those made of it.
@@ -73,6 +77,7 @@ class MetaLearner(Networked, Evaluated, Stored):
     role: ClassVar[Role] = None  # beside the methods that are compared
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True
+    fits_directly = False
     recordable = False
     search = {"outer_lr": ("log", 3e-4, 1e-2)}
     any_ways = False
@@ -139,7 +144,7 @@ class MetaLearner(Networked, Evaluated, Stored):
 
     def optimizer(self, parameters: list[Tensor]) -> Optimizer:
         """What moves the meta-learned parameters: Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
-        return torch.optim.Adam(parameters, lr=self.hparams["outer_lr"])
+        return torch.optim.Adam(parameters, lr=self.hparams["outer_lr"], fused=True)
 
     @property
     def progress(self) -> float:
@@ -167,10 +172,10 @@ class MetaLearner(Networked, Evaluated, Stored):
 
     def setup(self, stage: str) -> None:
         """Refuses unproven precisions, and tasks that the network was not built for."""
-        if self.trainer.precision not in ("32-true", "64-true"):
+        if self.trainer.precision not in PRECISIONS:
             raise BenchError(
-                f"precision={self.trainer.precision!r}: meta-gradients are checked in 32-true and "
-                "64-true only; use one of these"
+                f"precision={self.trainer.precision!r}: meta-gradients are checked in "
+                f"{', '.join(PRECISIONS)} only; use one of these"
             )
         data = getattr(self.trainer, "datamodule", None)
         self.check_data(data)
@@ -216,6 +221,10 @@ class MetaLearner(Networked, Evaluated, Stored):
             tasks = sum(len(episode.query_y) for episode in split_by_shape(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
+
+    def on_fit_end(self) -> None:
+        """Ends the processes that have shared the meta-batches out."""
+        self.meta_step.close()
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Lightning's backward pass.

@@ -1,7 +1,7 @@
 """The loss of a meta-batch with its gradient: at once, in parts, recorded or compiled."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from bench.base.errors import BenchError
-from bench.learning import torch_private
+from bench.learning import mixed_precision, torch_private
+from bench.learning.part_workers import Gradient, PartWorkers
 from bench.learning.recording import is_recordable, record
 from bench.tasks.episode import Episode, MetaBatch, split_by_shape
 
@@ -36,7 +37,8 @@ class MetaStep:
 
     A part of the tasks at a time: on a CPU as many as the cache holds, so that a layer finds what
     the one before has left there, and so that memory does not grow with the meta-batch. Every task
-    has its own loss, so the parts add up exactly.
+    has its own loss, so the parts add up exactly. Where a meta-batch is more than the cache holds,
+    the cores share its parts out.
 
     Recorded: the whole step, inner loops and meta-gradient, is written down once as a list of
     tensor operations and played back, which spares what autograd and ``vmap`` spend on finding it
@@ -46,15 +48,21 @@ class MetaStep:
     Args:
         learner: whose ``loss`` and parameters.
         engine: ``"loop"``, ``"batched"``, ``"recorded"``, ``"compiled"`` or ``"auto"``.
+
+    Attributes:
+        iterations: how many are to come, where that is known.
+        most_processes: how many may share the parts of a meta-batch; None: one for each thread.
     """
 
     def __init__(self, learner: nn.Module, engine: str):
         self.learner, self.engine = learner, engine
-        self.iterations = 0  # how many are to come, where that is known
+        self.iterations = 0
+        self.most_processes: int | None = None
         self._recorded: dict[tuple, Callable] = {}
+        self._workers: PartWorkers | None = None
 
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_recorded": {}}  # other processes record for themselves
+    def __getstate__(self) -> dict:  # other processes record for themselves
+        return self.__dict__ | {"_recorded": {}, "_workers": None}
 
     def __call__(self, batch: MetaBatch) -> Tensor:
         """The mean loss, a scalar to call ``backward`` on once.
@@ -62,25 +70,29 @@ class MetaStep:
         Raises:
             BenchError: if the step is to be recorded or compiled and cannot be.
         """
-        if not self.learner.trains:
-            return self._zero()
+        with mixed_precision.for_networks_alone(self.learner.device):
+            return self._mean_loss(batch) if self.learner.trains else self.nothing()
+
+    def _mean_loss(self, batch: MetaBatch) -> Tensor:
         engine, groups = self._engine_for(batch), split_by_shape(batch)
         records, tasks = engine in RECORDS, sum(len(g.query_y) for g in groups)
         pieces = []
         for group in groups:
             at_once = tasks if engine == "compiled" else self.tasks_at_once(group)
             pieces += split(group, at_once)
-        if len(pieces) == 1 and not records and self.learner.follows_loss:
+        # of mixed precision nothing is known in a later backward pass, where steps are recomputed
+        later = not records and self.learner.follows_loss and not mixed_precision.asked_for()
+        if len(pieces) == 1 and later:
             return self.learner.loss(pieces[0]).mean()
         parameters = self._parameters()
-        total, gradients = 0.0, [None] * len(parameters)
+        processes = self._processes_for(groups, len(pieces), engine)
         try:
-            for part in pieces:
-                step = self._recorded_for(parameters, part, engine) if records else None
-                if step is None:
-                    loss, *gradient = self.learner.meta_gradient(part, parameters)
-                else:
-                    loss, *gradient = step(parameters, part)
+            if processes > 1:
+                found = self._workers_of(processes)(pieces, engine)
+            else:
+                found = self._gradients_of(pieces, engine)
+            total, gradients = 0.0, [None] * len(parameters)
+            for loss, *gradient in found:
                 total = total + loss
                 gradients = [_sum(a, b) for a, b in zip(gradients, gradient)]
         except BenchError as error:
@@ -88,11 +100,54 @@ class MetaStep:
                 raise
             self.engine = "batched"
             warnings.warn(f"going on without recording the step: {error}", stacklevel=2)
-            return self(batch)
+            return self._mean_loss(batch)
         return _KnownGradient.apply(total, gradients, *parameters.values()) / tasks
 
-    def _zero(self) -> Tensor:
-        """The loss where nothing is trained: no weight moves, whatever steps a Trainer takes."""
+    def _gradients_of(self, pieces: Sequence[Episode], engine: str) -> Iterator[Gradient]:
+        """The summed losses of each part and their gradients, one part after the other."""
+        parameters = self._parameters()
+        for part in pieces:
+            records = engine in RECORDS
+            step = self._recorded_for(parameters, part, engine) if records else None
+            if step is None:
+                yield self.learner.meta_gradient(part, parameters)
+            else:
+                yield step(parameters, part)
+
+    def _processes_for(self, groups: Sequence[Episode], parts: int, engine: str) -> int:
+        """How many processes share the parts out.
+
+        What is shared out takes so long that to send it is nothing, and does in any process what it
+        would do here. Not where memory is short.
+        """
+        most = min(parts, torch.get_num_threads(), self.most_processes or parts)
+        if most == 1 or engine in ("loop", "compiled") or groups[0].query_x.device.type != "cpu":
+            return 1
+        bytes_of_all = sum(len(g.query_y) * self._widest(g) for g in groups)
+        if bytes_of_all <= PART_BYTES or self.learner.hparams.get("recompute"):
+            return 1
+        same_anywhere = all(map(is_recordable, self.learner.modules()))
+        return most if same_anywhere and PartWorkers.possible() else 1
+
+    def _workers_of(self, processes: int) -> PartWorkers:
+        """The processes, made anew where there are too few or something else is learned."""
+        tensors = [*self.learner.parameters(), *self.learner.buffers()]
+        if self._workers is None or not self._workers.serve(processes, tensors):
+            self.close()
+            self._workers = PartWorkers(processes, self._list_gradients, tensors)
+        return self._workers
+
+    def _list_gradients(self, pieces: Sequence[Episode], engine: str) -> list[Gradient]:
+        return list(self._gradients_of(pieces, engine))
+
+    def close(self) -> None:
+        """Ends the processes that share the parts; the next meta-batch makes others."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def nothing(self) -> Tensor:
+        """The loss of a step in which nothing is trained: no weight moves."""
         values = self._parameters().values()
         zero = torch.zeros((), device=self.learner.device)
         return _KnownGradient.apply(zero, [torch.zeros_like(v) for v in values], *values)
@@ -158,7 +213,8 @@ class MetaStep:
     def _recorded_for(self, parameters, episode: Episode, engine: str) -> Callable | None:
         """The recorded step for this shape; None if there are too many shapes already."""
         shapes = (None if v is None else (v.shape, v.dtype, v.device) for v in episode)
-        key = tuple(shapes), tuple(parameters)  # which may be frozen and set free later
+        # parameters may be frozen and set free later
+        key = tuple(shapes), tuple(parameters), mixed_precision.asked_for()
         if key not in self._recorded:
             if self.engine == "auto" and len(self._recorded) >= SHAPES:
                 return None

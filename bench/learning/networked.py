@@ -102,6 +102,18 @@ class Networked(LightningModule):
         Called once, when the network is built; random numbers follow from ``seed``.
         """
 
+    @property
+    def prior(self) -> Tensor | float:
+        """Minus the log of the network's prior density, for each row that there is to train on.
+
+        With it beside a mean loss over rows, the sum over all of them is minus the log of a
+        posterior density. 0 for a network without a prior, or rows without end.
+        """
+        rows = getattr(getattr(self._trainer, "datamodule", None), "training_rows", None)
+        if rows is None or not hasattr(self.net, "minus_log_prior"):
+            return 0.0
+        return self.net.minus_log_prior() / rows
+
     def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
         """Outputs of every task's own network, ``[tasks, rows, outputs]``.
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,7 @@ def record(
     device = values[0].device.type
     if compiles:
         require_compiler(device)
-    with _quiet(), _WithoutReading(), torch_private.values_alone():
+    with _quiet(), _WithoutReading(), torch_private.values_alone(), _lstm_of_plain_operations():
         try:
             graph = torch_private.load_make_fx()(step)(
                 [v.clone().requires_grad_() for v in values], batch
@@ -112,6 +112,14 @@ def with_gradient(loss: Tensor, parameters: dict[str, Tensor]) -> list[Tensor | 
     with missing_are_named():
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return [loss.detach(), *gradients]
+
+
+def _lstm_of_plain_operations() -> AbstractContextManager:
+    """Within this context, LSTM is written down without oneDNN.
+
+    Its kernel keeps nothing for its derivative when it is played back, where autograd is off.
+    """
+    return torch.backends.mkldnn.flags(enabled=False)
 
 
 class _WithoutReading(TorchFunctionMode):

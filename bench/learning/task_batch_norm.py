@@ -87,14 +87,15 @@ class BatchNormGradient(Function):
         n = x.shape[1]
         u = (x - mean).mul_(scale)
         a = weight[:, None] * scale
+        b, c = a / -n, scale / -n
         v_sum, vu_sum, vg_sum = _sum(v), _sum(v, u), _sum(v, g)
-        r = vg_sum - (v_sum * g_sum + vu_sum * gu_sum) / n
-        p = a * gu_sum / -n
-        q = v_weight[:, None] - a * vu_sum / n
-        by_g = torch.addcmul(v_bias[:, None] - a * v_sum / n, u, q).addcmul_(v, a)
-        h_sum = p * v_sum + q * g_sum  # of h = p * v + q * g
-        hu_sum = p * vu_sum + q * gu_sum + a * r
-        by_x = torch.addcmul(h_sum * scale / -n, u, hu_sum * scale / -n)
+        r = torch.addcmul(vg_sum, v_sum, g_sum, value=-1 / n).addcmul_(vu_sum, gu_sum, value=-1 / n)
+        p = b * gu_sum
+        q = torch.addcmul(v_weight[:, None], b, vu_sum)
+        by_g = torch.addcmul(torch.addcmul(v_bias[:, None], b, v_sum), u, q).addcmul_(v, a)
+        h_sum = (p * v_sum).addcmul_(q, g_sum)  # of h = p * v + q * g
+        hu_sum = (p * vu_sum).addcmul_(q, gu_sum).addcmul_(a, r)
+        by_x = torch.addcmul(h_sum * c, u, hu_sum * c)
         by_x.addcmul_(v, p * scale).addcmul_(g, q * scale)
         by_weight = (r * scale)[:, 0]
         return _unrows(by_g, like), _unrows(by_x, like), by_weight, None, None, None
@@ -102,7 +103,7 @@ class BatchNormGradient(Function):
 
 def _rows(x: Tensor) -> Tensor:
     """``[tasks, rows, channels, ...]`` as ``[tasks, all rows and places, channels]``."""
-    return x.movedim(2, -1).flatten(1, -2).contiguous()
+    return x.permute(0, 1, *range(3, x.dim()), 2).flatten(1, -2).contiguous()
 
 
 def _small(rows: Tensor) -> bool:
@@ -121,7 +122,9 @@ def _apart(rows: Tensor, weight: Tensor) -> Tensor:
 
 
 def _unrows(rows: Tensor, like: Tensor) -> Tensor:
-    return rows.view(*like.shape[:2], *like.shape[3:], like.shape[2]).movedim(-1, 2)
+    last = like.dim() - 1
+    rows = rows.view(*like.shape[:2], *like.shape[3:], like.shape[2])
+    return rows.permute(0, 1, last, *range(2, last))
 
 
 def _sum(x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning.fixed_function import draws_random_numbers, probe, unchanged
 from bench.learning.inner_loop import Fast
+from bench.learning.mixed_precision import products
 from bench.learning.parameters import call_with
 from bench.learning.task_layers import TaskLayers
 from bench.learning.torch_private import no_advice
@@ -64,7 +65,7 @@ class TaskForward:
             if not self.vectorised:
                 return self._loop(fast, x)
             try:
-                with TaskLayers(), no_advice():
+                with TaskLayers(), products(), no_advice():
                     return vmap(self._one, randomness="error")(fast, x)
             except Exception as error:
                 if isinstance(error, BenchError) or out_of_memory(error):
@@ -111,7 +112,8 @@ class TaskForward:
     def _loop(self, fast: Fast, x: Tensor) -> Tensor:
         tasks = range(len(x))
         before = _random_state(x.device)
-        outputs = [self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks]
+        with products():
+            outputs = [self._one({n: v[t] for n, v in fast.items()}, x[t]) for t in tasks]
         if not torch.equal(before, _random_state(x.device)):
             raise draws_random_numbers(self.net)
         return torch.stack(outputs)

@@ -29,6 +29,7 @@ from bench.learning.task_batch_norm import BatchNorm, stacked
 from bench.learning.torch_private import differs as _differs
 from bench.learning.torch_private import with_tasks as _with_tasks
 
+COVERED = (torch.float32, torch.float64, torch.bfloat16)
 COLUMN_BYTES = 2**20  # larger columns leave the cache: then oneDNN's convolution, task by task
 
 
@@ -101,8 +102,7 @@ def _embedding(
 
 
 def _covered(x: Tensor) -> bool:
-    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    return plain and torch_private.has_kernels()
+    return x.device.type == "cpu" and x.dtype in COVERED and torch_private.has_kernels()
 
 
 def _pair(n: Any) -> tuple[int, int]:
@@ -144,23 +144,26 @@ class Conv(Function):
 
     Shapes: images ``[tasks, rows, channels, height, width]``, weight
     ``[tasks, outputs, channels, *kernel]``, bias ``[tasks, outputs]``; gives
-    ``[tasks, rows, outputs, high, wide]``.
+    ``[tasks, rows, outputs, high, wide]``. What else is done with the same images has the columns
+    that were made of them.
     """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, geometry):
+    def forward(ctx, x, weight, bias, geometry, columns=None):
+        columns = _columns_of(x, geometry) if columns is None else columns
         ctx.save_for_backward(x, weight)
-        ctx.geometry = geometry
-        return _first(_conv(_last(x), _last(weight), bias, geometry))
+        ctx.geometry, ctx.columns = geometry, columns
+        return _first(_conv(_last(x), _last(weight), bias, geometry, columns))
 
     @staticmethod
     def backward(ctx, g):
         x, weight = ctx.saved_tensors
-        need_x, need_weight, need_bias, _ = ctx.needs_input_grad
+        need_x, need_weight, need_bias, *_ = ctx.needs_input_grad
         return (
             ConvImage.apply(g, weight, x.shape, ctx.geometry) if need_x else None,
-            ConvWeight.apply(x, g, ctx.geometry) if need_weight else None,
+            ConvWeight.apply(x, g, ctx.geometry, ctx.columns) if need_weight else None,
             g.sum((1, 3, 4)) if need_bias else None,
+            None,
             None,
         )
 
@@ -180,9 +183,10 @@ class ConvImage(Function):
     def backward(ctx, v):
         g, weight = ctx.saved_tensors
         need_g, need_weight, _, _ = ctx.needs_input_grad
+        columns = _columns_of(v, ctx.geometry)
         return (
-            Conv.apply(v, weight, None, ctx.geometry) if need_g else None,
-            ConvWeight.apply(v, g, ctx.geometry) if need_weight else None,
+            Conv.apply(v, weight, None, ctx.geometry, columns) if need_g else None,
+            ConvWeight.apply(v, g, ctx.geometry, columns) if need_weight else None,
             None,
             None,
         )
@@ -192,18 +196,19 @@ class ConvWeight(Function):
     """The gradient of a convolution with respect to its weight: linear in images and ``g``."""
 
     @staticmethod
-    def forward(ctx, x, g, geometry):
+    def forward(ctx, x, g, geometry, columns):
         ctx.save_for_backward(x, g)
-        ctx.geometry = geometry
-        return _first(_conv_weight(_last(x), _last(g), geometry))
+        ctx.geometry, ctx.columns = geometry, columns
+        return _first(_conv_weight(_last(x), _last(g), geometry, columns))
 
     @staticmethod
     def backward(ctx, v):
         x, g = ctx.saved_tensors
-        need_x, need_g, _ = ctx.needs_input_grad
+        need_x, need_g, *_ = ctx.needs_input_grad
         return (
             ConvImage.apply(g, v, x.shape, ctx.geometry) if need_x else None,
-            Conv.apply(x, v, None, ctx.geometry) if need_g else None,
+            Conv.apply(x, v, None, ctx.geometry, ctx.columns) if need_g else None,
+            None,
             None,
         )
 
@@ -220,8 +225,8 @@ def _first(x: Tensor) -> Tensor:
     return x.permute(0, 1, 4, 2, 3)
 
 
-def _conv(x, weight, bias, geometry):
-    if not geometry.in_columns(x.shape, x.element_size()):
+def _conv(x, weight, bias, geometry, columns):
+    if columns is None:
         parts = [
             torch.conv2d(
                 image.permute(0, 3, 1, 2),
@@ -233,7 +238,7 @@ def _conv(x, weight, bias, geometry):
             for t, (image, w) in enumerate(zip(x, weight))
         ]
         return stacked([y.permute(0, 2, 3, 1) for y in parts])
-    y = torch.bmm(_columns(x, geometry), weight.flatten(2).transpose(1, 2))
+    y = torch.bmm(columns, weight.flatten(2).transpose(1, 2))
     if bias is not None:
         y += bias[:, None]
     return y.view(*x.shape[:2], *geometry.windows(x.shape), weight.shape[1])
@@ -246,11 +251,11 @@ def _conv_image(g, weight, x_shape, geometry):
     return _from_columns(torch.bmm(g.flatten(1, 3), weight.flatten(2)), x_shape, geometry)
 
 
-def _conv_weight(x, g, geometry):
+def _conv_weight(x, g, geometry, columns):
     shape = (g.shape[4], *geometry.kernel, x.shape[4])
-    if not geometry.in_columns(x.shape, x.element_size()):
+    if columns is None:
         return _native_gradient(1, g, x, [x.new_empty(shape)] * len(x), geometry)
-    g, columns = g.flatten(1, 3), _columns(x, geometry)
+    g = g.flatten(1, 3)
     if columns.shape[2] < g.shape[2]:  # a product with few columns is slow: 5x for one channel
         weight = torch.bmm(columns.transpose(1, 2), g).transpose(1, 2)
     else:
@@ -271,12 +276,20 @@ def _native_gradient(which, g, x, weight, geometry):
     return stacked([v.permute(0, 2, 3, 1) for v in parts])
 
 
+def _columns_of(x: Tensor, geometry: Geometry) -> Tensor | None:
+    """Columns of images ``[tasks, rows, channels, height, width]``, where they fit the cache."""
+    x = _last(x)
+    fit = geometry.in_columns(x.shape, x.element_size())
+    return _columns(x, geometry) if fit else None
+
+
 def _columns(x: Tensor, geometry: Geometry) -> Tensor:
     """The window of every position, ``[tasks, rows * high * wide, kernel * channels]``."""
-    (kernel_high, kernel_wide), (down, right), (pad_high, pad_wide) = geometry
+    (kernel_high, kernel_wide), (down, right), padding = geometry
     high, wide = geometry.windows(x.shape)
-    if pad_high or pad_wide:
-        x = F.pad(x, (0, 0, pad_wide, pad_wide, pad_high, pad_high))
+    if any(padding):
+        image, x = x, _empty_frame(x, x.shape, geometry)
+        _inside(x, image.shape, geometry).copy_(image)
     tasks, rows, _, _, channels = x.shape
     image, line, pixel = x.stride(1), x.stride(2), x.stride(3)
     windows = x.as_strided(  # a line of a window lies in one piece
@@ -291,17 +304,32 @@ def _from_columns(columns: Tensor, x_shape: torch.Size, geometry: Geometry) -> T
 
     Offsets less than a stride apart never meet, so they are added together.
     """
-    (kernel_high, kernel_wide), (down, right), (pad_high, pad_wide) = geometry
-    tasks, rows, height, width, channels = x_shape
+    (kernel_high, kernel_wide), (down, right), _ = geometry
+    tasks, rows, _, _, channels = x_shape
     high, wide = geometry.windows(x_shape)
-    x = columns.new_zeros(tasks, rows, height + 2 * pad_high, width + 2 * pad_wide, channels)
-    line, pixel = x.stride(2), channels
+    x = _empty_frame(columns, x_shape, geometry)
+    line, pixel, window = x.stride(2), channels, kernel_wide * channels
     to = (x.stride(0), x.stride(1), down * line, right * pixel, line, 1)
-    windows = columns.view(tasks, rows, high, wide, kernel_high, kernel_wide * channels)
+    place = kernel_high * window
+    of = (rows * high * wide * place, high * wide * place, wide * place, place, window, 1)
     for i in range(0, kernel_high, down):
         for j in range(0, kernel_wide, right):
             block = min(down, kernel_high - i), min(right, kernel_wide - j) * channels
-            place = x.as_strided((tasks, rows, high, wide, *block), to, i * line + j * pixel)
-            first = j * channels
-            place += windows[..., i : i + block[0], first : first + block[1]]
-    return x[:, :, pad_high : pad_high + height, pad_wide : pad_wide + width].contiguous()
+            shape = (tasks, rows, high, wide, *block)
+            x.as_strided(shape, to, i * line + j * pixel).add_(
+                columns.as_strided(shape, of, i * window + j * channels)
+            )
+    return _inside(x, x_shape, geometry).contiguous()
+
+
+def _empty_frame(like: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
+    """Zeros as large as images with their padding."""
+    tasks, rows, height, width, channels = shape
+    high, wide = geometry.padding
+    return like.new_zeros(tasks, rows, height + 2 * high, width + 2 * wide, channels)
+
+
+def _inside(frame: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
+    """Where the images are between their padding."""
+    high, wide = geometry.padding
+    return frame.as_strided(shape, frame.stride(), high * frame.stride(2) + wide * frame.stride(3))

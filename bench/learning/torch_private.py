@@ -36,6 +36,7 @@ try:
     convolution_backward = torch.ops.aten.convolution_backward
     native_batch_norm = torch.native_batch_norm
     native_batch_norm_backward = torch.ops.aten.native_batch_norm_backward
+    threshold_backward = torch.ops.aten.threshold_backward
     _no_kernels = None
 except _GONE as error:
     _no_kernels = str(error)
@@ -68,8 +69,9 @@ def with_tasks(function: Callable[..., Tensor], *tensors: Tensor | None) -> Tens
     level, tasks = interpreter.level(), interpreter.batch_size()
     plain = []
     for x in tensors:
-        if x is not None and differs(x):
-            x = _unwrapped(x).movedim(_axis(x), 0)
+        if x is not None and _is_batched(x) and _level(x) == level:
+            x, axis = _unwrapped(x), _axis(x)
+            x = x.movedim(axis, 0) if axis else x
         elif x is not None:
             x = x.expand(tasks, *x.shape)
         plain.append(x)

@@ -7,6 +7,9 @@ from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 from bench.tasks.questions import FEATURES, ITEM, POSITION
 
+# Standard deviations of the priors of an item's easiness and discrimination around those of the
+# average item, where abilities have 1: weak ones, soon outweighed by the answers to an item.
+EASINESS_SD, DISCRIMINATION_SD = 1.0, 0.35
 GROWTH_TIME = 50  # questions: the unit of time of growth, so that its rate is of ability's size
 
 
@@ -46,11 +49,15 @@ class IRT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps questions ``[rows, columns]`` to log-odds ``[rows, 1]``."""
-        parameters = self.items(x)
+        parameters = self.item_parameters(x)
         ability = self.ability
         if self.growth is not None:
             ability = ability + self.growth * x[..., POSITION, None] / GROWTH_TIME
         return (parameters[..., :-1] * ability).sum(-1, keepdim=True) + parameters[..., -1:]
+
+    def item_parameters(self, x: Tensor) -> Tensor:
+        """Discriminations and easiness of questions, ``[..., dimensions + 1]``."""
+        return self.items(x)
 
 
 class ItemParameters(nn.Module):

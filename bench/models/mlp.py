@@ -20,7 +20,7 @@ class MLP(nn.Module):
         embedding: width of the item embedding, beside which the item's features are put.
     """
 
-    recordable = True
+    recordable = chain = True
 
     def __init__(self, spec: TaskSpec, hidden: Sequence[int] = (40, 40), embedding: int = 32):
         super().__init__()

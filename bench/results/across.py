@@ -67,14 +67,15 @@ def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
     for kind in dict.fromkeys(kinds):
         is_own = (kinds == kind) & (table["role"] != "ceiling")  # which knows the truth
         own = {key: m for (key, m), is_in in zip(members_of.items(), is_own) if is_in}
-        if len({key[1] for key in own}) > 1:
-            found.append(_ranking(kind, own, table[is_own]))
+        methods, contests = _contests(own, names(own))
+        if len(contests) > 1:
+            found.append(_ranking(kind, methods, contests, own, table[is_own]))
     return found
 
 
-def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking:
-    name_of = names(members_of)
-    methods, contests = _contests(members_of, name_of)
+def _ranking(
+    kind: str, methods: list[str], contests: list[Contest], members_of: dict, table: pd.DataFrame
+) -> Ranking:
     scores = [np.stack([c.mean(-1) for c in contest.scores])[None] for contest in contests]
     ranks, wins = _placed(contests, scores, len(methods))
     over_datasets = np.nanmean(wins[:, 0], 0)

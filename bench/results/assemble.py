@@ -23,7 +23,8 @@ def assemble(
         scores: of all episodes, or of each view of them.
         recovered: how much each view tells of what lies behind synthetic answers.
         split: which episodes were scored, ``"test"`` or ``"val"``.
-        training: ``iterations``, ``seconds``, and ``validation``: ``[iteration, value]`` each.
+        training: as it stands in the record: ``iterations``, ``seconds``, ``validation`` and
+            ``best_iteration``.
         fields: what goes in as it is: ``experiment``, ``algorithm``, ``synthetic``, ``chosen``,
             ``tuned`` and ``provenance``.
     """
@@ -31,9 +32,6 @@ def assemble(
     episode = concatenate(scores)
     index = episode.pop("index")
     headline = episode[objective.headline][:, -1]
-    best_first = sorted(
-        training["validation"], key=lambda point: point[1], reverse=objective.higher_is_better
-    )
     return {
         "schema": schema.VERSION,
         **fields,
@@ -49,7 +47,7 @@ def assemble(
             "per_episode": {objective.headline: headline.tolist()},
             "views": [_view(s, r) for s, r in zip(scores, recovered) if s.view is not None],
         },
-        "training": {**training, "best_iteration": best_first[0][0] if best_first else 0},
+        "training": dict(training),
         "cost": None,
     }
 

@@ -34,7 +34,8 @@ class Chart(NamedTuple):
 def of_suite(members_of: dict, table: pd.DataFrame) -> dict[str, Chart]:
     """All charts of a suite by name.
 
-    Where a data set is a curve over the answers shown, the other charts have its last point.
+    Where a data set is a curve over the answers shown, or an algorithm is trained for several
+    lengths, the other charts have the last point.
     """
     found = {}
     curved = [name for name, part in table.groupby("dataset") if is_curve(part)]
@@ -44,6 +45,16 @@ def of_suite(members_of: dict, table: pd.DataFrame) -> dict[str, Chart]:
         found["answers"] = curves(part, table[is_part])
         most = table.groupby("dataset")["shots"].transform("max")
         kept = ~is_part | (table["shots"] == most)
+        members_of = {key: members_of[key] for key, is_kept in zip(members_of, kept) if is_kept}
+        table = table[kept]
+    lengths = of_lengths(members_of, table)
+    if lengths:
+        found["lengths"] = lengths
+        longest = {}
+        for key in members_of:
+            line = _without_length(key)
+            longest[line] = max(longest.get(line, 0), _length(members_of[key]))
+        kept = [_length(m) == longest[_without_length(k)] for k, m in members_of.items()]
         members_of = {key: members_of[key] for key, is_kept in zip(members_of, kept) if is_kept}
         table = table[kept]
     for make in (steps, price, time, validation):
@@ -159,3 +170,40 @@ def curves(members_of: dict, table: pd.DataFrame) -> Chart:
     for key, members in members_of.items():
         first.setdefault((*key[:3], None, *key[4:]), members)
     return Chart("Test students, by the number of answers shown", "answers shown", first, draw)
+
+
+def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
+    """The headline metric at test against the time of training, where there are several lengths.
+
+    Each point is a training of its own to the end of its own schedule: what so many minutes buy.
+    """
+    lines: dict[tuple, list] = {}
+    for (key, members), row in zip(members_of.items(), table.itertuples()):
+        seconds = [m["training"]["seconds"] for m in members]
+        if all(seconds):
+            point = np.mean(seconds) / 60, row.mean, row.half_width
+            lines.setdefault(_without_length(key), []).append(point)
+    lines = {key: points for key, points in lines.items() if len(points) > 1}
+    if not lines:
+        return None
+
+    def draw(axes: Axes, key: tuple, style: dict) -> None:
+        x, y, half = zip(*sorted(lines[key]))
+        axes.errorbar(x, y, half, **style, capsize=2, elinewidth=0.8)
+        axes.set_xscale("log")
+
+    first: dict[tuple, list] = {}  # of each line any records: the panels want metric and data
+    for key, members in members_of.items():
+        if _without_length(key) in lines:
+            first.setdefault(_without_length(key), members)
+    title = "Test episodes by training time, each point a training of its own"
+    return Chart(title, "minutes of training", first, draw)
+
+
+def _length(members: list[dict]) -> int:
+    return members[0]["experiment"]["iterations"]
+
+
+def _without_length(key: tuple) -> tuple:
+    """A cell's key without its number of meta-iterations."""
+    return (*key[:5], tuple((name, value) for name, value in key[5] if name != "iterations"))

@@ -36,7 +36,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def write(out: Path, failure: Failure, traceback: str) -> None:
-    """Writes the note of a failed run, with its traceback and where it ran.
+    """Writes the note of a failed run, with its traceback (or nothing) and where it ran.
 
     Raises:
         BenchError: if the folder cannot be written to.

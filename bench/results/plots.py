@@ -18,7 +18,7 @@ NAMES = {"auc": "AUC", "mse": "MSE", "error_rate": "error rate"}
 
 
 def write_all(out: Path, records: list[dict]) -> list[Path]:
-    """Writes ``out/figures/<suite>-{answers,steps,price,time,validation}`` as PNG and PDF.
+    """Writes ``out/figures/<suite>-{answers,lengths,steps,price,time,validation}`` as PNG and PDF.
 
     A figure for which no record has numbers is left out.
 

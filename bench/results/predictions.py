@@ -51,28 +51,21 @@ class Predictions(NamedTuple):
         return Predictions(*(values[inside] for values in self[:4]), self.names)
 
 
-def keep(
-    files: RunFiles, rows: dict[str, np.ndarray], data: "EpisodeDataModule", split: str
-) -> None:
-    """Writes what was gathered while a run was tested.
+def of_rows(rows: dict[str, np.ndarray], data: "EpisodeDataModule", split: str) -> Predictions:
+    """What was gathered while a run was validated or tested.
 
     Args:
-        files: of the run.
         rows: from :class:`bench.tasks.predicted.PredictedRows`.
         data: where the episodes are from.
         split: which.
-
-    Raises:
-        BenchError: if the folder cannot be written to.
     """
-    found = Predictions(
+    return Predictions(
         unit=data.unit(split, rows["index"]),
         answer=rows["answer"],
         probability=rows["probability"],
         classes=rows["classes"],
         names=shown(data.class_names(split)),
     )
-    write(files.predictions, found)
 
 
 def write(path: Path, found: Predictions) -> None:

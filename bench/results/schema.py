@@ -39,6 +39,7 @@ class Experiment(Struct):
     learner: dict[Name, Any]
     key: Name
     validations: Count | UnsetType = UNSET
+    judged_by: Name | UnsetType = UNSET
 
 
 class Algorithm(Struct):
@@ -90,12 +91,13 @@ class Evaluation(Struct):
 
 
 class Training(Struct):
-    """How long was trained, and ``[iteration, value]`` of each validation."""
+    """How long was trained, ``[iteration, value]`` of each validation, and what they chose."""
 
     iterations: Count
     seconds: MaybeNumber
     best_iteration: Count | None
     validation: list[tuple[Count, MaybeNumber]]
+    temperature: MaybeNumber | UnsetType = UNSET
 
 
 class Cost(Struct):

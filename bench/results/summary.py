@@ -274,12 +274,13 @@ def _sample(record: dict) -> tuple:
 
 def _over_runs(runs: Sequence[Scores]) -> Interval:
     """The interval that :func:`_interval_over` names."""
-    over = _interval_over(runs)
+    over, samples = _interval_over(runs), [_sample(run.record) for run in runs]
+    if over == "episodes" and len(set(samples)) > 1:  # each fold has other ones
+        return interval(np.concatenate([run.values for run in runs]))
     if over == "episodes":
         return interval(_aligned(runs).mean(0))
     if over == "runs and episodes":
         return interval_over_runs([run.values for run in runs])
-    samples = [_sample(run.record) for run in runs]
     if len(set(samples)) > 1:  # several seeds of one fold are one value
         means = np.array([run.values.mean() for run in runs])
         grouped = [means[[s == sample for s in samples]].mean() for sample in sorted(set(samples))]

@@ -228,7 +228,8 @@ def print_rich(
             )
         console.print(grid)
     for name, rows in table[table["metric"] == "auc"].groupby("dataset", sort=False):
-        most = rows[rows["shots"] == rows["shots"].max()].drop(columns="dataset")
+        last = rows[rows["shots"] == rows["shots"].max()] if is_curve(rows) else rows
+        most = last.drop(columns="dataset")
         heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
         shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
         print_frame(shown, heading, console, width)

@@ -16,6 +16,7 @@ from bench.base.errors import BenchError
 from bench.results import records
 from bench.results.checking import problem
 from bench.results.schema import Count, MaybeNumber, Name
+from bench.tasks.metrics import HIGHER_IS_BETTER
 
 VERSION = 1
 
@@ -126,6 +127,12 @@ def _contradiction(content: dict[str, Any]) -> str | None:
         if not (row["label"] + row["setting"]).isprintable():
             return f"{where}: label or setting holds control characters"
     return None
+
+
+def judge(record: dict[str, Any]) -> tuple[str, bool]:
+    """The metric by which a record is compared with others in a choice; whether more is better."""
+    metric = record["experiment"].get("judged_by") or record["metrics"]["headline"]
+    return metric, metric in HIGHER_IS_BETTER
 
 
 def best_of(scores: list[float | None], higher_is_better: bool) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.results import records
+from bench.results.tuned import judge
 from bench.running.experiment import Experiment
 
 TRIAL = "a trial of the sweep"
@@ -96,11 +97,11 @@ def _arguments(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _score(trial: dict[str, Any]) -> float:
-    metrics = trial["metrics"]
-    mean = metrics[metrics["headline"]]["mean"]
+    metric, higher_is_better = judge(trial)
+    mean = trial["metrics"][metric]["mean"]
     if mean is None:  # it diverged
         return -float("inf")
-    return mean if metrics["higher_is_better"] else -mean
+    return mean if higher_is_better else -mean
 
 
 def _text(value: Any) -> str:

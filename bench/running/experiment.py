@@ -17,7 +17,14 @@ COMPUTED_BY = ("engine", "recompute")  # on which last digits depend: part of th
 NOT_IDENTITY = ("data_root", "records", "num_workers", "iterations_per_epoch", *COMPUTED_BY)
 
 # Arguments younger than the first records: at these values everything is as it was before.
-NEUTRAL = {"augmentation": ((), []), "head": ("learned",), "train_ways": (None,)}
+NEUTRAL = {
+    "augmentation": ((), []),
+    "head": ("learned",),
+    "train_ways": (None,),
+    "split_by": ("student",),
+    "windows": ((), []),
+    "training_asks": ("same",),
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Experiment:
         iterations: meta-iterations to train for.
         validations: how often to validate; the best weights of these are tested.
         seed: of the initial weights and of the training episodes.
+        judged_by: metric that weights and hyper-parameters are chosen by on validation episodes;
+            None: the headline.
         data: arguments of the data module that differ from its defaults.
         learner: arguments of the algorithm that differ from its defaults.
         set_by_user: arguments that the user has set, as ``name=value``.
@@ -49,6 +58,7 @@ class Experiment:
     iterations: int
     validations: int = 5
     seed: int = 0
+    judged_by: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
     set_by_user: tuple[str, ...] = ()
@@ -126,6 +136,8 @@ class Experiment:
             fields["code"] = code
         for words in ("chosen", "tuned", "remark", "set_by_user"):  # on which nothing depends
             del fields[words]
+        if self.judged_by is None:  # as it was before there was a choice
+            del fields["judged_by"]
         try:
             text = json.dumps(fields, sort_keys=True, default=list)
         except (TypeError, ValueError, RecursionError) as error:

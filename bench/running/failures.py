@@ -20,7 +20,7 @@ from bench.running.machine import Machine
 def note(
     out: Path, experiment: Experiment, error: Exception, machine: Machine | None = None
 ) -> Failure:
-    """Notes a failure with its traceback, and frees what its frames hold.
+    """Notes a failure, with its traceback unless it diverged, and frees what its frames hold.
 
     Args:
         out: the results folder.
@@ -36,7 +36,9 @@ def note(
         experiment.fields,
         isinstance(error, Diverged),
     )
-    failed.write(out, failure, "".join(traceback.format_exception(error)))
+    # how training diverged is in the message, and such a note belongs to the results
+    where = "" if failure.diverged else "".join(traceback.format_exception(error))
+    failed.write(out, failure, where)
     return failure
 
 

@@ -6,7 +6,7 @@ are done one after the other here, or spread over workers (``workers.py``).
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from bench.base import locks, registry
 from bench.base.errors import BenchError, RunsLeft
 from bench.base.outside import Outside
 from bench.results import failed
-from bench.running import jobs, ranks, server, workers
+from bench.running import choices, jobs, ranks, server, workers
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.ranks import World
+
+SCREENFUL = 40  # runs, of which those that are done are listed too
 
 
 def plan(
@@ -29,6 +31,7 @@ def plan(
     console: Console,
     retry_failed: bool = False,
     keep_predictions: bool = False,
+    listed: bool = True,
 ) -> list[Experiment]:
     """Prints what is done, what has failed and what is to do, and returns the latter.
 
@@ -38,6 +41,8 @@ def plan(
         console: where to print.
         retry_failed: whether what would fail again is to do.
         keep_predictions: whether a run is to do whose predictions are not kept.
+        listed: whether each run has a line, those that are done in small grids alone; or those
+            alone that have failed.
     """
     failures = failed.read(out, (e.fields for e in experiments))
     missing = [
@@ -61,7 +66,8 @@ def plan(
             mark = "[dim]to do[/dim]"
         elif experiment.key in given_up:
             mark, why = "[red]failed[/red]", f": {escape(failures[experiment.key].message)}"
-        console.print(f"  {mark} {experiment}, {experiment.iterations} iterations{why}")
+        if why or (listed and (experiment.key in waiting or len(experiments) <= SCREENFUL)):
+            console.print(f"  {mark} {experiment}, {experiment.iterations} iterations{why}")
     return to_do
 
 
@@ -74,6 +80,7 @@ def finish(
     retry_failed: bool = False,
     launcher: workers.Launcher | None = None,
     keep_predictions: bool = False,
+    brief: bool = False,
 ) -> bool:
     """Runs what is missing of a grid, one record after the other; one that fails is noted.
 
@@ -87,6 +94,7 @@ def finish(
         retry_failed: whether to try what has failed again.
         launcher: where the workers come from; None: this process does all runs.
         keep_predictions: whether predictions of the test episodes are kept beside the records.
+        brief: whether the plan is not listed run by run, nor the cost of a run measured.
 
     Returns:
         Whether this process reports: it is the first of several devices.
@@ -98,7 +106,9 @@ def finish(
     failed_before = {e.key: e.files(out).last_failed for e in experiments}
 
     def job(e: Experiment) -> jobs.Job:
-        measure = split == "test" and e.iterations > 0
+        declared = registry.declaration("algorithms", e.algorithm).attributes
+        costs = e.iterations > 0 and not declared["fits_directly"]
+        measure = split == "test" and costs and not brief
         keep = keep_predictions and jobs.can_keep_predictions(e)
         return jobs.Job(
             e, out, machine, split, measure, failed_before[e.key], keep_predictions=keep
@@ -106,7 +116,7 @@ def finish(
 
     if launcher is not None:  # then this process has no need of torch
         server.start()
-        to_do = plan(experiments, out, console, retry_failed, keep_predictions)
+        to_do = plan(experiments, out, console, retry_failed, keep_predictions, not brief)
         check_elsewhere(to_do)
         if to_do:
             _run_elsewhere([job(e) for e in to_do], launcher, console)
@@ -116,7 +126,7 @@ def finish(
     with world.end_together():
         # the others do what the first one finds
         to_do = world.broadcast(
-            plan(experiments, out, console, retry_failed, keep_predictions)
+            plan(experiments, out, console, retry_failed, keep_predictions, not brief)
             if world.is_first
             else []
         )
@@ -195,8 +205,10 @@ def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
 
 def _repetition(experiment: Experiment) -> tuple[str, ...]:
     """What runs that differ in seed or fold alone have in common."""
-    learner = json.dumps(experiment.learner, sort_keys=True, default=str)
-    return experiment.dataset, experiment.setting, experiment.algorithm, learner
+    data = {n: v for n, v in experiment.data.items() if n not in choices.FREE}
+    arguments = json.dumps([data, experiment.learner], sort_keys=True, default=str)
+    length = str(experiment.iterations)  # upon which the engine depends
+    return experiment.dataset, experiment.setting, experiment.algorithm, length, arguments
 
 
 def run(
@@ -259,7 +271,7 @@ def raise_unfinished(experiments: Sequence[Experiment], out: Path) -> None:
     """
     failures = failed.read(out, (e.fields for e in experiments))
     if not failures:
-        _raise_left(experiments, out)
+        raise_left(experiments, out)
         return
     first = next(iter(failures.values()))
     if len(experiments) == 1 or len({f.message for f in failures.values()}) == 1:
@@ -270,8 +282,19 @@ def raise_unfinished(experiments: Sequence[Experiment], out: Path) -> None:
     raise BenchError(f"{len(failures)} of {len(experiments)} runs failed: {messages}{again}")
 
 
-def _raise_left(experiments: Sequence[Experiment], out: Path) -> None:
-    left = [e for e in experiments if not e.files(out).is_finished]
+def raise_left(experiments: Sequence[Experiment], out: Path, but: Iterable[str] = ()) -> None:
+    """Says which runs of a grid are left to other processes.
+
+    Args:
+        experiments: the grid.
+        out: the results folder.
+        but: keys of runs that do not count.
+
+    Raises:
+        RunsLeft: if there are any.
+    """
+    but = set(but)
+    left = [e for e in experiments if not e.files(out).is_finished and e.key not in but]
     if left:
         raise RunsLeft(
             f"{len(left)} of {len(experiments)} runs are left to other processes, which have not "

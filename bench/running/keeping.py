@@ -50,4 +50,5 @@ def predict_again(
         trainer = make_trainer(experiment, machine, [], progress=False)
         evaluate(trainer, learner, data, split, str(weights) if learner.trains else "")
     if trainer.is_global_zero:
-        predictions.keep(files, learner.predictions, data, split)
+        found = predictions.of_rows(learner.predictions, data, split)
+        predictions.write(files.predictions, found)

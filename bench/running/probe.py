@@ -10,6 +10,7 @@ giving each block pages of its own shows what is needed, but makes everything sl
 
 import contextlib
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from bench.running import server
 
 WARM_UP, LEAST, SECONDS = 2, 5, 5.0  # untimed iterations; fewest timed ones; stop after
 MIB = 2**20
+OWN = Path("/proc/self")
 
 
 def measure(
@@ -137,12 +139,12 @@ def _prepare(build: dict[str, Any], threads: int | None) -> tuple[Callable[[], N
     batch = data.episodes("train", np.arange(data.hparams["tasks_per_batch"]))
     batch = move_data_to_device(batch, torch.device(device))
     weights = [p for p in learner.parameters() if p.requires_grad]
-    adam = torch.optim.Adam(weights, lr=learner.hparams["outer_lr"])
+    optimizer = learner.optimizer(weights)
 
     def iteration() -> None:
         learner.meta_step(batch).backward()
-        adam.step()
-        adam.zero_grad()  # so that memory is back where it was
+        optimizer.step()
+        optimizer.zero_grad()  # so that memory is back where it was
         if device == "cuda":
             torch.cuda.synchronize()
 
@@ -158,7 +160,11 @@ def separate_pages() -> None:
 
 
 class ResidentPeak:
-    """Highest resident memory of this process since :meth:`start`, above what it was then."""
+    """Highest resident memory since :meth:`start`, above what it was then.
+
+    Of this process and those that it has forked to share its work, each at its own peak; of one
+    forked since then, above what this process held.
+    """
 
     def __init__(self):
         self.first = _highest_resident()  # where the kernel cannot start afresh
@@ -172,14 +178,26 @@ class ResidentPeak:
         trim = c_function("malloc_trim")
         if trim:
             trim(0)
-        self.before = _read_status("VmRSS")
-        with contextlib.suppress(OSError):  # then the warm-up counts too, which needs the same
-            Path("/proc/self/clear_refs").write_text("5")  # VmHWM := VmRSS, see proc(5)
+        self.before = {process: _read_status(process, "VmRSS") for process in _family()}
+        self.anonymous = _read_status(OWN, "RssAnon")
+        for process in self.before:
+            with contextlib.suppress(OSError):  # then the warm-up counts too, and needs the same
+                (process / "clear_refs").write_text("5")  # VmHWM := VmRSS, see proc(5)
 
     def mib(self) -> float | None:
         """The peak since the start, in MiB; None where nobody tells."""
-        peak = _read_status("VmHWM") if sys.platform.startswith("linux") else _highest_resident()
-        return None if peak is None else max(peak - self.before, 0) / MIB
+        if not sys.platform.startswith("linux"):
+            peak = _highest_resident()
+            return None if peak is None else max(peak - self.before, 0) / MIB
+        return sum(max(self._above(process), 0) for process in _family()) / MIB
+
+    def _above(self, process: Path) -> int:
+        """Bytes at the peak of a process above what it held at the start."""
+        peak = _read_status(process, "VmHWM")
+        if process in self.before:
+            return peak - self.before[process]
+        files = _read_status(process, "RssFile") + _read_status(process, "RssShmem")
+        return peak - files - self.anonymous  # files are there once, whoever has them open
 
 
 class CudaPeak:
@@ -201,12 +219,23 @@ class CudaPeak:
         return (cuda.max_memory_allocated() - self.before) / MIB
 
 
-def _read_status(field: str) -> int:
-    """A size in /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+def _family() -> list[Path]:
+    """This process and its children, as folders of proc(5)."""
+    parent, found = f"PPid:\t{os.getpid()}\n", [OWN]
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # it has ended
+            text = status.read_text(encoding="utf-8")
+            if parent in text and "VmRSS:" in text:
+                found.append(status.parent)
+    return found
+
+
+def _read_status(process: Path, field: str) -> int:
+    """A size in a process's status, in bytes."""
+    for line in (process / "status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise BenchError(f"/proc/self/status has no {field}")
+    raise BenchError(f"{process}/status has no {field}")
 
 
 def _highest_resident() -> int | None:

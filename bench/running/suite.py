@@ -41,6 +41,7 @@ class Study:
         sweep: what ``tune`` tries without ``--trials``: argument name to candidates.
         trial_iterations: meta-iterations of each trial, the same for every algorithm; None: as many
             as ``iterations``.
+        seeds: one run for each; empty: for each of the suite's.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class Study:
     learner: Mapping[str, Any] = field(default_factory=dict)
     sweep: Mapping[str, tuple] = field(default_factory=dict)
     trial_iterations: int | None = None
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,14 @@ class Suite:
         description: one line.
         studies: the data sets, each with its algorithms.
         seeds: one run of everything for each.
+        judged_by: metric that weights and hyper-parameters are chosen by; None: the headline.
     """
 
     name: str
     description: str
     studies: tuple[Study, ...]
     seeds: tuple[int, ...] = (0,)
+    judged_by: str | None = None
 
     def experiments(
         self,
@@ -107,13 +111,10 @@ class Suite:
         for study, algorithm, sizes in self.cells(algorithms, datasets, ways, shots):
             best = tuned(self.first_trial(study, algorithm, sizes)) if tuned else None
             for repeat, seed in itertools.product(
-                study.repeats, dict.fromkeys(seeds or self.seeds)
+                study.repeats, dict.fromkeys(seeds or self.seeds_of(study))
             ):
-                remark = ", ".join(f"{n} {v}" for n, v in repeat.items())
                 found.append(
-                    self._experiment(
-                        study, algorithm, sizes | repeat, seed, settings, used, remark, best
-                    )
+                    self._experiment(study, algorithm, sizes, repeat, seed, settings, used, best)
                 )
         if not found:
             raise BenchError(f"nothing of suite {self.name} is left to run with these flags")
@@ -125,6 +126,10 @@ class Suite:
                 f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
             )
         return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
+
+    def seeds_of(self, study: Study) -> tuple[int, ...]:
+        """A study's own seeds, or those of all."""
+        return study.seeds or self.seeds
 
     def cells(
         self,
@@ -205,19 +210,25 @@ class Suite:
             sizes: ways and shots, as arguments of the data module.
         """
         length = study.iterations if study.trial_iterations is None else study.trial_iterations
-        sizes = {**sizes, **study.repeats[0]}
         trial = self._experiment(
-            study, algorithm, sizes, self.seeds[0], {"iterations": length}, set(), "", None
+            study,
+            algorithm,
+            sizes,
+            study.repeats[0],
+            self.seeds_of(study)[0],
+            {"iterations": length},
+            set(),
+            None,
         )
         return replace(trial, suite=choices.tuning_of(self.name), set_by_user=())
 
     def _experiment(
-        self, study, algorithm, sizes, seed, settings, used, remark, best
+        self, study, algorithm, sizes, repeat, seed, settings, used, best
     ) -> Experiment:
         takes = registry.option_names("algorithms", algorithm)
         common = {k: v for k, v in study.learner.items() if k in takes}
         learner = common | dict(study.algorithms.get(algorithm, {}))
-        data = dict(study.data) | sizes
+        data = {**study.data, **sizes, **repeat}
         data_takes = registry.option_names("data", study.dataset)
         run = {"iterations": study.iterations, "validations": study.validations}
         run = {name: learner.pop(name, value) for name, value in run.items()}
@@ -244,9 +255,10 @@ class Suite:
             dataset=study.dataset,
             algorithm=algorithm,
             seed=seed,
+            judged_by=self.judged_by,
             data=data,
             learner=learner,
-            remark=remark,
+            remark=", ".join(f"{n} {data[n]}" for n in repeat),
             set_by_user=tuple(_in_words(*name, value) for name, value in applied.items()),
             tuned=best | {"values": values} if values else None,
             **run,

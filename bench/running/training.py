@@ -24,33 +24,44 @@ from bench.running.machine import Machine
 from bench.running.quiet import quiet
 from bench.running.recovery import recovery
 from bench.tasks.data_module import EpisodeDataModule
-from bench.tasks.objectives import OBJECTIVES, Objective
+from bench.tasks.metrics import HIGHER_IS_BETTER
+from bench.tasks.objectives import OBJECTIVES
 
 
 class ValidationHistory(Callback):
-    """Keeps the headline metric of every validation.
+    """Keeps the headline metric of every validation, and that which weights are chosen by.
 
     Args:
-        metric: name of the logged metric.
+        headline: the metric of which there is a curve.
+        judge: the one that weights are chosen by.
     """
 
-    def __init__(self, metric: str):
-        self.metric = metric
+    def __init__(self, headline: str, judge: str):
+        self.headline, self.judge = headline, judge
         self.values: list[list[float]] = []
+        self.judged: list[list[float]] = []
 
     def on_validation_end(self, trainer: Trainer, learner) -> None:
-        """Appends ``[iteration, value]``."""
-        value = trainer.callback_metrics.get(self.metric)
-        if value is not None and trainer.state.fn == "fit":
-            self.values.append([trainer.global_step, float(value)])
+        """Appends ``[iteration, value]`` to each."""
+        for metric, kept in ((self.headline, self.values), (self.judge, self.judged)):
+            value = trainer.callback_metrics.get(f"val/{metric}")
+            if value is not None and trainer.state.fn == "fit":
+                kept.append([trainer.global_step, float(value)])
+
+    @property
+    def best_iteration(self) -> int:
+        """The first after which the weights validated best; 0 without any validation."""
+        sign = -1 if self.judge in HIGHER_IS_BETTER else 1
+        return min(self.judged, key=lambda point: sign * point[1], default=[0])[0]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds of it."""
-        return {"values": self.values}
+        return {"values": self.values, "judged": self.judged}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up what :meth:`state_dict` gave."""
         self.values = list(state["values"])
+        self.judged = list(state.get("judged", self.values))  # of a run begun before there was one
 
 
 class SaysWeights(Callback):
@@ -105,13 +116,14 @@ def train(
     learner = registry.create("algorithms", experiment.algorithm, **experiment.learner_arguments)
     _check_weights(experiment, learner)
     learner.keeps_predictions = keep_predictions
-    chosen = choices.describe(experiment, out)
+    chosen, fitted = choices.describe(experiment, out), {}
     checksum = data.checksum  # says what is missing, before anything is trained
     provenance()  # notes which commit runs, before anybody changes it
     objective, files = OBJECTIVES[data.spec.kind], experiment.files(out)
     folder = files.checkpoints
     identity = experiment.fields | {"checksum of the data": checksum}
-    history, best = ValidationHistory(monitored(objective)), best_weights(objective, folder)
+    judge = experiment.judged_by or objective.headline
+    history, best = ValidationHistory(objective.headline, judge), best_weights(judge, folder)
     with quiet(), interruption.note_signals() as signals:
         resume = resuming.Resume(folder, identity, machine.checkpoint_every, signals, world)
         callbacks = [history, best, resume, SaysWeights(say)]
@@ -121,9 +133,17 @@ def train(
             fit(trainer, learner, data, resume.newest(say))
         # loading the best weights would bring back what was known when they were saved
         seconds, validation = resume.seconds, history.values
+        best_iteration = history.best_iteration
+        if keep_predictions:  # one number is fitted to episodes that no test has
+            evaluate(trainer, learner, data, "val", best.best_model_path)
+            rows = predictions.of_rows(learner.predictions, data, "val")
+            from bench.results import temperature  # with pandas and scipy, which most runs spare
+
+            fitted = {"temperature": temperature.fitted(rows)}
         evaluate(trainer, learner, data, split, best.best_model_path)
     if keep_predictions and world.is_first:
-        predictions.keep(experiment.files(out), learner.predictions, data, split)
+        found = predictions.of_rows(learner.predictions, data, split)
+        predictions.write(files.predictions, found)
     recovered = [
         recovery(learner, data, part.index) if split == "test" and part.view is not None else {}
         for part in learner.view_scores
@@ -137,6 +157,8 @@ def train(
             "iterations": trainer.global_step,
             "seconds": round(seconds, 1),
             "validation": validation,
+            "best_iteration": best_iteration,
+            **fitted,
         },
         experiment=experiment.fields,
         synthetic=data.synthetic,
@@ -165,18 +187,13 @@ def weights_left(learner: MetaLearner) -> dict[str, str]:
     return {"weights_left": ", ".join(learner.pretrained.left)}
 
 
-def monitored(objective: Objective) -> str:
-    """What weights are chosen by: the name under which it is logged."""
-    return f"val/{objective.headline}"
-
-
-def best_weights(objective: Objective, folder: Path) -> ModelCheckpoint:
-    """Keeps the weights that validate best in a file of the folder."""
+def best_weights(judge: str, folder: Path) -> ModelCheckpoint:
+    """Keeps the weights that validate best by a metric in a file of the folder."""
     return ModelCheckpoint(
         folder,
         filename=Path(resuming.BEST_FILE).stem,
-        monitor=monitored(objective),
-        mode="max" if objective.higher_is_better else "min",
+        monitor=f"val/{judge}",
+        mode="max" if judge in HIGHER_IS_BETTER else "min",
         enable_version_counter=False,
     )
 

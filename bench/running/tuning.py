@@ -127,7 +127,7 @@ def _trial(first: Experiment, values: dict[str, Any], chosen: str) -> Trial:
         learner=first.learner | {n: v for n, v in values.items() if n in takes},
         data=first.data | {n: v for n, v in values.items() if n not in takes},
         chosen=chosen,
-        remark=", ".join(f"{n}={v}" for n, v in values.items()),
+        remark=", ".join(filter(None, [first.remark, *(f"{n}={v}" for n, v in values.items())])),
     )
     return Trial(experiment, values)
 
@@ -169,17 +169,12 @@ def tune(
         RunsLeft: if another process holds a trial and has not finished it.
     """
     asked = searches(suite, count, algorithms, datasets)
-    experiments = [trial.experiment for search in asked for trial in search.trials]
-    machine = machine or Machine()
-    if not grid.finish(experiments, out, console, machine, "val", retry_failed, launcher):
+    found = choose(suite, asked, out, console, machine or Machine(), retry_failed, launcher)
+    if found is None:
         return None
-    failures = failed.read(out, (e.fields for e in experiments))
-    diverged = {key for key, failure in failures.items() if failure.diverged}
-    experiments = [e for e in experiments if e.key not in diverged]
-    rows = {s.first.key: row for s in asked if (row := _row(s, out, diverged))}
+    rows, experiments = found
     if not rows:
         grid.raise_unfinished(experiments, out)
-    rows = _merged(tuned.read(tuned.path_in(out, suite.name)), rows, suite)
     _report(rows, suite, out, console)
     # of all trials that there are, not only of those asked for now
     trials = [trial for search in searches(suite, count) for trial in search.trials]
@@ -190,6 +185,48 @@ def tune(
     return rows
 
 
+def choose(
+    suite: Suite,
+    asked: list[Search],
+    out: Path,
+    console: Console,
+    machine: Machine,
+    retry_failed: bool = False,
+    launcher: Launcher | None = None,
+    brief: bool = False,
+) -> tuple[Rows, list[Experiment]] | None:
+    """Runs the trials that are missing, and writes what is best to where ``run`` looks for it.
+
+    Args:
+        suite: whose settings to choose.
+        asked: what to try, from :func:`searches`.
+        out: the results folder.
+        console: where progress is printed.
+        machine: where to run.
+        retry_failed: whether to try what has failed again.
+        launcher: where the workers come from; None: this process does all runs.
+        brief: whether the trials are not listed.
+
+    Returns:
+        What the file holds, and the trials that have not diverged; no rows, and nothing written, if
+        no search has come to an end. None in the processes of several devices that do not report.
+    """
+    experiments = [trial.experiment for search in asked for trial in search.trials]
+    if not grid.finish(
+        experiments, out, console, machine, "val", retry_failed, launcher, brief=brief
+    ):
+        return None
+    failures = failed.read(out, (e.fields for e in experiments))
+    diverged = {key for key, failure in failures.items() if failure.diverged}
+    experiments = [e for e in experiments if e.key not in diverged]
+    rows = {s.first.key: row for s in asked if (row := _row(s, out, diverged))}
+    if rows:
+        path = tuned.path_in(out, suite.name)
+        rows = _merged(tuned.read(path), rows, suite)
+        tuned.write(path, suite.name, rows)
+    return rows, experiments
+
+
 def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
     """What has come out of a search; None while a trial is missing, and if all have diverged."""
     first, tried, recorded = search.first, [], {}
@@ -197,14 +234,14 @@ def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
         experiment, score = trial.experiment, None
         if experiment.files(out).is_recorded:
             recorded = records.read(experiment.files(out).record)
-            score = recorded["metrics"][recorded["metrics"]["headline"]]["mean"]
+            score = recorded["metrics"][tuned.judge(recorded)[0]]["mean"]
         elif experiment.key not in diverged:
             return None
         tried.append((trial.values, score))
     if not recorded:
         return None
-    metrics = recorded["metrics"]
-    best, score = tried[tuned.best_of([s for _, s in tried], metrics["higher_is_better"])]
+    metric, higher = tuned.judge(recorded)
+    best, score = tried[tuned.best_of([s for _, s in tried], higher)]
     return Row(
         dataset=first.dataset,
         setting=first.setting,
@@ -212,8 +249,8 @@ def _row(search: Search, out: Path, diverged: set[str]) -> Row | None:
         label=str(labels.label(first.algorithm, first.learner_arguments)),
         space={d.name: [d.scale, *d.values] for d in search.space},
         is_grid=search.is_grid,
-        metric=metrics["headline"],
-        higher_is_better=metrics["higher_is_better"],
+        metric=metric,
+        higher_is_better=higher,
         iterations=first.iterations,
         episodes=recorded["evaluation"]["episodes"],
         best=best,
@@ -245,9 +282,7 @@ def _report(rows: Rows, suite: Suite, out: Path, console: Console) -> None:
     """Prints what is best of each algorithm and what has to be known of it, and writes it."""
     from bench.results import tuned_figure  # which takes a second to load
 
-    path = tuned.path_in(out, suite.name)
-    tuned.write(path, suite.name, rows)
-    found = list(rows.values())
+    path, found = tuned.path_in(out, suite.name), list(rows.values())
     tuned_tables.print_rich(found, suite.name, console)
     text, figure = path.with_suffix(".md"), out / "figures" / f"{suite.name}-tuning.png"
     paths.write_text(text, tuned_tables.to_markdown(found, suite.name))
@@ -260,7 +295,7 @@ def _line(trial: Trial, out: Path) -> dict[str, Any]:
     """One line of the list of all trials, from the trial's record."""
     experiment = trial.experiment
     record = records.read(experiment.files(out).record)
-    metrics = record["metrics"]
+    metric, higher_is_better = tuned.judge(record)
     label = labels.label(experiment.algorithm, experiment.learner_arguments)
     return {
         "dataset": experiment.dataset,
@@ -269,10 +304,10 @@ def _line(trial: Trial, out: Path) -> dict[str, Any]:
         "order": label.order or "",
         **trial.values,
         "iterations": record["training"]["iterations"],
-        "metric": metrics["headline"],
-        "value": _rounded(metrics[metrics["headline"]]["mean"]),
-        "ci95": _rounded(metrics[metrics["headline"]]["ci95"]),
-        "higher_is_better": metrics["higher_is_better"],
+        "metric": metric,
+        "value": _rounded(record["metrics"][metric]["mean"]),
+        "ci95": _rounded(record["metrics"][metric]["ci95"]),
+        "higher_is_better": higher_is_better,
         "episodes": record["evaluation"]["episodes"],
     }
 

@@ -1,6 +1,7 @@
 """The LightningDataModule that every data set is: one method turns episode numbers to episodes."""
 
 import copy
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -18,6 +19,8 @@ from bench.tasks.episode import Episode, TaskSpec, View
 
 SPLITS = ("train", "val", "test")
 MOST_WORKERS = 128  # processes, for each of training, validation and test
+EVALUATED_TOGETHER = 4  # times as many tasks as in training: no graph holds memory, fewer kernels
+SMALL_INPUT = 3072  # numbers: larger inputs fill the cores, and memory, by themselves
 FALSE_ADVICE = (  # Lightning cannot know that no workers are fastest, and that we do resume
     ".*does not have many workers",
     ".*your dataloader is not resumable",
@@ -32,7 +35,8 @@ class EpisodeDataModule(LightningDataModule):
     not depend on ``seed``. An epoch is ``iterations_per_epoch`` meta-batches.
 
     Args:
-        tasks_per_batch: tasks in one meta-batch, over all devices together.
+        tasks_per_batch: tasks in one meta-batch, over all devices together. Of small inputs four
+            times as many are evaluated together.
         iterations_per_epoch: meta-batches after which Lightning's epoch ends (and it validates).
         val_episodes: length of the validation list.
         test_episodes: length of the test list.
@@ -43,6 +47,8 @@ class EpisodeDataModule(LightningDataModule):
 
     kind: ClassVar[str]  # of its tasks, as in its spec
     synthetic = False  # whether tables must say that this data is made up
+    training_tasks: int | None = None  # how many different ones there are; None: without end
+    training_rows: int | None = None  # how many different ones they ask for
 
     def __init__(
         self,
@@ -125,6 +131,12 @@ class EpisodeDataModule(LightningDataModule):
         """How many episodes the fixed list of validation or test has."""
         return self.hparams[f"{split}_episodes"]
 
+    def tasks_at_once(self, split: str) -> int:
+        """How many tasks one batch of a split holds, over all devices together."""
+        tasks = self.hparams["tasks_per_batch"]
+        small = math.prod(self.spec.input_shape) <= SMALL_INPUT
+        return tasks * EVALUATED_TOGETHER if split != "train" and small else tasks
+
     def views(self, split: str) -> list[View]:
         """How the list of a split is divided into parts that are scored apart; empty: not."""
         return []
@@ -191,14 +203,13 @@ class EpisodeBatches(Dataset):
         return {"data": data, "split": self.split}
 
     def __len__(self) -> int:
-        tasks = self.data.hparams["tasks_per_batch"]
         if self.split == "train":
             return self.data.hparams["iterations_per_epoch"]
-        return -(-self.data.listed(self.split) // tasks)
+        return -(-self.data.listed(self.split) // self.data.tasks_at_once(self.split))
 
     def __getitem__(self, index: np.ndarray | int) -> Episode:
         if isinstance(index, int):  # the number of a batch, where Lightning put its own sampler
-            tasks = self.data.hparams["tasks_per_batch"]
+            tasks = self.data.tasks_at_once(self.split)
             last = np.inf if self.split == "train" else self.data.listed(self.split)
             index = np.arange(index * tasks, min((index + 1) * tasks, last), dtype=np.int64)
         return self.data.episodes(self.split, index)
@@ -230,7 +241,7 @@ class EpisodeSampler(DistributedSampler):
         self.data, self.split = data, split
         self.rank = trainer.global_rank if trainer else 0
         self.devices = trainer.world_size if trainer else 1
-        tasks = data.hparams["tasks_per_batch"]
+        tasks = data.tasks_at_once(split)
         if split == "train" and tasks % self.devices:
             raise BenchError(
                 f"tasks_per_batch={tasks} cannot be shared evenly by {self.devices} devices: "

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_calibration_error
 
+from bench.tasks.metrics import HIGHER_IS_BETTER
 from bench.tasks.statistics import auc_placements
 
 
@@ -21,15 +22,18 @@ class Objective:
 
     Attributes:
         headline: the metric by which weights are chosen and algorithms compared.
-        higher_is_better: of the headline.
         metric_names: what :meth:`metrics` gives.
         row_names: what :meth:`rows` gives.
     """
 
     headline: str
-    higher_is_better: bool
     metric_names: tuple[str, ...]
     row_names: tuple[str, ...]
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value of the headline is better."""
+        return self.headline in HIGHER_IS_BETTER
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Of each row: from outputs ``[..., rows, outputs]`` and targets to ``[..., rows]``."""
@@ -56,7 +60,6 @@ class Classification(Objective):
     """Which of ``outputs`` classes: cross-entropy; reports accuracy."""
 
     headline = "accuracy"
-    higher_is_better = True
     metric_names = ("accuracy", "nll")
     row_names = ("accuracy", "nll")
 
@@ -81,7 +84,6 @@ class ClassificationErrors(Classification):
     """The same, where people quote the share of wrong answers instead of the right ones."""
 
     headline = "error_rate"
-    higher_is_better = False
     metric_names = row_names = ("error_rate", "accuracy", "nll")
 
     def rows(self, outputs: Tensor, y: Tensor, w: Tensor | None) -> dict[str, Tensor]:
@@ -94,7 +96,6 @@ class Answers(Objective):
     """Right or wrong, one logit: binary cross-entropy; reports AUC pooled over all answers."""
 
     headline = "auc"
-    higher_is_better = True
     metric_names = ("auc", "accuracy", "nll", "brier")
     row_names = ("probability", "answer", "weight")
 
@@ -139,7 +140,6 @@ class Regression(Objective):
     """A real number: squared error; reports its mean."""
 
     headline = "mse"
-    higher_is_better = False
     metric_names = ("mse",)
     row_names = ("mse",)
 

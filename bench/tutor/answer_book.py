@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.errors import BenchError
+from bench.data.students.responses.table import MISSING
 
 LONGEST = 200  # characters of a name
 WAIT = 30  # seconds, for another process that writes
@@ -181,11 +182,14 @@ def named(name: str, what: str = "the name of a student") -> str:
     """A name as it is kept: composed letters, without blanks around it.
 
     Raises:
-        BenchError: if nothing is left, or if it is too long or holds control characters.
+        BenchError: if nothing is left, if it is too long or holds control characters, or if files
+            of answers would take it for no name.
     """
     kept = unicodedata.normalize("NFC", name).strip() if isinstance(name, str) else ""
     if not kept or len(kept) > LONGEST or any(unicodedata.category(c) in _NO_TEXT for c in kept):
         raise BenchError(f"{what} is {name!r:.80}: give 1 to {LONGEST} characters in one line")
+    if kept in MISSING:
+        raise BenchError(f"{what} is {kept!r}, which in files of answers means none: add something")
     return kept
 
 

@@ -18,7 +18,7 @@ from bench.algorithms.item_mean import ItemMean
 from bench.algorithms.no_adaptation import NoAdaptation
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
-from bench.learning.gradient_based import GradientBased
+from bench.learning.gradient_based import PSEUDO_ROWS, GradientBased
 from bench.learning.inner_loop import Fast
 from bench.learning.learner import MetaLearner
 from bench.learning.parameters import call_with
@@ -162,22 +162,26 @@ def require_ability(learner: MetaLearner) -> None:
 def prior_variance(learner: GradientBased, fast: Fast, w: Tensor) -> Tensor:
     """The variance of the normal prior that the inner steps stand for.
 
-    A few steps of gradient descent stop about where a normal prior around the initialisation would,
-    of variance step size times number of steps (Grant et al. 2018, arXiv:1801.08930): along a
-    direction of information h they go ``1 - (1 - rate h)^steps`` of the way to the likeliest
-    ability, the prior ``1 - 1 / (1 + variance h)``, the same for small h. It fits the students
-    because the items, which are learned through those steps, set the scale of the ability.
+    Of a network with a prior, that one. Otherwise: a few steps of gradient descent stop about where
+    a normal prior around the initialisation would, of variance step size times number of steps
+    (Grant et al. 2018, arXiv:1801.08930): along a direction of information h they go
+    ``1 - (1 - rate h)^steps`` of the way to the likeliest ability, the prior
+    ``1 - 1 / (1 + variance h)``, the same for small h. It fits the students because the items,
+    which are learned through those steps, set the scale of the ability.
 
     Returns:
         ``[tasks, dimensions]``.
     """
-    mean = learner.hparams["inner_loss"] == "mean"
-    rows = w.sum(1, keepdim=True).clamp_min(1) if mean else 1
+    if getattr(learner, "has_prior", False):
+        moves = float(learner.test_steps > 0)
+        return torch.cat([torch.full_like(v, moves).flatten(1) for v in fast.values()], 1)
+    rows = w.sum(1, keepdim=True).clamp_min(1)
+    divisors = {"mean": rows, "sum": 1, "shrunk": rows + PSEUDO_ROWS}
     parts = []
     for name, value in fast.items():
         rate = sum(learner.rate(name, k) for k in range(learner.test_steps))
         parts.append(torch.zeros_like(value) + rate)
-    return torch.cat([p.flatten(1) for p in parts], 1) / rows
+    return torch.cat([p.flatten(1) for p in parts], 1) / divisors[learner.hparams["inner_loss"]]
 
 
 def _linear(learner: GradientBased, fast: Fast, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -128,7 +128,13 @@ def _load(
         learners, data, experiments = checkpoints.load(paths, data_root)
         if not isinstance(data, StudentEpisodes):
             raise BenchError(f"{experiments[0]['dataset']} has no questions to ask students")
-        sentences = data.sentences() if isinstance(data, RecordedStudents) else []
+        recorded = isinstance(data, RecordedStudents)
+        if recorded and data.hparams["folds_from"] == "nothing":
+            raise BenchError(
+                f"{paths[0]} was trained on all students of its data, and nobody is left to test: "
+                "give others with --answers FILE"
+            )
+        sentences = data.sentences() if recorded else []
         return learners, data, experiments, sentences
     learners, words = reading.load(paths)
     found = responses.read(answers)

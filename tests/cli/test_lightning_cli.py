@@ -316,7 +316,7 @@ def test_what_fails_later_is_not_put_down_to_the_checkpoint(trained, tmp_path, m
     ("flags", "words"),
     [
         (["--trainer.accelerator", "gppu"], "Lightning refuses this"),
-        (["--trainer.precision", "bf16-mixed"], "precision='bf16-mixed'"),
+        (["--trainer.precision", "bf16-true"], "precision='bf16-true'"),
         (["--trainer.strategy", "dpp"], "Lightning refuses this"),
         (["--optimizer", "SGD"], "set model.outer_lr"),
         (["--data", "OmniglotDataModule", "--data.data_root", "none"], "there is no such file yet"),

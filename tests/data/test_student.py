@@ -170,6 +170,29 @@ def test_most_answers_cuts_the_end(source):
     assert set(data.lengths("test").tolist()) <= {4, 5, 6}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"protocol": "random", "shots": 3, "queries": 2, "tested_shots": (3,)},
+        {"protocol": "first", "shots": 3, "queries": 2, "tested_shots": (3,)},
+        {"protocol": "first", "shots": 4, "queries": 5, "tested_shots": (1, 4)},
+        {"protocol": "first", "shots": 3, "queries": None, "tested_shots": (1, 3)},
+        {"protocol": "next", "shots": 50},
+    ],
+)
+def test_training_rows_are_all_that_training_episodes_ask_for(tmp_path, options):
+    (tmp_path / "a.csv").write_text(answers(12, rare=False))
+    data = module(str(tmp_path / "a.csv"), folds=2, **options)
+    asked = set()
+    for start in range(0, 3000, 100):
+        index = np.arange(start, start + 100)
+        episode, students = data.episodes("train", index), data.training_students(index)
+        weight = np.ones(episode.query_y.shape) if episode.query_w is None else episode.query_w
+        for student, rows, w in zip(students, episode.query_x[..., POSITION], weight):
+            asked |= {(student, int(position)) for position, one in zip(rows, w) if one}
+    assert len(asked) == data.training_rows
+
+
 def test_training_draws_all_training_students_and_no_other(source):
     data = module(source)
     drawn = data.students_of("train", np.arange(2000))
@@ -247,7 +270,7 @@ def test_a_run_leaves_a_record_with_a_row_for_each_number_shown(record, source, 
         ({"fold": -1}, "fold=-1: give a number from 0 to 4"),
         ({"folds": 1}, "folds=1: give a whole number of at least 2"),
         ({"folds_from": "colum"}, "folds_from='colum': did you mean column"),
-        ({"folds_from": 3}, "folds_from=3: Known: column, file, seed"),
+        ({"folds_from": 3}, "folds_from=3: Known: column, file, nothing, seed"),
         ({"val_share": 0}, "val_share=0: give a share"),
         ({"val_share": "much"}, "val_share='much': give a number"),
         ({"most_answers": 1}, "most_answers=1: give a whole number of at least 2"),

@@ -3,7 +3,9 @@ import gzip
 import numpy as np
 import pytest
 import torch
+from lightning import Trainer
 
+from bench.algorithms.item_mean import ItemMean
 from bench.base.errors import BenchError
 from bench.cli.main import main
 from bench.data import synthetic5
@@ -67,6 +69,16 @@ def test_students_of_the_splits_are_apart(root):
     np.testing.assert_array_equal(drawn[5:6], data.training_students(np.array([5])))
 
 
+def test_a_model_that_is_fitted_at_once_gets_every_training_student_once(root, made_up):
+    data, model = Synthetic5DataModule(data_root=root, tasks_per_batch=64), ItemMean()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(max_steps=100, limit_val_batches=0, enable_model_summary=False, **quiet)
+    trainer.fit(model, data)
+    means = made_up[0][0][data.students["train"]].mean(0)
+    found = model.net.log_odds.detach().sigmoid()[:, 0]
+    np.testing.assert_allclose(found, means, atol=1e-5)
+
+
 def test_an_episode_depends_on_its_number_and_the_version(root, made_up):
     data = Synthetic5DataModule(data_root=root, protocol="random", shots=5, queries=10)
     together, alone = (data.episodes("train", np.array(i)) for i in ([2, 7, 4], [7]))
@@ -109,6 +121,14 @@ def test_the_files_of_the_paper(made_up, tmp_path):
         _ = Synthetic5DataModule(version=4, data_root=tmp_path, show_skills=True).features
     with pytest.raises(BenchError, match="version=0 was not prepared, only 3, 4"):
         Synthetic5DataModule(data_root=tmp_path).episodes("test", np.arange(2))
+    # as the authors have all versions but the first
+    info.with_name("naive_c5_q50_s4000_v4_info.txt").write_text(
+        "".join(f"0.5,0.4,{c},-1.25\n" for c in made_up[1][1])
+    )
+    said = synthetic5.prepare(tmp_path, tmp_path)
+    assert "concepts are not known" not in said
+    data = Synthetic5DataModule(version=4, data_root=tmp_path, show_skills=True)
+    np.testing.assert_array_equal(data.features.argmax(1), made_up[1][1])
     info.write_text(info.read_text().replace("\t", "\n", 1))
     with pytest.raises(BenchError, match="info.txt: wanted are 50 lines"):
         synthetic5.prepare(tmp_path, tmp_path)

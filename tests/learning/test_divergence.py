@@ -8,7 +8,7 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from bench import MAML, ItemMean, SinusoidDataModule
+from bench import MAML, SinusoidDataModule, SkillRunningMean
 from bench.base.errors import Diverged
 from bench.data.irt import IRTDataModule
 from bench.running.quiet import quiet
@@ -64,7 +64,7 @@ def test_weights_that_are_not_finite_are_told_apart():
 
 def test_an_algorithm_without_an_inner_loop_has_one_rate():
     data = IRTDataModule(items=6, shots=2, queries=2, tasks_per_batch=2, val_episodes=2)
-    text = message(ItemMean(), data, [Spoils()])
+    text = message(SkillRunningMean(), data, [Spoils()])
     assert text.endswith("was not finite after the iteration before: choose a smaller outer_lr")
 
 

@@ -125,6 +125,8 @@ MODELS = {
     "mlp-regression": (TaskSpec("regression", (1,), 2), "mlp", {"hidden": (8,)}),
     "mlp-items": (STUDENTS, "mlp", {"hidden": (6,), "embedding": 4}),
     "irt": (STUDENTS, "irt", {"dimensions": 2, "growth": True}),
+    "bayesian-irt": (STUDENTS, "bayesian_irt", {"dimensions": 2, "growth": True}),
+    "bayesian-mlp": (STUDENTS, "bayesian_mlp", {"hidden": (6,), "embedding": 4}),
     "film-images": (IMAGES, "film", {"filters": 4, "context": 3}),
     "film-vectors": (TaskSpec("regression", (1,), 2), "film", {"hidden": (8,)}),
 }

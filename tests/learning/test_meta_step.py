@@ -34,6 +34,8 @@ MODELS = {
     "mlp-vectors": ("vectors", "mlp", {"hidden": [6, 5]}),
     "mlp-items": ("items", "mlp", {"hidden": [6], "embedding": 4}),
     "irt": ("items", "irt", {"dimensions": 3, "growth": True}),
+    "bayesian_irt": ("items", "bayesian_irt", {"dimensions": 3, "growth": True}),
+    "bayesian_mlp": ("items", "bayesian_mlp", {"hidden": [6], "embedding": 4}),
     "film": ("images", "film", {"filters": 3, "context": 4}),
     "students": ("items", None, None),  # of methods with a network of their own
 }
@@ -97,20 +99,30 @@ def gradient(learner, episode):
 def check(name, algorithm, options, tolerance=1e-10, recorded=True):
     episode = draw(MODELS[name][0])
     plain = gradient(learner(name, algorithm, **options, engine="loop"), episode)
-    others = [("batched", False, 2**40), ("batched", True, 2**40), ("batched", False, 1)]
+    others = [
+        ("batched", False, 2**40, 1),
+        ("batched", True, 2**40, 1),
+        ("batched", False, 1, 1),
+    ]
     cls = registry.load("algorithms", algorithm)
     if recorded and (vars(cls).get("recordable", False) or not cls.trains):
-        others += [("recorded", False, 2**40)]
-    for engine, recompute, part in others:
+        others += [("recorded", False, 2**40, 1), ("batched", False, 1, 2)]  # shared out
+    for engine, recompute, part, threads in others:
         meta_step.PART_BYTES = part
+        torch.set_num_threads(threads)
         made = learner(name, algorithm, **options, engine=engine, recompute=recompute)
         found = gradient(made, episode)
-        assert (found - plain).norm() <= tolerance * plain.norm(), (engine, recompute, part)
+        case = engine, recompute, part, threads
+        assert (found - plain).norm() <= tolerance * plain.norm(), case
+        made.meta_step.close()
 
 
 @pytest.fixture(autouse=True)
-def _parts(monkeypatch):
+def _parts_and_threads(monkeypatch):
     monkeypatch.setattr(meta_step, "PART_BYTES", meta_step.PART_BYTES)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("batch_norm", ["transductive", "support"])
@@ -144,6 +156,19 @@ def test_every_algorithm(algorithm):
         check(name, algorithm, {}, tolerance, recorded=name != "conv4" or len(fitting) == 1)
 
 
+@pytest.mark.parametrize("algorithm", ["bkt", "dkt", "logitdec", "skill_running_mean"])
+def test_recorded_in_single_precision(algorithm):
+    """Where torch takes other kernels: LSTM has one of oneDNN."""
+    torch.set_default_dtype(torch.float32)
+    episode = draw("items")
+    episode = episode._replace(**{n: getattr(episode, n).float() for n in ("support_x", "query_x")})
+    plain, recorded = (
+        gradient(learner("students", algorithm, engine=engine).float(), episode)
+        for engine in ("loop", "recorded")
+    )
+    assert (recorded - plain).norm() <= 1e-5 * plain.norm()
+
+
 def fits(name, algorithm):
     """Whether an algorithm is for such tasks, and takes the model."""
     if not kinds.fits(algorithm, SPECS[MODELS[name][0]].kind):
@@ -157,10 +182,24 @@ def fits(name, algorithm):
     return True
 
 
+@pytest.mark.parametrize("inner_loss", ["sum", "shrunk"])
 @pytest.mark.parametrize("order", [1, 2])
-def test_inner_loss_summed(order):
+def test_inner_loss_that_depends_on_the_number_of_rows(order, inner_loss):
     for name in ("mlp-vectors", "irt"):
-        check(name, "maml", {"order": order, "inner_loss": "sum"})
+        check(name, "maml", {"order": order, "inner_loss": inner_loss})
+
+
+@pytest.mark.parametrize("algorithm", ["bilevel_irt", "first_order_bilevel_irt"])
+def test_steps_scaled_by_the_curvature(algorithm):
+    check("bayesian_irt", algorithm, {})
+
+
+def test_a_shrunk_loss_is_the_mean_with_four_rows_that_are_always_right():
+    made = {n: learner("irt", inner_loss=n, engine="loop") for n in ("mean", "shrunk")}
+    episode = draw("items")
+    fast = {n: v.clone() for n, v in made["mean"].start(episode).items()}
+    mean, shrunk = (made[n].support_loss(fast, episode, 0) for n in ("mean", "shrunk"))
+    torch.testing.assert_close(shrunk, mean * 6 / (6 + 4))
 
 
 def test_models_and_algorithms_are_all_covered():

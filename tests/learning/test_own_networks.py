@@ -75,6 +75,30 @@ def test_what_torch_cannot_differentiate_twice_is_named(trainer, recompute):
         trainer().fit(MAML(model=net, order=2, recompute=recompute), sinusoid())
 
 
+def test_inner_steps_with_a_state_are_not_computed_again(trainer):
+    class WithMomentum(MAML):
+        def inner_optimizer(self, episode):
+            before = {}
+
+            def update(fast, gradients, step):
+                for name, g in gradients.items():
+                    before[name] = g + 0.9 * before.get(name, 0)
+                return super(WithMomentum, self).update(fast, before, step)
+
+            return update
+
+    trainer().fit(WithMomentum(model=small(), inner_steps=2), sinusoid())
+    with pytest.raises(BenchError, match="WithMomentum may have a state: use recompute=False"):
+        trainer().fit(WithMomentum(model=small(), inner_steps=2, recompute=True), sinusoid())
+
+
+def test_batch_norm_without_a_shift_is_that_of_the_support(trainer):
+    norm = nn.BatchNorm1d(8, track_running_stats=False)
+    norm.bias = None  # as newer versions of torch have it
+    net = nn.Sequential(nn.Linear(1, 8), norm, nn.Tanh(), nn.Linear(8, 1))
+    trainer().fit(MAML(model=net, batch_norm="support"), sinusoid())
+
+
 def test_other_errors_of_the_backward_pass_are_left_as_they_are(trainer):
     class Fails(MAML):
         def loss(self, episode):

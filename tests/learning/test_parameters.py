@@ -1,6 +1,7 @@
 """Layers and weights that a network uses in several places: adapted exactly, by every engine."""
 
 import copy
+import itertools
 import shutil
 
 import pytest
@@ -100,14 +101,10 @@ NETWORKS = [Listed, Siamese, OneNorm, Aliases, TiedAndListed]
 compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
 )
-ENGINES = [
-    "loop",
-    "batched",
-    "recorded",
-    pytest.param("compiled", marks=[pytest.mark.slow, compiler]),
+COMPUTED = [
+    *itertools.product(["loop", "batched", "recorded"], [1, 2]),
+    pytest.param("compiled", 2, marks=[pytest.mark.slow, compiler]),  # which takes longest
 ]
-
-COMPILED = pytest.param("compiled", marks=[pytest.mark.slow, compiler])
 
 
 def learner(net, **options):
@@ -117,8 +114,7 @@ def learner(net, **options):
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be vectorised")  # GRU
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("engine", ["loop", "batched", "recorded", COMPILED])
+@pytest.mark.parametrize(("engine", "order"), COMPUTED)
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_meta_steps_as_of_copies_changed_in_place(kind, engine, order, tasks, plain_loop):
     torch.manual_seed(1)

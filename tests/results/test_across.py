@@ -48,6 +48,12 @@ def test_ranks_and_wins_by_hand(result):
     assert "One seed each" in caption(ranking)
 
 
+def test_nothing_is_ranked_where_only_one_method_was_run(result):
+    alone = [result(d, "maml", 0.9) for d in ("cub", "omniglot")]
+    assert across(alone) == []
+    assert across([*alone, result("cub", "fomaml", 0.8)]) == []  # compared on one data set only
+
+
 def test_settings_of_a_data_set_count_as_one(result):
     """Second order is ahead in one of four settings here, and on the other data set."""
     found = [result("cub", "maml", 0.9), result("cub", "fomaml", 0.8)]

@@ -19,13 +19,13 @@ def assembled(changed):
     """The record of a run with these scores: ``assembled(scores, recovered)``."""
     experiment = changed("schema", 1)["experiment"]
 
-    def make(scores, recovered, validation=([5, 0.6], [10, 0.8], [15, 0.7])):
+    def make(scores, recovered):
         return assemble(
             "answers",
             scores,
             recovered,
             "test",
-            {"iterations": 15, "seconds": 1.5, "validation": list(validation)},
+            {"iterations": 15, "seconds": 1.5, "validation": [[5, 0.6]], "best_iteration": 5},
             experiment=experiment,
             synthetic=True,
             chosen="by hand",
@@ -54,7 +54,7 @@ def test_scores_of_all_episodes(assembled, tmp_path):
     assert metrics["auc"]["per_step"] == [0.5, 0.7]
     assert metrics["auc"]["ci95"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
     assert metrics["calibration_error"] == {"mean": 0.1, "ci95": None, "per_step": [0.2, 0.1]}
-    assert record["training"]["best_iteration"] == 10
+    assert record["training"]["best_iteration"] == 5
     assert record["cost"] is None
     assert record["provenance"]["data"] == "0123"
 
@@ -76,8 +76,3 @@ def test_scores_of_each_view(assembled, tmp_path):
     assert first["metrics"]["auc"]["mean"] == 0.65
     assert second["metrics"]["auc"]["ci95"] is None
     assert second["metrics"]["calibration_error"]["mean"] == 0.1
-
-
-def test_what_was_never_validated_has_its_best_at_the_start(assembled):
-    record = assembled([scored(None, [0, 1], [0.6, 0.7])], [{}], validation=())
-    assert record["training"]["best_iteration"] == 0

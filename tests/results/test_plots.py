@@ -166,6 +166,34 @@ def test_a_curve_goes_through_every_number_of_answers_shown():
     assert len(drawn) == len(axes.containers)
 
 
+def trained_for(algorithm, iterations, mean):
+    record = run(algorithm)
+    record["experiment"] |= {"iterations": iterations, "key": f"{algorithm}-{iterations}"}
+    record["training"] |= {"iterations": iterations, "seconds": 60.0 * iterations}
+    record["evaluation"]["per_episode"] = {"accuracy": [mean - 0.1, mean, mean + 0.1]}
+    return record
+
+
+def test_trainings_of_several_lengths_make_a_line(tmp_path, monkeypatch):
+    records = [trained_for("maml", n, m) for n, m in ((1, 0.3), (100, 0.7), (10, 0.6))]
+    records += [trained_for("fomaml", n, m) for n, m in ((1, 0.4), (10, 0.5))]
+    records.append(run("random_init"))
+    drawn = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    plots.write_all(tmp_path, records)
+    (axes,) = drawn["quick-lengths"].axes
+    points = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
+    assert points == {
+        "MAML, second order": [pytest.approx(p) for p in ([1, 0.3], [10, 0.6], [100, 0.7])],
+        "MAML, first order": [pytest.approx(p) for p in ([1, 0.4], [10, 0.5])],
+    }
+    (axes,) = drawn["quick-price"].axes  # the others show the longest of each
+    assert [c.get_label() for c in axes.containers] == [
+        "MAML, second order (iterations=100)",
+        "MAML, first order (iterations=10)",
+    ]
+
+
 def test_a_suite_of_curves_and_other_data_keeps_every_panel(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.stem: figure}))

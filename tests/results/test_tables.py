@@ -159,6 +159,15 @@ def test_folds_have_episodes_of_their_own():
     assert "over folds or versions (Student t)" in tables.to_markdown(folds(values, 0))
 
 
+def test_two_folds_of_other_sizes_are_one_sample():
+    first, second = run("maml", [0.1, 0.2, 0.6]), run("maml", [0.4, 0.7])
+    second["experiment"]["data"] |= {"fold": 1}
+    second["experiment"]["key"] += "-1"
+    found = tables.summary([first, second])
+    wanted = interval([0.1, 0.2, 0.6, 0.4, 0.7])
+    assert (found["mean"][0], found["half_width"][0]) == pytest.approx(wanted)
+
+
 def test_orders_of_another_length_are_not_paired():
     """Where the run of first order that belongs to one of second order has failed."""
     runs = [run("maml", SECOND), run("maml", SECOND), run("fomaml", FIRST)]

@@ -1,3 +1,4 @@
+import os
 import signal
 import sys
 
@@ -31,6 +32,22 @@ def allocated(mib):
 def test_the_peak_of_resident_memory_starts_afresh():
     assert allocated(64) == pytest.approx(64, abs=4)
     assert allocated(16) == pytest.approx(16, abs=4)  # what came before does not hide it
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_of_forked_processes_counts():
+    peak, (here, there) = ResidentPeak(), os.pipe()
+    peak.start()
+    child = os.fork()
+    if not child:
+        block = b"\1" * (64 * 2**20)
+        os.write(there, block[:1])
+        signal.pause()
+    os.read(here, 1)
+    found = peak.mib()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert found == pytest.approx(64, abs=8)
 
 
 @pytest.mark.slow

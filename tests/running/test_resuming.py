@@ -35,7 +35,7 @@ cost = dict.fromkeys(COST_FIELDS, 1.0)
 probe.measure = lambda build, **options: cost
 grid.report = lambda *arguments: None  # which takes longer than the training
 runs = [
-    Experiment("tiny", "sinusoid", algorithm, 150, 3, data={"val_episodes": 20, "shots": 5},
+    Experiment("tiny", "sinusoid", algorithm, 450, 3, data={"val_episodes": 20, "shots": 5},
                learner={"outer_schedule": "cosine"})
     for algorithm in ("maml", "fomaml")
 ]

@@ -17,10 +17,11 @@ SIZES = {
     "bkt": {"items": 12, "skills": 3, "shots": 4, "queries": 3},
 }
 SMALL = {"inner_steps": 2, "test_steps": 2, "outer_schedule": "cosine"}
-TRAINED = [
+TRAINED = [  # in more than one step
     name
     for name in registry.names("algorithms")
     if registry.declaration("algorithms", name).attributes["trains"]
+    and not registry.declaration("algorithms", name).attributes["fits_directly"]
 ]
 
 

@@ -7,8 +7,12 @@ from bench.base.errors import BenchError
 from bench.running import search_space
 from bench.running.search_space import Dimension
 
-# what trains, or adapts by a rate: all but the ceiling
-TUNED = [name for name in registry.names("algorithms") if name != "bayes"]
+# what trains step by step, or adapts by a rate: all but the ceiling and what is fitted at once
+TUNED = [
+    name
+    for name in registry.names("algorithms")
+    if name != "bayes" and not registry.declaration("algorithms", name).attributes["fits_directly"]
+]
 
 
 @pytest.mark.parametrize("name", TUNED)

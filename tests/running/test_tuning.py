@@ -14,6 +14,7 @@ from bench.running import choices, grid, tuning
 from bench.running.machine import Machine
 from bench.running.suite import Study, Suite
 from bench.running.suites import quick
+from bench.running.training import ValidationHistory
 from bench.running.tuned_values import TunedValues
 
 CPU = Machine(accelerator="cpu")
@@ -50,6 +51,43 @@ def runs(out, suite=SUITE, **options):
     """The experiments of the suite with tuned values, and what is said of them."""
     values = TunedValues(suite.name, out)
     return suite.experiments(tuned=values, **options), " ".join(values.notes())
+
+
+def test_trials_and_weights_are_chosen_by_the_judge_of_the_suite(tmp_path):
+    """As ``compare`` does: by the log-loss, though tables report the AUC."""
+    from rich.console import Console
+
+    study = Study(
+        "irt",
+        {"bilevel_irt": {}},
+        iterations=6,
+        validations=3,
+        shots=(3,),
+        data={"val_episodes": 12, "test_episodes": 3, "tasks_per_batch": 4, "queries": 5},
+    )
+    suite, quiet = Suite("judged", "for tests", (study,), judged_by="nll"), Console(quiet=True)
+    rows = tuning.tune(suite, tmp_path, quiet, machine=CPU, count=3).values()
+    for row in rows:
+        assert (row.metric, row.higher_is_better) == ("nll", False)
+        assert row.score == min(row.scores)
+    assert (
+        suite.experiments()[0].key
+        != dataclasses.replace(suite, judged_by=None).experiments()[0].key
+    )
+    (experiment,) = suite.experiments()
+    assert grid.finish([experiment], tmp_path, quiet, CPU, keep_predictions=True)
+    record = records.read(experiment.files(tmp_path).record)
+    assert record["metrics"]["headline"] == "auc"
+    assert 0.2 <= record["training"]["temperature"] <= 20
+
+
+def test_the_best_iteration_is_that_of_the_judge():
+    history = ValidationHistory("auc", "nll")
+    assert history.best_iteration == 0
+    history.values = [[5, 0.6], [10, 0.7], [15, 0.8]]
+    history.judged = [[5, 0.6], [10, 0.5], [15, 0.7]]
+    assert history.best_iteration == 10
+    assert ValidationHistory("auc", "auc").best_iteration == 0
 
 
 def test_every_algorithm_gets_the_same_trials_of_the_same_length(out):

@@ -98,6 +98,11 @@ def test_names_that_are_none_are_refused(path, name):
         AnswerBook(path).add(name, "q1", True)
 
 
+def test_a_name_that_files_take_for_none_is_refused(path):
+    with pytest.raises(BenchError, match="which in files of answers means none"):
+        AnswerBook(path).add("NaN", "q1", True)
+
+
 def test_letters_that_look_the_same_are_the_same_student(path):
     book = AnswerBook(path)
     book.add("Zoe\u0308", "q1", True)

@@ -65,7 +65,7 @@ def test_numbers_of_answers_are_checked():
 def test_intervals_hold_and_verdicts_are_right(correlation):
     """What datasets/student/README.md says, with room for other machines."""
     for name, _, found in calibration.measure(["bilevel_irt", "rasch"], correlation=correlation):
-        assert 0.7 < found.held.hits / found.held.of < 0.9, name
+        assert 0.7 < found.held.hits / found.held.of < 0.93, name
         assert found.without_right.hits == 0
         for right in (found.mastered, found.not_mastered):
             assert right.hits >= 0.8 * right.of - 3

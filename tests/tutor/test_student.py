@@ -372,10 +372,10 @@ def test_what_was_read_is_printed_first(folder, answers, tmp_path, capsys):
     assert (
         "answers.csv: 2 students, 2 items, 0 skills, 3 answers (33% right). Order: column" in said
     )
-    assert "27 students are too few to train BilevelIRT" in said
+    assert "27 students are few: a model of many numbers" in said
     assert printed.index("Order: column order_id.") < printed.index("Ann")
     _, printed, _ = run(capsys, "--checkpoint", folder / "rasch.ckpt", *options)
-    assert "too few" not in printed
+    assert "students are few" not in printed
 
 
 def test_names_are_one_however_their_marks_are_composed(folder):

@@ -1,7 +1,6 @@
 """Asks contestants in turn, round after round, so that a slow minute slows all of them."""
 
 import importlib
-import json
 import os
 import pkgutil
 import subprocess
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-import bench
 from bench.base.errors import BenchError, nearest
 from bench.checks.speed import contestants as package
+from bench.checks.speed.process import Process
 from bench.checks.speed.workloads import Workload
 
 REFERENCE = "plain_loop"
@@ -107,8 +106,8 @@ def field_of(peers: dict[str, str], only: Sequence[str] | None, say: Say) -> lis
     return found
 
 
-class Worker:
-    """One process of one contestant.
+class Worker(Process):
+    """One process of one contestant on one workload.
 
     Args:
         contestant: who.
@@ -132,7 +131,6 @@ class Worker:
         warm_up: bool = True,
         number: int = 0,
     ):
-        self.name = f"{contestant.label} on {workload.name}, order {order}"
         given = {
             "contestant": contestant.name,
             "workload": asdict(workload),
@@ -142,55 +140,17 @@ class Worker:
             "keep_memory": keep_memory,
             "warm_up": warm_up,
         }
-        environment = os.environ | {
-            "PYTHONPATH": str(Path(bench.__file__).resolve().parent.parent),
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-            "PYTHONSAFEPATH": "1",  # not another "bench" in the folder this is called from
-            "PYTHONWARNINGS": "ignore",
-        }
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the worker
-        self.process = subprocess.Popen(
-            [contestant.python, "-m", "bench.checks.speed.worker", json.dumps(given)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            env=environment,
+        super().__init__(
+            f"{contestant.label} on {workload.name}, order {order}",
+            contestant.python,
+            "bench.checks.speed.worker",
+            given,
+            threads,
         )
         if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as it has cores
             cores = sorted(os.sched_getaffinity(0))
             share = cores[number * threads : (number + 1) * threads]
             os.sched_setaffinity(self.process.pid, share)
-
-    def ask(self, **request: Any) -> None:
-        """Sends a request."""
-        try:
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            self.answer()
-
-    def answer(self) -> Any:
-        """The next answer; the first tells about the process.
-
-        Raises:
-            BenchError: if the process has died; the message ends with its last words.
-        """
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            words = self.errors.read().strip().splitlines()[-1:] or ["without a word"]
-            raise BenchError(f"{self.name}: ended with code {self.process.returncode}: {words[0]}")
-        return json.loads(line)
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.errors.close()
 
 
 def gradient_errors(

@@ -4,7 +4,6 @@ import tempfile
 import time
 
 import numpy as np
-import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import CSVLogger
 
@@ -67,7 +66,7 @@ def _fit(learner: MAML, data: IRTDataModule) -> float:
 def _bare(learner: MAML, data: IRTDataModule) -> float:
     learner.configure_model()
     episode = Episode(*data.episodes("train", np.arange(data.hparams["tasks_per_batch"])))
-    adam = torch.optim.Adam(learner.parameters(), lr=1e-3)
+    adam = learner.optimizer(list(learner.parameters()))
     start = time.perf_counter()
     for _ in range(ITERATIONS):
         adam.zero_grad()

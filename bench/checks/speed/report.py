@@ -1,6 +1,5 @@
 """The table, the plot and the record of what was measured."""
 
-import json
 import warnings
 from pathlib import Path
 
@@ -10,8 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.base import paths, regular_files
-from bench.base.errors import BenchError
+from bench.checks import record_files
 from bench.results.plots import save
 
 BASE = ("learn2learn", "plain_loop")  # ratios are against the first of these that was measured
@@ -197,9 +195,7 @@ def path_of(out: Path, record: dict) -> Path:
 
 def write(out: Path, record: dict) -> Path:
     """Writes a record."""
-    path = path_of(out, record)
-    paths.write_text(path, json.dumps(record, indent=1) + "\n")
-    return path
+    return record_files.write(path_of(out, record), record)
 
 
 def read_all(out: Path) -> list[dict]:
@@ -208,15 +204,11 @@ def read_all(out: Path) -> list[dict]:
     Raises:
         BenchError: names a file that is no such record.
     """
-    found = []
-    for path in sorted((Path(out) / "speed").glob("*-order*.json")):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # numpy, of the median of nothing
-                record = json.loads(regular_files.read_text(path))
-                markdown([record]), brief([record])  # which read every field there is
-        except Exception as error:  # whatever strange contents lead to
-            reason = f"{type(error).__name__}: {error}"
-            raise BenchError(f"{path}: not a record of maml-bench speed ({reason})") from None
-        found.append(record)
-    return found
+
+    def each_field(record: dict) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy, of the median of nothing
+            markdown([record]), brief([record])
+
+    files = sorted((Path(out) / "speed").glob("*-order*.json"))
+    return record_files.read_all(files, each_field, "maml-bench speed")

@@ -1,4 +1,4 @@
-"""How time and memory of this suite grow with tasks, inner steps and processes."""
+"""How time and memory of this suite grow with tasks, inner steps, cores and processes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,54 +18,60 @@ VALUES = {
     "tasks": (1, 2, 4, 8, 16, 32),
     "inner_steps": (1, 2, 5, 10, 20, 50),
     "devices": (1, 2),
+    "cores": (1, 2, 4, 8, 16),
 }
 LINES = {  # contestant and order; recomputing shows in memory
     "order 2": ("maml_bench", 2),
     "order 2, recompute": ("maml_bench_recompute", 2),
     "order 1": ("maml_bench", 1),
+    "order 2, one process": ("maml_bench_one_process", 2),  # shows in the use of several cores
 }
+ONLY = {"order 2, recompute": ("inner_steps",), "order 2, one process": ("cores",)}
 
 
 def measure(workload: Workload, what: str, rounds: int, cores: int, say: Say) -> list[dict]:
-    """Time and memory of a meta-iteration for growing tasks, inner steps or processes.
+    """Time and memory of a meta-iteration for growing tasks, inner steps, cores or processes.
+
+    The lines are timed in turn.
 
     Args:
         workload: what is varied.
-        what: ``"tasks"``, ``"inner_steps"`` or ``"devices"``: processes with a core each, which
-            share the tasks.
+        what: ``"tasks"``, ``"inner_steps"``, ``"cores"`` of one run, or ``"devices"``: processes
+            with a core each, which share the tasks.
         rounds: turns of each.
         cores: how many may be used.
         say: told how it goes.
 
     Returns:
-        Rows with ``line``, ``value``, ``ms`` and ``peak_mib``.
+        Rows with ``line``, ``value``, ``ms`` (the median of ``seconds``) and ``peak_mib``.
 
     Raises:
         BenchError: for something else to vary.
     """
     if what not in VALUES:
         raise BenchError(f"--scaling {what}: {nearest(what, VALUES)}")
-    values = [v for v in VALUES[what] if what != "devices" or v <= cores]
+    on_cores = what in ("devices", "cores")
+    values = [v for v in VALUES[what] if not on_cores or v <= cores]
     if what == "devices" and workload.tasks % values[-1]:
         raise BenchError(f"--tasks {workload.tasks} cannot be shared evenly by {values[-1]}")
+    lines = {n: who for n, who in LINES.items() if what in ONLY.get(n, VALUES)}
     rows = []
-    for line, (name, order) in LINES.items():
-        if what != "inner_steps" and name == "maml_bench_recompute":
-            continue
-        contestant = Contestant(name)
-        for value in values:
-            say(f"{line}, {value} {what}")
-            varied = replace(workload, **({} if what == "devices" else {what: value}))
-            used = value if what == "devices" else cores
-            (timings,), _ = interleaved([(contestant, varied, order)], rounds, used, _silent)
+    for value in values:
+        say(f"{value} {what.replace('_', ' ')}")
+        varied = workload if on_cores else replace(workload, **{what: value})
+        used = value if on_cores else cores
+        entered = [(Contestant(name), varied, order) for name, order in lines.values()]
+        timings, _ = interleaved(entered, rounds, used, _silent)
+        for line, (contestant, _, order), of_one in zip(lines, entered, timings):
             # devices: a process for each core; otherwise one process with all of them
-            timing = timings[-1 if what == "devices" else 0]
+            timing = of_one[-1 if what == "devices" else 0]
             share = replace(varied, tasks=varied.tasks // timing.processes)
             rows.append(
                 {
                     "line": line,
                     "value": value,
                     "ms": 1000 * float(np.median(timing.seconds)),
+                    "seconds": timing.seconds,
                     "peak_mib": peak_memory(contestant, share, order, used),
                 }
             )
@@ -86,7 +92,7 @@ def show(workload: Workload, what: str, rows: list[dict], console: Console) -> N
 def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
     """Time and memory, side by side, on logarithmic axes."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
-    styles = {line: style for line, style in zip(LINES, ("o-", "^-.", "s--"))}
+    styles = {line: style for line, style in zip(LINES, ("o-", "^-.", "s--", "v:"))}
     for axes, (key, name) in zip(
         figure.subplots(1, 2), (("ms", "ms a meta-iteration"), ("peak_mib", "MiB above imports"))
     ):

@@ -6,27 +6,18 @@ from bench.checks.speed.workloads import Workload
 
 
 def parts(workload: Workload, dtype: str) -> tuple:
-    """The suite's own network with the workload's weights, its batch, and the mean loss."""
+    """The network with the workload's weights, its batch, and the mean loss."""
     import torch
     from torch.nn import functional as F
 
-    from bench.models.conv4 import Conv4
-    from bench.models.mlp import MLP
-    from bench.tasks.episode import TaskSpec
-
-    if workload.images:
-        spec = TaskSpec("classification", workload.input_shape, workload.outputs)
-        how = "max_pool" if workload.pool else "stride"
-        net = Conv4(spec, workload.widths[0], how)
-    else:
-        spec = TaskSpec("answers", workload.input_shape, workload.outputs)
-        net = MLP(spec, workload.widths)
-    net = net.to(getattr(torch, dtype))
-    weights = {n: torch.from_numpy(v) for n, v in workload.weights(dtype).items()}
-    net.load_state_dict(weights)
+    net = workload.network().to(getattr(torch, dtype))
+    weights, named = workload.weights(dtype), dict(net.named_parameters())
+    assert weights.keys() == named.keys()
+    for name, p in named.items():
+        p.data = torch.from_numpy(weights[name])
 
     def loss(outputs, y):
-        if workload.images:
+        if workload.kind == "classification":
             return F.cross_entropy(outputs, y)
         return F.binary_cross_entropy_with_logits(outputs.squeeze(-1), y)
 
@@ -37,12 +28,13 @@ def functions(net, backward: Callable[[], None]) -> tuple[Callable, Callable]:
     """Gradient and iteration from a function that leaves the meta-gradient in ``.grad``."""
     import torch
 
-    adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+    named = dict(net.named_parameters())  # what an optimiser has, whatever becomes of the network
+    adam = torch.optim.Adam(named.values(), lr=1e-3, fused=True)
 
     def gradient():
         adam.zero_grad()
         backward()
-        return {n: p.grad.numpy().copy() for n, p in net.named_parameters()}
+        return arrays(named)
 
     def iteration():
         adam.zero_grad()
@@ -50,3 +42,15 @@ def functions(net, backward: Callable[[], None]) -> tuple[Callable, Callable]:
         adam.step()
 
     return gradient, iteration
+
+
+def arrays(named) -> dict:
+    """The gradients of parameters, by name.
+
+    Raises:
+        RuntimeError: if one of them has none.
+    """
+    for name, p in named.items():
+        if p.grad is None:
+            raise RuntimeError(f"it leaves no gradient of {name}")
+    return {n: p.grad.numpy().copy() for n, p in named.items()}

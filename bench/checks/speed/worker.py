@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from bench.base.allocator import keep_memory
 from bench.checks.speed.workloads import Workload
@@ -25,11 +26,11 @@ def main() -> None:
     allocator = keep_memory() if given["keep_memory"] else "default"
     workload = Workload(**given["workload"])
     module = importlib.import_module(f"bench.checks.speed.contestants.{given['contestant']}")
-    library = importlib.import_module(module.package)
+    importlib.import_module(module.package)
     for name in getattr(module, "IMPORTS", ()):
         importlib.import_module(name)
     if module.package != "jax":
-        _prepare_torch(given["threads"])
+        prepare_torch(given["threads"])
     peak, start = ResidentPeak(), time.perf_counter()
     peak.start()
     gradient, iteration = module.build(workload, given["order"], given["dtype"])
@@ -39,11 +40,11 @@ def main() -> None:
     about = {
         "seconds_to_start": time.perf_counter() - start,
         "peak_mib": peak.mib(),
-        "version": getattr(library, "__version__", None) or _version(module.package),
+        "version": version_of(module.package),
         "python": sys.version.split()[0],
         "allocator": allocator,
     }
-    for request in itertools.chain([{"do": "about"}], map(json.loads, _lines())):
+    for request in itertools.chain([{"do": "about"}], map(json.loads, lines())):
         match request["do"]:
             case "about":
                 answer = about
@@ -58,11 +59,16 @@ def main() -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _version(package: str) -> str:
-    return importlib.metadata.version(package)
+def version_of(package: str) -> str:
+    """Of a package, by the name that it is imported as."""
+    library = importlib.import_module(package)
+    if hasattr(library, "__version__"):
+        return library.__version__
+    return importlib.metadata.version(importlib.metadata.packages_distributions()[package][0])
 
 
-def _lines():
+def lines() -> Iterator[str]:
+    """What is asked, until the input ends."""
     while line := sys.stdin.readline():
         yield line
 
@@ -80,7 +86,8 @@ def _saved(gradient: dict, path: str) -> None:
     np.savez(path, **gradient)
 
 
-def _prepare_torch(threads: int) -> None:
+def prepare_torch(threads: int) -> None:
+    """Sets the number of threads, and loads what Adam needs."""
     import torch
 
     torch.set_num_threads(threads)

@@ -40,6 +40,28 @@ class Workload:
         """Whether it is convolutions on images, otherwise linear layers on vectors."""
         return len(self.input_shape) == 3
 
+    @property
+    def kind(self) -> str:
+        """Of its tasks."""
+        return "classification" if self.images else "answers"
+
+    def network(self):
+        """The suite's own network, in PyTorch."""
+        from bench.models.conv4 import Conv4
+        from bench.models.mlp import MLP
+        from bench.tasks.episode import TaskSpec
+
+        spec = TaskSpec(self.kind, self.input_shape, self.outputs)
+        if self.images:
+            return Conv4(spec, self.widths[0], "max_pool" if self.pool else "stride")
+        return MLP(spec, self.widths)
+
+    def jax_network(self):
+        """The same in JAX, as a function of weights and inputs."""
+        from bench.checks.speed import jax_parts
+
+        return jax_parts.forward(self)
+
     def weights(self, dtype: str) -> dict[str, np.ndarray]:
         """Initial weights by the names they have in the suite's own networks."""
         random, made = np.random.default_rng(0), {}

@@ -31,6 +31,15 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help="only these; also your own: path/to/file.py or package.module:Class",
         )
+    place_flags(command)
+    command.add_argument(
+        "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
+    )
+    command.add_argument("--num-nodes", type=int, help="machines that do each run together")
+
+
+def place_flags(command: argparse.ArgumentParser) -> None:
+    """Declares where runs take place, and where their records go."""
     command.add_argument(
         "--out", type=Path, default=Path("results"), help="folder for records, tables and figures"
     )
@@ -65,10 +74,6 @@ def grid_flags(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="follow the trainings by csv, tensorboard, wandb or mlflow, under logs in --out",
     )
-    command.add_argument(
-        "--devices", help="how many of each node, as in Lightning; 1, or as torchrun has it"
-    )
-    command.add_argument("--num-nodes", type=int, help="machines that do each run together")
     command.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     command.add_argument(
         "--checkpoint-every",

@@ -73,6 +73,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.dry_run:
         wishes = options.retry_failed, options.keep_predictions
         grid.check_elsewhere(grid.plan(experiments, options.out, console, *wishes))
+        console.print(suite.description, markup=False, highlight=False)
         return
     machine, launcher = machine_of(options), launcher_of(options, len(experiments))
     allocator.keep_memory()

@@ -39,7 +39,7 @@ def table(suite: Suite) -> Table:
             _listed(study.shots),
             f"{study.iterations:,}",
             ", ".join(study.algorithms),
-            _listed(suite.seeds),
+            _listed(suite.seeds_of(study)),
         )
     return found
 

@@ -27,7 +27,9 @@ def flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
     command.add_argument(
-        "--scaling", choices=("tasks", "inner_steps", "devices"), help="growth instead of peers"
+        "--scaling",
+        choices=("tasks", "inner_steps", "cores", "devices"),
+        help="growth instead of peers",
     )
     command.add_argument(
         "--table", action="store_true", help="make table and plot again from the records"
@@ -38,6 +40,14 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--episodes", action="store_true", help="loading a cache and assembling image episodes"
     )
+    command.add_argument(
+        "--exactness", action="store_true", help="who computes the right meta-gradient, by layer"
+    )
+    command.add_argument(
+        "--precision",
+        action="store_true",
+        help="errors of the meta-gradient in float32 and mixed precision, by method and network",
+    )
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument("--readme", type=Path, help="file whose block of tables is refreshed")
 
@@ -45,6 +55,8 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import paths
+    from bench.checks.exactness import command as exactness
+    from bench.checks.exactness import precision
     from bench.checks.speed import command, measure
     from bench.checks.speed.workloads import WORKLOADS
 
@@ -53,6 +65,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     names = options.workload or list(WORKLOADS)
     chosen = [command.workload(n, options.tasks, options.inner_steps) for n in names]
     out = paths.writable(options.out)
+    if options.precision:
+        precision.run(out, options.readme, not options.table, console)
+        return
+    if options.table and options.exactness:
+        exactness.run([], out, options.readme, console)
+        return
     if options.table:
         command.finish(out, options.readme, console)
         return
@@ -68,5 +86,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
         return
     given = command.peers(options.peer_python)
     contestants = measure.field_of(given, options.contestants, console.print)
+    if options.exactness:
+        exactness.run(contestants, out, options.readme, console)
+        return
     command.compare(chosen, options.orders, contestants, options.rounds, out, console)
     command.finish(out, options.readme, console)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.base.errors import BenchError
 from bench.base.option_text import of_flag, typed_as
+from bench.cli.commands._columns import columns_flag, columns_of
 from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "what students master, and what to ask next"
@@ -42,14 +42,7 @@ def flags(command: argparse.ArgumentParser) -> None:
         default="refuse",
         help="what to do about answers to questions that the checkpoint does not know",
     )
-    command.add_argument(
-        "--columns",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="ROLE=NAME",
-        help="unusual names of columns, such as user_id=learner item_id=exercise correct=right",
-    )
+    columns_flag(command)
     command.add_argument("--no-pictures", action="store_true", help="tables alone")
 
 
@@ -59,10 +52,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.tutor import student
     from bench.tutor.judgement import Settings
 
-    roles = [text.partition("=") for text in options.columns]
-    for role, equals, name in roles:
-        if not (role and equals and name):
-            raise BenchError(f"--columns {role}: write ROLE=NAME, such as user_id=learner")
+    columns = columns_of(options)
     settings = Settings(
         tuple(options.target),
         options.mastery,
@@ -77,7 +67,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             options.out,
             settings,
             console,
-            {role: name for role, _, name in roles},
+            columns,
             options.unknown_items == "skip",
             not options.no_pictures,
         )

@@ -95,6 +95,18 @@ class ImageSet(NamedTuple):
             report = pack(self, images, tree.where, self.cache(data_root))
         return f"{report} {write_splits(self, data_root)}" if self.writes_splits else report
 
+    def count(self, source: Path) -> dict[str, np.ndarray]:
+        """How many images each class of a folder or archive has, by split; none is decoded.
+
+        Raises:
+            BenchError: as in :meth:`prepare`.
+        """
+        with archives.opened(Path(source)) as tree:
+            images = layouts.detect(tree, self.layouts).images
+            collection.check_splits(tree.where, images)
+        number = Counter(image[:2] for image in images)
+        return {s: np.array([n for (own, _), n in number.items() if own == s]) for s in SPLITS}
+
 
 def pack(image_set: ImageSet, found: Collection, where: Path | str, cache: Path) -> str:
     """Checks, decodes, resizes and writes a collection.

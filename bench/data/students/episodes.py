@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from bench.base.errors import BenchError
+from bench.data.students.windows import check as check_windows
 from bench.tasks import counter_random
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, TaskSpec, View
@@ -38,7 +39,7 @@ class StudentEpisodes(EpisodeDataModule):
     were answered.
 
     Args:
-        shots: answers shown, at most.
+        shots: answers shown, at most; None: all that may be, where the data say which these are.
         queries: answers to predict; None: all the rest, different for each number shown.
         protocol: ``"first"`` shows the first answers in the order of time and asks for the
             following ones, ``"random"`` shows random ones and asks for random others, ``"next"``
@@ -46,6 +47,12 @@ class StudentEpisodes(EpisodeDataModule):
         tested_shots: how many answers are shown, one after the other in validation and test, at
             random in training. The same answers of a student are asked for at each. Empty:
             ``shots`` alone.
+        windows: with ``protocol="next"``, the first and last number of the answers that are asked
+            for in validation and test, such as ``((3, 10), (11, 15))``, each window scored apart;
+            students who do not reach the last are left out. Empty: all from the second on.
+        training_asks: where several numbers of answers are tested, for which in training:
+            ``"same"``, at each number shown, as in testing; or those that are ``"following"`` the
+            ones shown, so that more of a student's answers are learned from.
         hide_items: share of the items in training episodes whose number is withheld, so that what
             is known of the skills is learned for items that are new; only where there are any.
         **kwargs: see :class:`bench.tasks.data_module.EpisodeDataModule`; ``val_episodes`` and
@@ -56,25 +63,35 @@ class StudentEpisodes(EpisodeDataModule):
 
     def __init__(
         self,
-        shots: int = 10,
+        shots: int | None = 10,
         queries: int | None = 40,
         protocol: Literal["random", "first", "next"] = "random",
         tested_shots: tuple[int, ...] = (),
+        windows: tuple[tuple[int, int], ...] = (),
+        training_asks: Literal["same", "following"] = "same",
         hide_items: float = 0.1,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.require_at_least("shots", 1)
-        if queries is not None:
-            self.require_at_least("queries", 1)
+        for name in ("shots", "queries"):
+            if self.hparams[name] is not None:
+                self.require_at_least(name, 1)
+        if shots is None and not self.by_answer:
+            raise BenchError("shots=None: give a whole number of at least 1")
+        if shots is None and tested_shots:
+            raise BenchError(
+                f"tested_shots={tested_shots!r}: give the largest of them as shots, not None"
+            )
         several = isinstance(tested_shots, (tuple, list))
         tested = tuple(tested_shots or (shots,)) if several else ()
-        whole = all(type(n) is int and 0 < n <= shots for n in tested)
+        whole = shots is None or all(type(n) is int and 0 < n <= shots for n in tested)
         if not tested or not whole or list(tested) != sorted(set(tested)):
             raise BenchError(
                 f"tested_shots={tested_shots!r}: give rising whole numbers from 1 to shots={shots}"
             )
-        self.tested_shots = tested
+        self.tested_shots = () if shots is None else tested
+        if windows:
+            check_windows(windows, protocol)
         if type(hide_items) not in (int, float) or not 0 <= hide_items < 1:
             raise BenchError(f"hide_items={hide_items!r}: give a share from 0 to below 1")
 
@@ -114,7 +131,7 @@ class StudentEpisodes(EpisodeDataModule):
             "skills": [str(name) for name in skills],
             "features": features,
             "known": int(self.items),
-            "shots": int(self.hparams["shots"]),
+            "shots": int(self.hparams["shots"] or self.showable("test").max()),
             "dataset": type(self).__module__.rpartition(".")[2],
         }
 
@@ -122,9 +139,40 @@ class StudentEpisodes(EpisodeDataModule):
         """How many answers each student of a list gave, ``[students]``."""
         raise NotImplementedError
 
+    @property
+    def by_answer(self) -> bool:
+        """Whether the data say which answers of a student are shown, and which are asked for."""
+        return False
+
+    def showable(self, split: str) -> np.ndarray:
+        """How many answers of each student may be shown at most, ``[students]``.
+
+        Where the data divide them, these come first in validation and test; all after are asked
+        for.
+        """
+        return self.lengths(split) - 1
+
     def training_students(self, index: np.ndarray) -> np.ndarray:
-        """The student of each training episode."""
-        return index
+        """The student of each training episode: drawn at random from the list, if there is one."""
+        if self.training_tasks is None:
+            return index
+        key = counter_random.stream(*self.stream_names("train"), "student")
+        u = counter_random.uniform(key, index, 1)[:, 0]
+        return (u * self.training_tasks).astype(np.int64)
+
+    @property
+    def training_rows(self) -> int | None:
+        """How many answers training episodes may ask for."""
+        if self.training_tasks is None:
+            return None
+        rows, queries, tested = self.lengths("train"), self.hparams["queries"], self.tested_shots
+        rows = rows - (self.hparams["protocol"] == "next")
+        if self.hparams["protocol"] == "first" and tested:  # the first ones are always shown
+            place = np.maximum(np.searchsorted(tested, rows) - 1, 0) if queries else 0
+            last = np.array(tested)[place]
+            first = tested[0] if self.hparams["training_asks"] == "following" else last
+            rows = np.minimum(rows - first, (queries or np.inf) + last - first)
+        return max(int(rows.sum()), 1)
 
     def sequences(self, split: str, students: np.ndarray) -> Sequences:
         """The answers of students, by their numbers in the split."""
@@ -155,11 +203,16 @@ class StudentEpisodes(EpisodeDataModule):
     def _list(self, split: str) -> tuple[np.ndarray, np.ndarray, list[View]]:
         lengths = self.lengths(split)[: self.hparams[f"{split}_episodes"]]
         if self.hparams["protocol"] == "next":
+            if self.hparams["windows"]:
+                return self._list_windows(lengths)
             student = np.repeat(np.arange(len(lengths)), np.maximum(lengths - 1, 0))
             starts = np.cumsum(np.maximum(lengths - 1, 0)) - np.maximum(lengths - 1, 0)
             shown = 1 + np.arange(len(student)) - starts[student]
             return student, shown, [View(0, 0, int((lengths > 1).sum()))]
-        students = [np.flatnonzero(lengths > n) for n in self.tested_shots]
+        showable = self.showable(split)[: len(lengths)]
+        if self.hparams["shots"] is None:
+            return np.arange(len(lengths)), showable, []
+        students = [np.flatnonzero(showable >= n) for n in self.tested_shots]
         shown = [np.full(len(s), n) for s, n in zip(students, self.tested_shots)]
         views = [
             View(n, sum(map(len, students[:i])), len(students[i]))
@@ -167,6 +220,18 @@ class StudentEpisodes(EpisodeDataModule):
             if len(students[i])
         ]
         return np.concatenate(students), np.concatenate(shown), views
+
+    def _list_windows(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[View]]:
+        """As :meth:`_list`: every answer of each window in turn, window after window."""
+        windows = self.hparams["windows"]
+        students = np.flatnonzero(lengths >= windows[-1][1])
+        student, shown, views = [], [], []
+        for number, (first, last) in enumerate(windows):
+            asked = np.arange(first - 1, last)  # so many are shown before each
+            student.append(np.repeat(students, len(asked)))
+            shown.append(np.tile(asked, len(students)))
+            views.append(View(first - 1, number * len(students), len(students)))
+        return np.concatenate(student), np.concatenate(shown), views
 
     def listed(self, split: str) -> int:
         """How many episodes validation or test has."""
@@ -180,7 +245,10 @@ class StudentEpisodes(EpisodeDataModule):
         """What the answers of episodes are gathered by: one student at one number shown."""
         if self.hparams["protocol"] != "next":
             return index
-        student = self._lists[split][0]
+        student, shown, _ = self._lists[split]
+        if windows := self.hparams["windows"]:
+            window = np.searchsorted([last for _, last in windows], shown + 1)
+            student = student + window * (student.max() + 1)
         return np.unique(student, return_inverse=True)[1][index]
 
     def students_of(self, split: str, index: np.ndarray) -> np.ndarray:
@@ -198,21 +266,13 @@ class StudentEpisodes(EpisodeDataModule):
         students = self.students_of(split, index)
         sequences = self.sequences(split, students)
         lengths, longest = sequences.lengths[:, None], sequences.item.shape[1]
-        next_answer, queries = self.hparams["protocol"] == "next", self.hparams["queries"]
         shown = self._shown(split, index, sequences.lengths)[:, None]
+        asked_from, most, asked = self._dealt(split, students, shown, lengths, longest)
         # Places in the order of dealing: first those that may be shown, then those asked for.
-        asked_from, asked = shown, longest - min(self.tested_shots[0], longest - 1)
-        if next_answer:
-            asked = 1 if split != "train" else longest - 1
-        elif queries is not None:
-            tested = np.array(self.tested_shots)
-            asked_from = tested[np.maximum(np.searchsorted(tested, lengths) - 1, 0)]
-            asked = queries
-        before = np.arange(longest - 1 if next_answer else min(self.hparams["shots"], longest - 1))
-        after = asked_from + np.arange(asked)
+        before, after = np.arange(most), asked_from + np.arange(asked)
         before = np.where(before < np.minimum(asked_from, lengths), before, -1)
         after = np.where(after < lengths, after, -1)
-        order = self._order(split, index if split == "train" else students, sequences)
+        order = self._order(split, index, students, sequences)
         support, query = (self._rows(split, index, sequences, order, at) for at in (before, after))
         weights = [None, None]
         if self.varies:
@@ -236,10 +296,53 @@ class StudentEpisodes(EpisodeDataModule):
         x, y = self._rows(split, students, sequences, place, np.where(there, place, -1))
         return x, y, torch.from_numpy(there)
 
+    def training_answers(
+        self, students: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """All that training students met and answered; as :meth:`questions`.
+
+        Args:
+            students: their numbers, below :attr:`training_tasks` where there is a list of them.
+        """
+        return self.questions("train", students)
+
     @property
     def varies(self) -> bool:
         """Whether the number of rows that count differs between episodes."""
         return self.hparams["protocol"] == "next" or len(self.tested_shots) > 1
+
+    def _dealt(
+        self, split: str, students: np.ndarray, shown: np.ndarray, lengths: np.ndarray, longest: int
+    ) -> tuple[np.ndarray, int, int]:
+        """From which place ``[tasks, 1]`` on answers are asked for, and of how many places.
+
+        Returns:
+            The place in the order of dealing, how many places there are for answers shown, and how
+            many for answers asked for.
+        """
+        shots, queries = self.hparams["shots"], self.hparams["queries"]
+        if self.hparams["protocol"] == "next":
+            return shown, longest - 1, 1 if split != "train" else longest - 1
+        if self.by_answer and split != "train":
+            showable = self.showable(split)
+            most, rest = int(showable.max()), int((self.lengths(split) - showable).max())
+            return showable[students][:, None], min(shots or most, most), min(queries or rest, rest)
+        if shots is None:
+            most = max(round(self._part_shown * longest), 1)
+            rest = int((1 - self._part_shown) * longest) + 1
+            return shown, most, min(queries or rest, rest)
+        most = min(shots, longest - 1)
+        if split == "train" and self.hparams["training_asks"] == "following":
+            return shown, most, queries or longest - min(self.tested_shots[0], longest - 1)
+        if queries is None:
+            return shown, most, longest - min(self.tested_shots[0], longest - 1)
+        tested = np.array(self.tested_shots)
+        return tested[np.maximum(np.searchsorted(tested, lengths) - 1, 0)], most, queries
+
+    @cached_property
+    def _part_shown(self) -> float:
+        """The part of a student's answers that testing shows, where it shows all that may be."""
+        return float(self.showable("test").sum() / self.lengths("test").sum())
 
     def _shown(self, split: str, index: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """How many answers each episode shows."""
@@ -250,17 +353,23 @@ class StudentEpisodes(EpisodeDataModule):
         if self.hparams["protocol"] == "next":
             most = np.minimum(lengths - 1, self.hparams["shots"])
             return 1 + (u * most).astype(np.int64)
+        if self.hparams["shots"] is None:
+            return np.clip(np.round(self._part_shown * lengths).astype(np.int64), 1, lengths - 1)
         tested = np.array(self.tested_shots)
         possible = np.maximum(np.searchsorted(tested, lengths), 1)
         return tested[(u * possible).astype(np.int64)]
 
-    def _order(self, split: str, numbers: np.ndarray, sequences: Sequences) -> np.ndarray:
+    def _order(
+        self, split: str, index: np.ndarray, students: np.ndarray, sequences: Sequences
+    ) -> np.ndarray:
         """The positions of a student's answers in the order of dealing, ``[tasks, length]``."""
         position = np.broadcast_to(np.arange(sequences.item.shape[1]), sequences.item.shape)
         if self.hparams["protocol"] != "random":
             return position
         key = counter_random.stream(*self.stream_names(split), "order")
-        u = counter_random.uniform(key, numbers, position.shape[1])
+        u = counter_random.uniform(key, index if split == "train" else students, position.shape[1])
+        if self.by_answer and split != "train":
+            u = u + (position >= self.showable(split)[students][:, None])
         return np.where(position < sequences.lengths[:, None], u, 2 + position).argsort(1)
 
     def _rows(self, split, index, sequences, order, at) -> tuple[torch.Tensor, torch.Tensor]:

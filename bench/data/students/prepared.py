@@ -10,10 +10,12 @@ from bench.base import npz, paths
 from bench.base.errors import BenchError
 from bench.data.students.recorded import RecordedStudents
 from bench.data.students.responses import Responses, read
+from bench.data.students.responses.division import PARTS
 
 # "file" is what numpy calls an argument of its own
 ARRAYS = ("starts", "item", "answer", "q_matrix", "of_file")
 NAMES = ("students", "items", "skills", "notes")
+OPTIONAL = {"of_fold": "students", "of_split": "item"}  # and of what each has as many
 _NUMBERS = ("starts", "item", "answer", "of_file")
 
 
@@ -115,9 +117,10 @@ def save(path: Path, responses: Responses) -> None:
     Raises:
         BenchError: if the folder cannot be written to.
     """
-    arrays = {n: getattr(responses, n.removeprefix("of_")) for n in ARRAYS}
+    arrays = {n: getattr(responses, n.removeprefix("of_")) for n in (*ARRAYS, *OPTIONAL)}
+    arrays = {n: array for n, array in arrays.items() if array is not None}
     arrays |= {n: np.array(getattr(responses, n), np.str_) for n in NAMES}
-    arrays["ordered"] = np.array(responses.ordered)
+    arrays |= {"ordered": np.array(responses.ordered), "order": np.array(responses.order)}
     try:
         with paths.replacing(path) as file:
             np.savez_compressed(file, **arrays)
@@ -137,13 +140,15 @@ def load(path: Path, name: str) -> Responses:
     try:
         stored = npz.load(path)
         arrays = {n.removeprefix("of_"): stored[n] for n in ARRAYS}
+        arrays |= {n.removeprefix("of_"): stored.get(n) for n in OPTIONAL}
         lists = {n: stored[n].tolist() for n in NAMES}
         ordered = stored["ordered"].item()
+        order = str(stored.get("order", ""))
     except PermissionError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}") from None
     except (OSError, ValueError, KeyError) as error:
         raise BenchError(f"{path} is damaged ({error}): run {again}") from None
-    responses = Responses(**arrays, **lists, ordered=ordered, fold=None)
+    responses = Responses(**arrays, **lists, ordered=ordered, order=order)
     if not _is_whole(responses):
         raise BenchError(f"{path} is damaged (its parts do not fit together): run {again}")
     return responses
@@ -156,6 +161,13 @@ def _is_whole(responses: Responses) -> bool:
     if not all(a.dtype.kind == "i" and a.ndim == 1 for a in (starts, item, answer, file)):
         return False
     if not all(isinstance(v, list) and all(type(n) is str for n in v) for v in lists):
+        return False
+    for name, like in OPTIONAL.items():
+        array = getattr(responses, name.removeprefix("of_"))
+        wanted = (len(getattr(responses, like)),)
+        if array is not None and (array.dtype.kind != "i" or array.shape != wanted):
+            return False
+    if responses.split is not None and not np.isin(responses.split, range(len(PARTS))).all():
         return False
     students, items, skills, _ = map(len, lists)
     return bool(

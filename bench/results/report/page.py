@@ -19,6 +19,7 @@ from bench.results.tables import display, figure
 
 HEADS = {
     "answers": "Test, by the number of answers shown",
+    "lengths": "Test, against the time of a whole training",
     "time": "Validation, against training time",
     "steps": "Test, before and after each inner step",
     "price": "Test, against the price of a meta-iteration",

@@ -11,7 +11,7 @@ from bench.results import labels
 from bench.results.labels import Label
 from bench.results.summary import REPEATED, setting
 from bench.results.tables import figure
-from bench.results.tuned import best_of, expected_best
+from bench.results.tuned import best_of, expected_best, judge
 
 TUNING = "-tuning"  # the end of the name of a suite of trials
 
@@ -59,12 +59,13 @@ def of_dataset(records: Sequence[dict[str, Any]], suite: str, dataset: str) -> l
     for record in records:
         e = record["experiment"]
         if (e["suite"], e["dataset"]) == (suite + TUNING, dataset):
-            label = labels.of_record(record)
-            groups.setdefault((setting(e["ways"], e["shots"]), label), []).append(record)
+            words = setting(e["ways"], e["shots"])
+            if "fold" in e["data"]:  # each is a choice of its own
+                words = f"{words}, fold {e['data']['fold']}"
+            groups.setdefault((words, labels.of_record(record)), []).append(record)
     found = []
     for (words, label), members in groups.items():
-        metrics = members[0]["metrics"]
-        metric, better = metrics["headline"], metrics["higher_is_better"]
+        metric, better = judge(members[0])
         scores = [m["metrics"][metric]["mean"] for m in members]
         if len(members) > 1:
             found.append(

@@ -1,5 +1,6 @@
 """Processes of this machine, which share its cores."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -88,9 +89,11 @@ class Local(Launcher):
     def submit(self, jobs: Sequence[Job]) -> None:
         """Gives each job to a process that has none, or to a new one."""
         for job in jobs:
-            worker = self.idle.pop() if self.idle else self._new()
+            worker = self._given_to_idle(job)
+            if worker is None:
+                worker = self._new()
+                worker.connection.send(job)
             self.busy[worker.connection] = worker, job
-            worker.connection.send(job)
 
     def ended(self) -> list[tuple[Job, Outcome | Lost]]:
         """What has ended, after 0.2 seconds at most."""
@@ -122,6 +125,15 @@ class Local(Launcher):
             worker.connection.close()
         for worker in self.idle:
             worker.process.join()
+
+    def _given_to_idle(self, job: Job) -> Worker | None:
+        """The idle process that has taken a job; None where there is none, or all were killed."""
+        while self.idle:
+            worker = self.idle.pop()
+            with contextlib.suppress(OSError):
+                worker.connection.send(job)
+                return worker
+        return None
 
     def _new(self) -> Worker:
         here, there = server.context().Pipe()

@@ -10,7 +10,14 @@ from typing import Any
 from bench.running.suite import Study, Suite
 
 EVERYWHERE = ("maml", "anil", "boil", "meta_sgd", "maml_plus_plus", "cavia")
-IMAGES = ("proto_maml", "unicorn_maml")
+ON_IMAGES = {  # of both_orders: all methods for images
+    "adapting": (*EVERYWHERE, "meta_curvature", "proto_maml", "unicorn_maml"),
+    "others": (
+        *("reptile", "imaml", "nil"),
+        *("proto_net", "r2d2", "cnp", "baseline", "baseline_plus_plus"),
+        *("no_adaptation", "random_init"),
+    ),
+}
 OWN = {"reptile": {"test_steps": 20}}  # the paper's 50 steps of Adam take longer than the training
 
 
@@ -42,12 +49,7 @@ SUITE = Suite(
     studies=(
         *both_orders(
             dataset="glyphs",
-            adapting=(*EVERYWHERE, "meta_curvature", *IMAGES),
-            others=(
-                *("reptile", "imaml", "nil"),
-                *("proto_net", "r2d2", "cnp", "baseline", "baseline_plus_plus"),
-                *("no_adaptation", "random_init"),
-            ),
+            **ON_IMAGES,
             ways=(5,),
             shots=(1,),
             iterations=300,

@@ -49,7 +49,7 @@ class Pages:
         query = request.query_params
         student = named(query.get("name", ""), "your name")
         n = query.get("n", "0")
-        count = min(int(n), self.options.most) if n.isascii() and n.isdigit() else 0
+        count = min(int(n[:9]), self.options.most) if n.isascii() and n.isdigit() else 0
         values = await run_in_threadpool(
             self._shown,
             student,

@@ -167,10 +167,13 @@ def test_mistakes(arguments, words, tmp_path, capsys):
 
 def test_growth_is_shown(tmp_path, monkeypatch):
     def interleaved(given, rounds, cores, say):
-        ((_, workload, order),) = given
-        seconds = workload.tasks * order / 1000
-        timings = [measure.Timing(n, ABOUT, [seconds / n] * rounds) for n in (1, cores)]
-        return [timings], {}
+        return [
+            [
+                measure.Timing(n, ABOUT, [workload.tasks * order / 1000 / n] * rounds)
+                for n in (1, cores)
+            ]
+            for _, workload, order in given
+        ], {}
 
     monkeypatch.setattr(scaling, "interleaved", interleaved)
     monkeypatch.setattr(scaling, "peak_memory", lambda c, w, *a: float(w.inner_steps))
@@ -182,6 +185,9 @@ def test_growth_is_shown(tmp_path, monkeypatch):
     assert [r["ms"] for r in rows if r["line"] == "order 2"] == pytest.approx(
         [2 * v for v in scaling.VALUES["tasks"]]
     )
+    lines = {r["line"] for r in rows}
+    rows = json.loads((tmp_path / "speed" / "mini-scaling-cores.json").read_text())["rows"]
+    assert {r["line"] for r in rows} == lines | {"order 2, one process"}
     rows = json.loads((tmp_path / "speed" / "mini-scaling-devices.json").read_text())["rows"]
     assert [r["ms"] for r in rows if r["line"] == "order 1"] == pytest.approx([4, 2])
     assert np.isfinite([r["peak_mib"] for r in rows]).all()

@@ -10,7 +10,7 @@ RUNS = Path(__file__).resolve().parents[3] / "results" / "runs" / "quick"
 
 def test_a_thousand_records_are_tabulated_in_seconds(tmp_path, capsys):
     """Bounded generously: what grows with the square of the records would take minutes."""
-    (path,) = RUNS.glob("sinusoid-10shot-maml-*.json")
+    (path,) = RUNS.glob("sinusoid-10shot-maml-s0-*.json")
     one, names = records.read(path), ("maml", "fomaml", "random_init", "no_adaptation")
     folder = tmp_path / "runs" / "quick"
     folder.mkdir(parents=True)

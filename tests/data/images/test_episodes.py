@@ -181,9 +181,9 @@ def test_loader_gives_the_right_episodes():
     data = make(tasks_per_batch=4, iterations_per_epoch=3, val_episodes=6, test_episodes=8)
     for loader, split, sizes in (
         (data.train_dataloader(), "train", [4, 4, 4]),
-        (data.val_dataloader(), "val", [4, 2]),
-        (data.test_dataloader(), "test", [4, 4]),
-        (data.predict_dataloader(), "test", [4, 4]),
+        (data.val_dataloader(), "val", [6]),
+        (data.test_dataloader(), "test", [8]),
+        (data.predict_dataloader(), "test", [8]),
     ):
         batches = list(loader)
         assert len(loader) == len(sizes)

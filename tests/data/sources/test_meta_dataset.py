@@ -171,7 +171,7 @@ def test_under_a_trainer(module, tmp_path, cls):
     assert [s.view.source for s in learner.view_scores] == ["colours", "letters"]
     assert metrics["test/accuracy"] > 0.4  # chance is 0.18
     found = trainer.predict(learner, datamodule=data)
-    assert [len(batch) for batch in found] == [4] * 4
+    assert [len(batch) for batch in found] == [16]  # four meta-batches together
     assert found[0][0].shape[-1] == data.spec.outputs
 
 

@@ -213,6 +213,25 @@ def test_training_shows_every_number_and_asks_for_what_follows(protocol, queries
         assert numbers[s] == {n for n in most if n < count}
 
 
+@pytest.mark.parametrize("queries", [40, None])
+@pytest.mark.parametrize("protocol", ["random", "first"])
+def test_training_may_ask_for_all_that_follows_what_is_shown(protocol, queries):
+    data = made(protocol=protocol, queries=queries, training_asks="following")
+    data.training_tasks = len(COUNTS)
+    index = np.arange(800)
+    student = data.students_of("train", index)
+    ever = {s: set() for s in range(len(COUNTS))}
+    for s, (shown, kept_back, asked) in zip(student, rows(data.episodes("train", index))):
+        assert kept_back == []
+        assert sorted(shown + asked) == list(range(COUNTS[s]))
+        ever[s] |= {*asked}
+    first = protocol == "first"  # where the first answer is always shown
+    assert ever == {s: set(range(first, count)) for s, count in enumerate(COUNTS)}
+    assert data.training_rows == sum(map(len, ever.values()))
+    same = listed(made(protocol=protocol, queries=queries))
+    assert listed(data) == same  # testing is as it was
+
+
 # What a row holds --------------------------------------------------------------------------------
 
 
@@ -331,3 +350,47 @@ def test_a_mistake_is_named(options, words):
     with pytest.raises(BenchError, match=words) as error:
         made(**options)
     assert "\n" not in str(error.value)
+
+
+# Windows ------------------------------------------------------------------------------------------
+
+
+def test_each_answer_of_a_window_is_asked_for_with_all_before_it_shown():
+    windows = ((3, 5), (6, 7))
+    data = made(protocol="next", tested_shots=(), windows=windows)
+    long_enough = [s for s, count in enumerate(COUNTS) if count >= 7]
+    found = listed(data)
+    asked_for = [n for first, last in windows for n in range(first, last + 1)]
+    wanted = {(s, n - 1) for s in long_enough for n in asked_for}
+    assert set(found) == wanted
+    assert data.listed("test") == len(wanted)
+    for (_, n), (shown, kept, asked) in found.items():
+        assert (shown, kept, asked) == (list(range(n)), [], [n])
+
+
+def test_each_window_is_scored_apart_with_a_student_as_one_unit():
+    windows = ((3, 5), (6, 7))
+    data = made(protocol="next", tested_shots=(), windows=windows)
+    count = sum(n >= 7 for n in COUNTS)
+    assert data.views("test") == [View(2, 0, count), View(5, count, count)]
+    index = np.arange(data.listed("test"))
+    unit = data.unit("test", index)
+    students = data.students_of("test", index)
+    assert unit.tolist() == np.repeat(np.arange(2 * count), [3] * count + [2] * count).tolist()
+    assert students[unit < count].tolist() == np.repeat(students[unit >= count][::2], 3).tolist()
+    assert data.unit("test", index[-1:]).tolist() == [2 * count - 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"windows": ((3, 5),)}, "windows=.*goes with protocol='next'"),
+        ({"windows": ((1, 5),), "protocol": "next"}, "from 2 on, that rise"),
+        ({"windows": ((5, 4),), "protocol": "next"}, "from 2 on, that rise"),
+        ({"windows": ((3, 5), (5, 6)), "protocol": "next"}, "from 2 on, that rise"),
+        ({"windows": ((3, "5"),), "protocol": "next"}, "windows"),
+    ],
+)
+def test_a_window_that_makes_no_sense_is_refused(options, words):
+    with pytest.raises(BenchError, match=words):
+        made(**{"tested_shots": ()} | options)

@@ -19,7 +19,7 @@ SUITE = Suite(
         Study(
             dataset="sinusoid",
             shots=(5,),
-            iterations=300,
+            iterations=1200,  # long enough for a signal to find it at work on a busy machine
             validations=2,
             data={"val_episodes": 10, "test_episodes": 20},
             algorithms={"maml": {}, "fomaml": {}},
@@ -81,9 +81,9 @@ class Grid:
         until = time.monotonic() + 120
         while time.monotonic() < until and self.process.poll() is None:
             for path in self.out.glob("checkpoints/*-maml-*/*.resume"):
-                pid = int((path.parent / ".lock").read_text().split()[1])
-                if pid != other_than:
-                    return pid
+                words = (path.parent / ".lock").read_text().split()  # none while it is written
+                if words and int(words[1]) != other_than:
+                    return int(words[1])
             time.sleep(0.02)
         self.process.kill()
         raise AssertionError(f"nothing was saved: {self.process.communicate()[0]}")

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from bench.results import records
 from bench.results.schema import COST_FIELDS
 from bench.running import grid, jobs, probe
 from bench.running.launchers import local
-from bench.running.launchers.local import Local
+from bench.running.launchers.local import Local, Worker
 from bench.running.machine import Machine
 
 CPU = Machine("cpu")
@@ -119,6 +120,17 @@ def test_a_machine_does_as_many_runs_as_it_serves_best(monkeypatch):
     assert (few.at_once, few.threads) == (2, 2)
     assert few.where == "2 at a time on this machine, 2 threads each"
     assert (asked.at_once, asked.threads) == (4, 1)
+
+
+def test_a_job_is_not_given_to_an_idle_process_that_was_killed(monkeypatch):
+    launcher = Local(1, CPU, {})
+    (killed, other), (here, there) = multiprocessing.Pipe(), multiprocessing.Pipe()
+    other.close()
+    launcher.idle = [Worker(None, killed)]
+    monkeypatch.setattr(launcher, "_new", lambda: Worker(None, here))
+    launcher.submit(["a job"])
+    assert there.recv() == "a job"
+    assert list(launcher.busy) == [here]
 
 
 def test_there_are_no_options():

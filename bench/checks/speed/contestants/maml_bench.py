@@ -8,13 +8,12 @@ IMPORTS = ("bench.algorithms.maml",)
 ENGINE = "batched"
 
 
-def build(workload, order, dtype, engine=ENGINE, recompute=False):
+def build(workload, order, dtype, engine=ENGINE, recompute=False, most_processes=None):
     """See :mod:`bench.checks.speed.contestants`."""
     from bench.algorithms.maml import MAML
     from bench.tasks.episode import Episode, TaskSpec
 
     net, batch, _ = torch_parts.parts(workload, dtype)
-    kind = "classification" if workload.images else "answers"
     learner = MAML(
         order=order,
         inner_lr=workload.inner_lr,
@@ -22,8 +21,9 @@ def build(workload, order, dtype, engine=ENGINE, recompute=False):
         recompute=recompute,
         engine=engine,
         model=net,
-        spec=TaskSpec(kind, workload.input_shape, workload.outputs),
+        spec=TaskSpec(workload.kind, workload.input_shape, workload.outputs),
     )
     learner.configure_model()
+    learner.meta_step.most_processes = most_processes
     episode = Episode(*batch)
     return torch_parts.functions(net, lambda: learner.meta_step(episode).backward())

@@ -1,12 +1,13 @@
 """A table with a row for each answer, such as ASSISTments 2009 and 2015 as published."""
 
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 
 from bench.base.errors import BenchError, nearest
 from bench.base.option_text import written
-from bench.data.students.responses import clock, table
+from bench.data.students.responses import clock, division, table
 from bench.data.students.responses.responses import Responses, build
 from bench.data.students.responses.text import Text, shown
 
@@ -18,9 +19,12 @@ NAMES = {
     "correct": ["correct", "score", "is_correct", "response", "resp"],
     "skill_id": ["skill_id", "skill", "knowledge_code", "concept_id", "skill_name", "sequence_id"],
     "order_id": ["order_id", "timestamp", "log_id", "order", "start_time", "time"],
+    "split": ["split"],
 }
 _LIKE = {"timestamp": "order_id"}
-_WAREHOUSE = {"id", "item", "resp"}  # the Item Response Warehouse's: elsewhere an id is a row's
+# The Item Response Warehouse's: elsewhere an id is a row's, and a date perhaps a school year's
+_WAREHOUSE = {"id", "item", "resp"}
+_OF_WAREHOUSE = {"user_id": ["id"], "order_id": ["date"]}
 # What columns are likely to be, for advice alone
 _LIKELY = {
     "user_id": ["learner", "pupil", "name", "person", "subject", "respondent", "schueler", "id"],
@@ -57,7 +61,7 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
     Args:
         text: the file.
         columns: ``{role: name of the column}`` where the names are unusual; the roles are
-            user_id, item_id, correct, skill_id, and order_id or timestamp.
+            user_id, item_id, correct, skill_id, split, and order_id or timestamp.
 
     Raises:
         BenchError: a column is missing, a field is empty that may not be, an answer is not
@@ -96,6 +100,7 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
         timed = clock.read(field["order_id"], name, given_as, told, student, item, value)
         notes += timed.notes
 
+    split = division.of_column(field["split"]) if "split" in at else None
     skill = table.number(field["skill_id"])[0] if "skill_id" in at else None
     key = _answer(student, item, value, skill, timed, role)
     once = _first(key, kept)
@@ -115,7 +120,7 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
             "order of the file"
         )
     kept = once[np.lexsort((time[once], student[once]))]
-    return build(
+    found = build(
         text.path,
         students,
         student[kept],
@@ -126,7 +131,10 @@ def read(text: Text, columns: dict[str, str] | None = None) -> Responses:
         links,
         order="" if timed.time is None else f"column {timed.name}",
         notes=notes,
+        split=None if split is None else split[kept],
     )
+    words = ", ".join(f"{shown(names[number])} as {role}" for role, number in at.items())
+    return replace(found, columns=words)
 
 
 def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, int]:
@@ -143,8 +151,8 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
             )
         at[_LIKE.get(role, role)] = names.index(name)
     for role, known in NAMES.items():
-        if role == "user_id" and set(plain) >= _WAREHOUSE:
-            known = [*known, "id"]
+        if set(plain) >= _WAREHOUSE:
+            known = [*known, *_OF_WAREHOUSE.get(role, ())]
         # "Start time" of a form is seldom written as a time that can be read
         spelt = [name.lower() for name in names] if role == "order_id" else plain
         here = [spelt.index(name) for name in known if name in spelt]

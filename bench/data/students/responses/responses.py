@@ -31,6 +31,9 @@ class Responses:
         file: ``[students]`` int64, which of the given files.
         notes: what was dropped or mended, in words with counts.
         order: what tells the order, such as a column; empty where nothing does.
+        split: ``[answers]`` int8, 0 for training, 1 for validation, 2 for test, where the files
+            divide the answers of a student.
+        columns: which column was taken for what, in words; empty where none has a name.
     """
 
     students: list[str]
@@ -45,6 +48,8 @@ class Responses:
     file: np.ndarray
     notes: list[str]
     order: str = ""
+    split: np.ndarray | None = None
+    columns: str = ""
 
     def sentences(self) -> list[str]:
         """What was read, for those who work with it: counts, order, and what was dropped or mended.
@@ -88,6 +93,7 @@ class Responses:
             answer=self.answer[where],
             fold=None if self.fold is None else self.fold[students],
             file=self.file[students],
+            split=None if self.split is None else self.split[where],
         )
 
 
@@ -104,6 +110,7 @@ def build(
     order: str,
     notes: list[str],
     fold: np.ndarray | None = None,
+    split: np.ndarray | None = None,
 ) -> Responses:
     """What a reader found in one file, as Responses.
 
@@ -119,6 +126,7 @@ def build(
         order: what tells the order of time; empty where nothing does.
         notes: what was dropped or mended.
         fold: ``[students]``.
+        split: ``[answers]``.
 
     Raises:
         BenchError: there are no answers, or more items and skills than a table can hold.
@@ -148,6 +156,7 @@ def build(
         file=np.zeros(len(has), np.int64),
         notes=notes,
         order=order,
+        split=split,
     )
 
 
@@ -163,12 +172,13 @@ def table_of(path: Path, items: int, skills: int, links: np.ndarray) -> np.ndarr
     return q_matrix
 
 
-def join(paths: list[Path], parts: list[Responses]) -> Responses:
+def join(paths: list[Path], parts: list[Responses], same: bool = False) -> Responses:
     """The students of several files, one file after the other; items and skills go by name.
 
     Args:
         paths: of the files.
         parts: what was read from each.
+        same: whether students of one name in several files are known to be one.
     """
     items = list(dict.fromkeys(name for part in parts for name in part.items))
     skills = list(dict.fromkeys(name for part in parts for name in part.skills))
@@ -183,17 +193,20 @@ def join(paths: list[Path], parts: list[Responses]) -> Responses:
         links.append(np.stack([here[of_item], skill[of_skill]], 1))
     students = [name for part in parts for name in part.students]
     lengths = np.concatenate([np.diff(part.starts) for part in parts])
-    folds = [part.fold for part in parts]
-    several = len(parts) > 1
-    notes = [
-        f"{path.name}: {note}" if several else note
+    folds, splits = ([getattr(part, name) for part in parts] for name in ("fold", "split"))
+    of_all = set.intersection(*(set(part.notes) for part in parts))
+    notes = [note for note in parts[0].notes if note in of_all]
+    notes += [
+        f"{path.name}: {note}"
         for path, part in zip(paths, parts)
         for note in part.notes
+        if note not in of_all
     ]
     files = Counter(name for part in parts for name in set(part.students) - {""})
     again = sum(count > 1 for count in files.values())
     if again:
-        notes.append(f"{again:,} students are in several files: counted as another one in each")
+        taken = "taken for the same" if same else "counted as another one in each"
+        notes.append(f"{again:,} students are in several files: {taken}")
     return Responses(
         students=[name or str(number) for number, name in enumerate(students, 1)],
         items=items,
@@ -207,4 +220,6 @@ def join(paths: list[Path], parts: list[Responses]) -> Responses:
         file=np.repeat(np.arange(len(parts)), [len(part.students) for part in parts]),
         notes=notes,
         order=", ".join(dict.fromkeys(part.order for part in parts if part.order)),
+        split=None if any(split is None for split in splits) else np.concatenate(splits),
+        columns="; ".join(dict.fromkeys(part.columns for part in parts if part.columns)),
     )

@@ -8,6 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from bench.base import spreadsheets
 from bench.base.errors import BenchError
 from bench.data.students.responses.text import Text, shown
 
@@ -293,6 +294,8 @@ def _split_known(split: list[list[str]]) -> tuple[list[list[str]], list[str]]:
 
 def _tidy(name: str) -> str:
     name = name.strip()
+    plain = spreadsheets.as_written(name)  # what this suite wrote is read again
+    name = name if _NEGATIVE.fullmatch(plain) else plain
     return name[:-2] if _WHOLE_AS_FLOAT.fullmatch(name) else name
 
 

@@ -1,0 +1,195 @@
+"""How far a meta-gradient is from that in float64, in every precision, method and network."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from bench.base import registry
+from bench.base.errors import BenchError
+from bench.checks import record_files
+from bench.data.bkt import BKTDataModule
+from bench.data.glyphs import GlyphsDataModule
+from bench.data.sinusoid import SinusoidDataModule
+from bench.results import tables
+from bench.results.provenance import provenance
+from bench.tasks.episode import Episode, split_by_shape
+
+TASKS = 4
+LOW = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+SLACK = 2.0  # times what was recorded is what other processors may come to
+DATA = {
+    "glyphs": (GlyphsDataModule, {"ways": 5, "shots": 1, "queries": 5}),
+    "students": (BKTDataModule, {"items": 12, "skills": 3, "shots": 4, "queries": 3}),
+    "sinusoid": (SinusoidDataModule, {}),
+}
+NETWORKS = {  # label to the data it is for and its arguments; the method is MAML, for film CAVIA
+    "conv4": ("glyphs", "conv4", {"filters": 8}),
+    "conv4, max-pool": ("glyphs", "conv4", {"filters": 8, "downsample": "max_pool"}),
+    "resnet12": ("glyphs", "resnet12", {"widths": [4, 4, 6, 8]}),
+    "mlp, images": ("glyphs", "mlp", {"hidden": [32]}),
+    "mlp, numbers": ("sinusoid", "mlp", {}),
+    "mlp, students": ("students", "mlp", {}),
+    "film": ("glyphs", "film", {"filters": 8}),
+    "irt": ("students", "irt", {}),
+    "bayesian_irt": ("students", "bayesian_irt", {}),
+    "bayesian_mlp": ("students", "bayesian_mlp", {}),
+}
+NOTE = (
+    "Of the first meta-gradient, at the initial weights: the norm of the difference to float64 "
+    "over the norm in float64; {tasks} tasks. 16-mixed was measured in float16 on a CPU, without "
+    "the scaling that a Trainer adds on a GPU. {device}, torch {torch}. Again: `{command}`."
+)
+
+
+class Case(NamedTuple):
+    """A meta-gradient.
+
+    Attributes:
+        name: of the method, or of the network.
+        data: name in :data:`DATA`.
+        algorithm: its name.
+        options: its arguments.
+    """
+
+    name: str
+    data: str
+    algorithm: str
+    options: dict[str, Any]
+
+    def gradient(self, precision: str) -> Tensor:
+        """Of the first meta-batch, in one vector.
+
+        Args:
+            precision: as a Trainer takes it.
+        """
+        data_class, sizes = DATA[self.data]
+        data = data_class(**sizes, tasks_per_batch=TASKS)
+        learner = registry.create("algorithms", self.algorithm, **self.options)
+        learner.note_tasks(data)
+        learner.configure_model()
+        batch = data.episodes("train", np.arange(TASKS))
+        if precision == "64-true":
+            learner.double()
+            batch = [_double(episode) for episode in split_by_shape(batch)]
+        low = LOW.get(precision)
+        with torch.autocast("cpu", low) if low else nullcontext():
+            loss = learner.meta_step(batch)
+        loss.backward()
+        gradients = [p.grad for p in learner.parameters() if p.grad is not None]
+        return torch.cat([g.flatten().double() for g in gradients])
+
+    def errors(self, precisions: Sequence[str]) -> dict[str, float]:
+        """Of each precision, relative to the norm of the gradient in float64."""
+        true = self.gradient("64-true")
+        return {p: float((self.gradient(p) - true).norm() / true.norm()) for p in precisions}
+
+
+def methods() -> Iterator[Case]:
+    """Every algorithm that is trained by meta-gradients, on the data that it takes."""
+    for name in registry.names("algorithms"):
+        learner = registry.load("algorithms", name)
+        if not learner.trains or learner.fits_directly:
+            continue
+        for data in ("glyphs", "students"):
+            options = {"model_options": {"filters": 8}} if data == "glyphs" else {}
+            case = Case(name, data, name, options)
+            try:
+                case.gradient("32-true")
+            except BenchError:  # it is for other tasks
+                continue
+            yield case
+
+
+def networks() -> Iterator[Case]:
+    """Every network, in both orders."""
+    for label, (data, model, options) in NETWORKS.items():
+        for order, name in {2: "second", 1: "first"}.items():
+            made = {"model": model, "model_options": options, "order": order}
+            algorithm = "cavia" if model == "film" else "maml"
+            yield Case(f"{label}, {name} order", data, algorithm, made)
+
+
+def run(out: Path, readme: Path | None, measures: bool, console: Console) -> None:
+    """Measures, records and tabulates; or tabulates what was recorded.
+
+    Args:
+        out: the results folder.
+        readme: a file whose table is refreshed.
+        measures: whether to measure, or to take what was recorded.
+        console: told how it goes.
+
+    Raises:
+        BenchError: if there is no record.
+    """
+    path = Path(out) / "precision" / "errors.json"
+    if measures:
+        rows = []
+        for kind, given in (("method", methods()), ("network", networks())):
+            for case in given:
+                console.print(f"{case.name} on {case.data}", style="dim", highlight=False)
+                errors = case.errors(list(LOW))
+                rows.append({"kind": kind, **case._asdict(), "errors": errors})
+        record_files.write(
+            path,
+            {
+                "tasks": TASKS,
+                "rows": rows,
+                "command": "maml-bench speed --precision",
+                "provenance": provenance(),
+            },
+        )
+        console.print(f"wrote {path}", highlight=False)
+    if not path.exists():
+        raise BenchError(f"no {path}: make it with maml-bench speed --precision")
+    (record,) = record_files.read_all([path], markdown, "maml-bench speed --precision")
+    show(record, console)
+    if readme:
+        tables.refresh_readme(readme, "precision", markdown(record))
+
+
+def bound(row: dict, precision: str) -> float:
+    """What an error may come to on another processor."""
+    return SLACK * row["errors"][precision]
+
+
+def markdown(record: dict) -> str:
+    """A table for a README: a row a method or network."""
+    lines = ["| Method or network | Data | " + " | ".join(LOW) + " |"]
+    lines.append("| --- | --- |" + " ---: |" * len(LOW))
+    for row in record["rows"]:
+        lines.append("| " + " | ".join(_cells(row)) + " |")
+    about = record["provenance"]
+    note = NOTE.format(
+        tasks=record["tasks"],
+        device=about["device"],
+        torch=about["torch"],
+        command=record["command"],
+    )
+    return "\n".join([*lines, "", note])
+
+
+def show(record: dict, console: Console) -> None:
+    """Prints the table."""
+    table = Table(title="Errors of the meta-gradient, relative to float64", box=box.SIMPLE_HEAD)
+    for heading in ("", "data", *LOW):
+        table.add_column(heading, justify="right" if heading in LOW else "left")
+    for row in record["rows"]:
+        table.add_row(*_cells(row))
+    console.print(table)
+
+
+def _cells(row: dict) -> list[str]:
+    return [row["name"], row["data"], *(f"{row['errors'][p]:.0e}" for p in LOW)]
+
+
+def _double(episode: Episode) -> Episode:
+    given = (v.double() if v is not None and v.is_floating_point() else v for v in episode)
+    return Episode(*given)
