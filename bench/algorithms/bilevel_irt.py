@@ -7,13 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.direct_fit import all_answers, has_answers
 from bench.learning.gradient_based import GradientBased, InnerLoss
 from bench.learning.inner_loop import Fast
+from bench.learning.item_factors import principal_factors
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import rows_of
-from bench.models.irt import GROWTH_TIME
-from bench.tasks.episode import Episode
+from bench.models.bayesian_irt import BayesianIRT
+from bench.models.irt import DISCRIMINATION_SD
+from bench.tasks.episode import Episode, MetaBatch
 from bench.tasks.questions import POSITION
 
 
@@ -32,6 +36,10 @@ class BilevelIRT(GradientBased):
     normal prior, by steps that are scaled by an upper bound of the curvature (Böhning and Lindsay
     1988, "Monotonicity of quadratic-approximation algorithms", equation 2.2): none of them
     overshoots, however many answers there are, and the outer level adds the prior of the items.
+    These start where fitted models have them, with any data module that offers all its training
+    answers: easiness and discrimination by the first ability as in 2PL, those by the others as
+    principal factors of what it leaves unexplained, so that a short training begins with what is
+    known without one (:mod:`bench.learning.item_factors`).
     With ``"irt"`` they are plain gradient steps without priors, as in the paper, and ``inner_lr``
     has to fit the number of answers.
 
@@ -58,7 +66,7 @@ class BilevelIRT(GradientBased):
         inner_lr: float = 1.0,
         inner_steps: int = 5,
         inner_loss: InnerLoss = "sum",
-        outer_lr: float = 0.03,
+        outer_lr: float = 0.01,
         outer_schedule: OuterSchedule = "cosine",
         **kwargs: Any,
     ):
@@ -89,6 +97,26 @@ class BilevelIRT(GradientBased):
                 f"inner_loss={self.hparams['inner_loss']!r}: a model with a prior needs "
                 "inner_loss='sum'"
             )
+
+    def training_step(self, batch: MetaBatch, batch_idx: int) -> Tensor:
+        """One outer step; before the first, items are set to where they start."""
+        known = self.pretrained is not None or not isinstance(self.net, BayesianIRT)
+        if self.global_step == 0 and not known and has_answers(self):
+            self.start_items()
+        return super().training_step(batch, batch_idx)
+
+    def start_items(self) -> None:
+        """Sets the items to those of 2PL, and to factors of what it leaves unexplained."""
+        fitted, answers = TwoPL(spec=self.spec), all_answers(self)
+        fitted.configure_model()
+        fitted.to(answers.questions)
+        fitted.solve(answers)
+        others = len(self.net.ability) - 1
+        factors = principal_factors(answers, fitted.probabilities, others, DISCRIMINATION_SD)
+        start = fitted.net
+        self.net.start_at(
+            start.items, start.discrimination, answers.questions, factors, answers.longest
+        )
 
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
         """Minus the log posterior density of the ability, ``[tasks]``; or the loss alone."""
@@ -131,4 +159,4 @@ class BilevelIRT(GradientBased):
         if "growth" not in fast:
             return ability
         last = rows_of(episode).x[..., POSITION].amax(1)
-        return ability + fast["growth"] * last[:, None] / GROWTH_TIME
+        return ability + fast["growth"] * self.net.elapsed(last[:, None])

@@ -67,7 +67,7 @@ class TwoPL(DirectlyFitted):
                 tolerance_change=0,
                 line_search_fn="strong_wolfe",
             )
-            optimizer.step(partial(self.objective_and_gradient, answers.of_first(count)))
+            optimizer.step(partial(self.objective_and_gradient, answers.of(range(count))))
         self.zero_grad()
 
     def objective_and_gradient(self, answers: Answers) -> Tensor:
@@ -89,14 +89,21 @@ class TwoPL(DirectlyFitted):
             apart = apart / own.new_tensor(PRIOR_SD)[: own.shape[1]]
             prior = apart.square().sum() / 2 / students
         at = logits.detach().double()
-        joint = (
-            self.net.prior.double() + right @ at + asked @ F.logsigmoid(-at)
-        )  # [students, nodes]
+        joint = self._joint_of_all(answers, at)
         posterior = joint.softmax(1)
         slope = (asked.t() @ posterior) * at.sigmoid() - right.t() @ posterior
         slope = (slope / students).to(logits)
         torch.autograd.backward([logits, prior], [slope, torch.ones_like(prior)])
         return prior.detach() - joint.logsumexp(1).mean()
+
+    @torch.no_grad()
+    def probabilities(self, answers: Answers) -> Tensor:
+        """Of right answers to each question by students who gave these, ``[students, questions]``.
+
+        Their mean over the posterior of the ability given all answers of the student.
+        """
+        at = self.net(answers.questions).double()
+        return self._joint_of_all(answers, at).softmax(1) @ at.sigmoid().t()
 
     def predict(self, episode: Episode) -> Tensor:
         """Log-odds of the posterior mean probability of each query, ``[tasks, 1, query, 1]``."""
@@ -118,6 +125,11 @@ class TwoPL(DirectlyFitted):
         """Log of the probability of each ability together with the answers, ``[tasks, nodes]``."""
         likelihood = F.logsigmoid((2 * y - 1)[..., None] * self.net(x)) * w[..., None]
         return self.net.prior + likelihood.sum(1)
+
+    def _joint_of_all(self, answers: Answers, logits: Tensor) -> Tensor:
+        """The same of whole tables, given log-odds ``[questions, nodes]``, in their precision."""
+        likelihood = answers.right @ logits + answers.asked @ F.logsigmoid(-logits)
+        return self.net.prior.to(logits) + likelihood
 
 
 class Items(nn.Module):

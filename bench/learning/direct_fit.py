@@ -1,5 +1,6 @@
 """Models of students that are fitted to all training answers at once, and not step by step."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.base.errors import BenchError
+from bench.learning.learner import MetaLearner
 from bench.learning.student_learner import StudentLearner
 from bench.tasks.episode import MetaBatch
 from bench.tasks.questions import POSITION
@@ -23,17 +25,19 @@ class Answers(NamedTuple):
         questions: ``[questions, columns]``, distinct input rows; their position is 0.
         right: ``[students, questions]`` float64, how often each student answered each right.
         asked: ``[students, questions]`` float64, how often it was asked.
+        longest: how many questions came before the last one of any student.
     """
 
     questions: Tensor
     right: Tensor
     asked: Tensor
+    longest: int = 0
 
-    def of_first(self, students: int) -> "Answers":
-        """Those of the first students alone."""
-        first = torch.arange(students, device=self.right.device)  # sparse tables are not sliced
-        right, asked = (table.index_select(0, first) for table in (self.right, self.asked))
-        return Answers(self.questions, right, asked)
+    def of(self, students: range) -> "Answers":
+        """Those of some students alone."""
+        some = torch.tensor(students, device=self.right.device)  # sparse tables are not sliced
+        right, asked = (table.index_select(0, some) for table in (self.right, self.asked))
+        return Answers(self.questions, right, asked, self.longest)
 
 
 class DirectlyFitted(StudentLearner):
@@ -60,46 +64,56 @@ class DirectlyFitted(StudentLearner):
 
     def training_step(self, batch: MetaBatch, batch_idx: int) -> Tensor:
         """Solves for the parameters, and ends the training."""
-        data = getattr(self.trainer, "datamodule", None)
-        if not hasattr(data, "training_answers"):
+        if not has_answers(self):
             return super().training_step(batch, batch_idx)
         if self.global_step == 0:
-            count = data.training_tasks or self._episodes(data)
-            self.solve(self._all_answers(data, count))
+            self.solve(all_answers(self))
             if not all(p.isfinite().all() for p in self.parameters()):
                 raise BenchError(f"{type(self).__name__}: no finite parameters fit the answers")
         self.trainer.should_stop = True
         return self.meta_step.nothing()
 
-    def _episodes(self, data) -> int:
-        """How many a run of this length has; without an end, those of an epoch."""
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            steps = data.hparams["iterations_per_epoch"]
-        return int(steps) * data.hparams["tasks_per_batch"]
 
-    def _all_answers(self, data, count: int) -> Answers:
-        """Reads the training students, some at a time."""
-        parts, starts = [], np.arange(0, count, STUDENTS)
-        for start in starts:
-            students = np.arange(start, min(start + STUDENTS, count))
-            x, y, there = (v.numpy() for v in data.training_answers(students))
-            student, place = there.nonzero()
-            rows = x[student, place]
-            rows[:, POSITION] = 0
-            distinct, question = _distinct(rows)
-            parts.append((student + start, distinct, question, y[student, place]))
-        students, distinct, questions, right = zip(*parts)
-        questions_before = np.cumsum([0, *map(len, distinct)])[:-1]
-        every, number = _distinct(np.concatenate(distinct))
-        at = np.concatenate([q + before for q, before in zip(questions, questions_before)])
-        cells = torch.from_numpy(np.stack([np.concatenate(students), number[at]]))
-        parameter = next(self.parameters())
-        asked, right = (
-            _table(cells, torch.from_numpy(v).double(), (count, len(every))).to(parameter.device)
-            for v in (np.ones(len(at)), np.concatenate(right))
-        )
-        return Answers(torch.from_numpy(every).to(parameter), right, asked)
+def has_answers(learner: MetaLearner) -> bool:
+    """Whether the data that a learner is trained on offer their answers at once."""
+    return hasattr(getattr(learner.trainer, "datamodule", None), "training_answers")
+
+
+def all_answers(learner: MetaLearner) -> Answers:
+    """Those of all students that a learner is trained on; without an end, of all its episodes."""
+    data = learner.trainer.datamodule
+    return read(data, data.training_tasks or learner.training_episodes, learner.parameters())
+
+
+def read(data, count: int, like: Iterable[Tensor]) -> Answers:
+    """Reads the first training students, some at a time.
+
+    Args:
+        data: a data module with ``training_answers``.
+        count: how many students.
+        like: parameters, of whose kind and on whose device the answers are wanted.
+    """
+    parts, starts, longest = [], np.arange(0, count, STUDENTS), 0
+    for start in starts:
+        students = np.arange(start, min(start + STUDENTS, count))
+        x, y, there = (v.numpy() for v in data.training_answers(students))
+        student, place = there.nonzero()
+        rows = x[student, place]
+        longest = max(longest, int(rows[:, POSITION].max(initial=0)))
+        rows[:, POSITION] = 0
+        distinct, question = _distinct(rows)
+        parts.append((student + start, distinct, question, y[student, place]))
+    students, distinct, questions, right = zip(*parts)
+    questions_before = np.cumsum([0, *map(len, distinct)])[:-1]
+    every, number = _distinct(np.concatenate(distinct))
+    at = np.concatenate([q + before for q, before in zip(questions, questions_before)])
+    cells = torch.from_numpy(np.stack([np.concatenate(students), number[at]]))
+    parameter = next(iter(like))
+    asked, right = (
+        _table(cells, torch.from_numpy(v).double(), (count, len(every))).to(parameter.device)
+        for v in (np.ones(len(at)), np.concatenate(right))
+    )
+    return Answers(torch.from_numpy(every).to(parameter), right, asked, longest)
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

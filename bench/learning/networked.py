@@ -107,12 +107,24 @@ class Networked(LightningModule):
         """Minus the log of the network's prior density, for each row that there is to train on.
 
         With it beside a mean loss over rows, the sum over all of them is minus the log of a
-        posterior density. 0 for a network without a prior, or rows without end.
+        posterior density. Of tasks without end there are as many rows as the training sees. 0 for
+        a network without a prior, or data that do not say how many rows they have.
         """
-        rows = getattr(getattr(self._trainer, "datamodule", None), "training_rows", None)
-        if rows is None or not hasattr(self.net, "minus_log_prior"):
+        data = getattr(self._trainer, "datamodule", None)
+        rows = getattr(data, "training_rows", None)
+        if not hasattr(self.net, "minus_log_prior"):
             return 0.0
-        return self.net.minus_log_prior() / rows
+        if rows is None and hasattr(data, "rows_per_episode"):
+            rows = data.rows_per_episode * self.training_episodes
+        return self.net.minus_log_prior() / rows if rows else 0.0
+
+    @property
+    def training_episodes(self) -> int:
+        """How many the training has; of one without an end, those of an epoch."""
+        steps, data = self.trainer.estimated_stepping_batches, self.trainer.datamodule
+        if steps == float("inf"):
+            steps = data.hparams["iterations_per_epoch"]
+        return int(steps) * data.hparams["tasks_per_batch"]
 
     def task_outputs(self, fast: Fast, x: Tensor, w: Tensor | None) -> Tensor:
         """Outputs of every task's own network, ``[tasks, rows, outputs]``.

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from bench.models.irt import DISCRIMINATION_SD, EASINESS_SD, GROWTH_TIME, IRT
+from bench.models.irt import DISCRIMINATION_SD, EASINESS_SD, GROWTH_TIME, IRT, ItemParameters
 from bench.tasks.episode import TaskSpec
-from bench.tasks.questions import POSITION
+from bench.tasks.questions import ITEM, POSITION
+
+UNKNOWN_SD = 0.05  # of discriminations by abilities that no answers speak for, to tell them apart
 
 
 class BayesianIRT(IRT):
@@ -16,6 +18,9 @@ class BayesianIRT(IRT):
     (hierarchical IRT; Fox, "Bayesian Item Response Modeling", 2010, section 2.3). So items that
     few have answered are taken to be like the others, and an item says from the start which way
     it moves the ability.
+
+    So is growth, standard normal in a unit of time that is learned. That starts at 50 questions, or
+    at the longest history: in a shorter unit growth would outweigh all else known of a student.
 
     Args:
         spec: tasks whose inputs are questions to students.
@@ -30,6 +35,37 @@ class BayesianIRT(IRT):
         # other abilities takes different skills for one, and is too sure of each.
         super().__init__(spec, dimensions, growth, spread=DISCRIMINATION_SD)
         self.average = nn.Parameter(torch.eye(1, dimensions + 1)[0])
+        self.pace = nn.Parameter(torch.ones(1)) if growth else None
+
+    @torch.no_grad()
+    def start_at(
+        self,
+        fitted: ItemParameters,
+        discrimination: Tensor,
+        questions: Tensor,
+        factors: Tensor,
+        longest: int,
+    ) -> None:
+        """Sets the items to those of fitted models, and the unit of time to a history's length.
+
+        Args:
+            fitted: easiness and discrimination by the first ability, of items and features.
+            discrimination: ``[1]`` of the average item.
+            questions: ``[questions, columns]`` that have the factors.
+            factors: ``[questions, found]`` discriminations by the next abilities.
+            longest: questions of the longest history.
+        """
+        easiness, by_first = fitted.own.weight.T
+        average, own, found = easiness.mean(), self.items.own.weight, factors.shape[1]
+        self.average[0], self.average[-1] = discrimination[0], average
+        own[:, 0], own[:, -1] = by_first, easiness - average
+        own[:, 1 : 1 + found] = 0
+        own[questions[:, ITEM].long(), 1 : 1 + found] = factors.to(own)
+        own[:, 1 + found : -1] *= UNKNOWN_SD / DISCRIMINATION_SD
+        if fitted.effects is not None:
+            self.items.effects[:, -1], self.items.effects[:, 0] = fitted.effects.T
+        if self.growth is not None:
+            self.pace.fill_(min(1.0, GROWTH_TIME / max(longest, 1)))
 
     def item_parameters(self, x: Tensor) -> Tensor:
         """Discriminations and easiness of questions, ``[..., dimensions + 1]``."""
@@ -43,7 +79,11 @@ class BayesianIRT(IRT):
         a = self.item_parameters(x)[..., :-1]
         if self.growth is None:
             return a
-        return torch.cat([a, a * x[..., POSITION, None] / GROWTH_TIME], -1)
+        return torch.cat([a, a * self.elapsed(x[..., POSITION, None])], -1)
+
+    def elapsed(self, position: Tensor) -> Tensor:
+        """For how long ability has grown after so many questions, in the learned unit."""
+        return self.pace * super().elapsed(position)
 
     def minus_log_prior(self) -> Tensor:
         """Minus the log density of the items, but for a constant."""

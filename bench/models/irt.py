@@ -52,12 +52,16 @@ class IRT(nn.Module):
         parameters = self.item_parameters(x)
         ability = self.ability
         if self.growth is not None:
-            ability = ability + self.growth * x[..., POSITION, None] / GROWTH_TIME
+            ability = ability + self.growth * self.elapsed(x[..., POSITION, None])
         return (parameters[..., :-1] * ability).sum(-1, keepdim=True) + parameters[..., -1:]
 
     def item_parameters(self, x: Tensor) -> Tensor:
         """Discriminations and easiness of questions, ``[..., dimensions + 1]``."""
         return self.items(x)
+
+    def elapsed(self, position: Tensor) -> Tensor:
+        """For how long ability has grown after so many questions."""
+        return position / GROWTH_TIME
 
 
 class ItemParameters(nn.Module):

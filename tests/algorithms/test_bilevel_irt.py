@@ -10,8 +10,12 @@ from scipy.optimize import minimize
 from torch.nn import functional as F
 
 from bench.algorithms.bilevel_irt import BilevelIRT
+from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.data.mirt import MIRTDataModule
 from bench.data.student import StudentDataModule
+from bench.learning.direct_fit import read
+from bench.learning.item_factors import principal_factors
 from bench.tasks.episode import Episode, TaskSpec
 from bench.tasks.questions import POSITION
 
@@ -58,7 +62,8 @@ def plain_loss(values, episode, steps, order):
         def slopes(rows):
             item = values["average"] + values["items.own.weight"][rows[:, 0].long()]
             a, d = item[:, :DIMENSIONS], item[:, DIMENSIONS]
-            return torch.cat([a, a * rows[:, POSITION, None] / 50], 1), d
+            time = values["pace"] * rows[:, POSITION, None] / 50
+            return torch.cat([a, a * time], 1), d
 
         start = torch.cat([values["ability"], values["growth"]])
         z, d = slopes(x)
@@ -157,3 +162,107 @@ def test_the_prior_is_added_once_over_all_training_answers(tmp_path):
 def test_a_mean_over_the_answers_is_refused_beside_a_prior():
     with pytest.raises(BenchError, match="inner_loss='mean'"):
         BilevelIRT(spec=SPEC, inner_loss="mean").configure_model()
+
+
+# Where the items start -------------------------------------------------------------------------
+
+
+def short_training(tmp_path, steps, **options):
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    return Trainer(
+        max_steps=steps, accelerator="cpu", precision="64-true", limit_val_batches=0,
+        default_root_dir=tmp_path, **({"enable_checkpointing": False} | quiet | options),
+    )  # fmt: skip
+
+
+def students(**options):
+    given = {"items": 12, "shots": 4, "queries": 4, "tasks_per_batch": 64}
+    return MIRTDataModule(**(given | options))
+
+
+def test_items_start_at_those_of_2pl_and_at_factors_of_the_rest(tmp_path):
+    data = students()
+    made, fitted = BilevelIRT(outer_lr=1e-12), TwoPL(spec=data.spec)
+    short_training(tmp_path, 8).fit(made, data)
+    fitted.configure_model()
+    answers = read(data, 8 * 64, fitted.parameters())  # iterations x tasks
+    fitted.solve(answers)
+    numbers = made.net.item_parameters(answers.questions)
+    easiness, by_first = fitted.net.items(answers.questions).split(1, -1)
+    torch.testing.assert_close(numbers[:, -1:], easiness, rtol=0, atol=1e-9)
+    wanted = by_first + fitted.net.discrimination
+    torch.testing.assert_close(numbers[:, :1], wanted, rtol=0, atol=1e-9)
+    factors = principal_factors(answers, fitted.probabilities, 4, 0.35)
+    found = factors.shape[1]
+    torch.testing.assert_close(
+        made.net.items.own.weight[answers.questions[:, 0].long(), 1 : 1 + found],
+        factors.to(numbers), rtol=0, atol=1e-9,
+    )  # fmt: skip
+    rest = made.net.items.own.weight[:, 1 + found : -1]
+    assert 0.02 < rest.std() < 0.1  # they differ, to become different
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_items_start_once(tmp_path):
+    data = students()
+    trainer = short_training(tmp_path, 2, enable_checkpointing=True)
+    trainer.fit(BilevelIRT(outer_lr=0.1, outer_schedule="constant"), data)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    starts = []
+    again = BilevelIRT(outer_lr=0.1, outer_schedule="constant")
+    again.start_items = lambda: starts.append(1)
+    trainer = short_training(tmp_path / "again", 3, enable_checkpointing=True)
+    trainer.fit(again, data, ckpt_path=tmp_path / "two.ckpt", weights_only=True)
+    assert starts == []
+    short_training(tmp_path, 1).fit(again, data)
+    assert starts == [1]
+
+
+@pytest.mark.filterwarnings("ignore:You defined a")
+def test_without_a_data_module_items_start_as_the_average_one(tmp_path):
+    data = students()
+    made = BilevelIRT(spec=data.spec, outer_lr=1e-12)
+    short_training(tmp_path, 1).fit(made, data.train_dataloader())
+    assert made.net.items.own.weight[:, -1].abs().max() < 1e-9
+    assert made.net.average.detach().tolist() == pytest.approx([1, 0, 0, 0, 0, 0], abs=1e-9)
+
+
+def test_own_weights_are_kept(tmp_path):
+    data = students()
+    source = BilevelIRT(spec=data.spec)
+    source.configure_model()
+    with torch.no_grad():
+        source.net.items.own.weight.fill_(0.3)
+    torch.save(source.net.state_dict(), tmp_path / "own.pt")
+    made = BilevelIRT(outer_lr=1e-12, model_options={"weights": str(tmp_path / "own.pt")})
+    short_training(tmp_path, 1).fit(made, data)
+    torch.testing.assert_close(
+        made.net.items.own.weight, torch.full_like(made.net.items.own.weight, 0.3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({"queries": 4, "tested_shots": (2, 4)}, 4),
+        ({"queries": None, "tested_shots": (2, 4)}, 9),  # 12 items: ten or eight are left
+        ({"queries": 4, "protocol": "next"}, 5.5),  # eight: from seven to four are left
+    ],
+)
+def test_without_an_end_the_prior_counts_what_the_training_asks_for(tmp_path, options, rows):
+    data, made = students(**options), BilevelIRT()
+    short_training(tmp_path, 3).fit(made, data)
+    assert data.rows_per_episode == rows
+    wanted = made.net.minus_log_prior() / (3 * 64 * rows)
+    torch.testing.assert_close(made.prior, wanted)
+    weights = [data.episodes("train", np.arange(2000)).query_w]
+    asked = [w.sum(1).mean().item() for w in weights if w is not None] or [options["queries"]]
+    assert asked[0] == pytest.approx(rows, rel=0.03)
+
+
+@pytest.mark.parametrize(("shots", "unit"), [(4, 50), (200, 203)])
+def test_growth_starts_with_a_unit_of_time_as_long_as_the_history(shots, unit, tmp_path):
+    data = students(items=250, shots=shots, tested_shots=(shots,), protocol="first")
+    made = BilevelIRT(outer_lr=1e-12, model_options={"growth": True})
+    short_training(tmp_path, 1).fit(made, data)
+    assert made.net.elapsed(torch.tensor([float(unit)])).item() == pytest.approx(1)

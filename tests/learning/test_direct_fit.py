@@ -37,7 +37,7 @@ def trainer(**options):
 
 def answers_of(learner, students):
     learner.configure_model()
-    return learner._all_answers(students, STUDENTS)
+    return direct_fit.read(students, STUDENTS, learner.parameters())
 
 
 def objective(learner, students):
@@ -123,7 +123,7 @@ def test_the_prior_is_weak():
     students = data(items=8)
     learner = TwoPL(spec=students.spec)
     learner.configure_model()
-    learner.solve(learner._all_answers(students, 4000))
+    learner.solve(direct_fit.read(students, 4000, learner.parameters()))
     a, b, _ = students.item_parameters
     own = learner.net.items.own.weight.detach().numpy()
     np.testing.assert_allclose(own[:, 0], -a * b, atol=0.2)
@@ -159,7 +159,7 @@ def test_one_step_under_any_trainer_and_again_where_it_stopped(cls, tmp_path):
     assert weights.abs().max() > 0.1
     reference = cls(spec=students.spec)
     reference.configure_model()
-    reference.solve(reference._all_answers(students, 4 * 16))  # iterations x tasks
+    reference.solve(direct_fit.read(students, 4 * 16, reference.parameters()))  # iterations x tasks
     assert torch.equal(weights, torch.nn.utils.parameters_to_vector(reference.parameters()))
     again = cls()
     kept["callbacks"] = [ModelCheckpoint(tmp_path / "again", monitor="val/auc", mode="max")]

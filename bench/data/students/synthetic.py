@@ -180,6 +180,15 @@ class SyntheticStudents(StudentEpisodes):
             return self.hparams["shots"] + self.hparams["queries"]
         return self.tested_shots[-1] + self.hparams["queries"]  # no more: what is met is told
 
+    @property
+    def rows_per_episode(self) -> float:
+        """How many answers a training episode asks for, in the mean."""
+        shown = np.array(self.tested_shots)
+        if self.hparams["protocol"] == "next":
+            shown = 1 + np.arange(min(self.length - 1, self.hparams["shots"]))
+        queries = self.hparams["queries"] if self.hparams["protocol"] != "next" else None
+        return float(np.minimum(self.length - shown, queries or np.inf).mean())
+
     def lengths(self, split: str) -> np.ndarray:
         """As many answers for every student."""
         return np.full(self.hparams[f"{split}_episodes"], self.length)
