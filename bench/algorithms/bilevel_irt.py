@@ -1,5 +1,6 @@
 """Meta-learned item response theory: the ability adapts, the items learn how best it does."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,8 @@ from bench.models.bayesian_irt import BayesianIRT
 from bench.models.irt import DISCRIMINATION_SD
 from bench.tasks.episode import Episode, MetaBatch
 from bench.tasks.questions import POSITION
+
+LAST_STEPS = 20  # of the fit that items start at: training goes on from there
 
 
 class BilevelIRT(GradientBased):
@@ -58,7 +61,7 @@ class BilevelIRT(GradientBased):
     kinds = ("answers",)
     recordable = True
     stateless = True
-    search = {"inner_lr": ("log", 0.3, 1.5), "outer_lr": ("log", 3e-3, 0.1)}
+    search = {"inner_lr": ("log", 0.3, 1.5), "outer_lr": ("log", 1e-3, 0.05)}
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class BilevelIRT(GradientBased):
         fitted, answers = TwoPL(spec=self.spec), all_answers(self)
         fitted.configure_model()
         fitted.to(answers.questions)
-        fitted.solve(answers)
+        fitted.solve(answers, LAST_STEPS)
         others = len(self.net.ability) - 1
         factors = principal_factors(answers, fitted.probabilities, others, DISCRIMINATION_SD)
         start = fitted.net
@@ -151,6 +154,28 @@ class BilevelIRT(GradientBased):
         curvature = slopes.transpose(1, 2) @ counted / 4
         scale = torch.linalg.inv(curvature + torch.eye(slopes.shape[-1]).to(slopes))
         return scale if self.hparams["order"] == 2 else scale.detach()
+
+    def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
+        """Log-odds of the mean chance of a right answer, ``[tasks, query, 1]``.
+
+        The mean over what is not known of the ability after the answers shown, whose density is
+        taken for normal around the adapted one (MacKay, "The Evidence Framework Applied to
+        Classification Networks", Neural Computation 4, 1992, equation 4.4): the less is known, the
+        closer to even. A network without a prior has no such density.
+        """
+        outputs = super().query_outputs(fast, episode)
+        if not self.has_prior:
+            return outputs
+        slopes, w = self.net.slopes(episode.support_x), episode.support_w
+        p = self.support_outputs(fast, episode)[..., 0].sigmoid()
+        weight = p * (1 - p) if w is None else p * (1 - p) * w.to(p.dtype)
+        information = slopes.transpose(1, 2) @ (slopes * weight[..., None])
+        information = information if self.hparams["order"] == 2 else information.detach()
+        asked = self.net.slopes(episode.query_x)
+        precision = information + torch.eye(asked.shape[-1]).to(asked)
+        spread = torch.linalg.solve(precision, asked.transpose(1, 2)).transpose(1, 2)
+        variance = (asked * spread).sum(-1, keepdim=True)
+        return outputs / (1 + math.pi / 8 * variance).sqrt()
 
     def ability(self, episode: Episode) -> Tensor:
         """The ability of each student after the last question, ``[tasks, dimensions]``."""

@@ -54,15 +54,21 @@ class TwoPL(DirectlyFitted):
         rows = rows_of(episode)
         return -self._joint(rows.x, rows.y, rows.counts).logsumexp(1)
 
-    def solve(self, answers: Answers) -> None:
+    def solve(self, answers: Answers, last_steps: int = MOST_STEPS) -> None:
         """Maximises the marginal likelihood of all answers, and the prior, by L-BFGS.
 
         It begins with some of the students, from whom the way to the maximum is about the same.
+
+        Args:
+            answers: of all students.
+            last_steps: at most, with all of more students than it begins with; those that are left
+                change little.
         """
-        for count in sorted({min(FIRST, len(answers.right)), len(answers.right)}):
+        students = len(answers.right)
+        for count in sorted({min(FIRST, students), students}):
             optimizer = torch.optim.LBFGS(
                 self.net.parameters(),
-                max_iter=MOST_STEPS,
+                max_iter=MOST_STEPS if count <= FIRST else last_steps,
                 tolerance_grad=GRADIENT,
                 tolerance_change=0,
                 line_search_fn="strong_wolfe",

@@ -12,7 +12,8 @@ from bench.learning.direct_fit import Answers
 
 STUDENTS = 1024  # whose probabilities are computed at once, which bounds the memory
 SMALL = 200  # students or questions: all singular values are found at once
-FLIPS = 5  # tables of random signs: the largest singular value of any is what chance can do
+PRECISION = 1e-2  # of singular values: a start needs no more
+FLIPS = 3  # tables of random signs: the largest singular value of any is what chance can do
 
 
 def principal_factors(
@@ -69,7 +70,7 @@ def _largest(table: csr_array, count: int) -> tuple[np.ndarray, np.ndarray]:
         _, values, vectors = np.linalg.svd(table.toarray(), full_matrices=False)
     else:
         start = np.random.default_rng(0).standard_normal(min(table.shape))  # or it draws one
-        _, values, vectors = svds(table, k=count, v0=start)
+        _, values, vectors = svds(table, k=count, v0=start, tol=PRECISION)
     order = np.argsort(-values)[:count]
     return values[order], vectors[order].T
 

@@ -77,8 +77,15 @@ def plain_loss(values, episode, steps, order):
             minus = minus + (at - start).square().sum() / 2
             (g,) = torch.autograd.grad(minus, at, create_graph=order == 2, retain_graph=True)
             theta = theta - 0.8 * torch.linalg.solve(bound, g)
+        p = (z @ theta + d).sigmoid()
+        information = z.T @ torch.diag(w * p * (1 - p)) @ z
+        if order == 1:
+            information = information.detach()
+        covariance = torch.linalg.inv(torch.eye(2 * DIMENSIONS) + information)
         z, d = slopes(qx)
-        losses.append(F.binary_cross_entropy_with_logits(z @ theta + d, qy))
+        variance = torch.stack([row @ covariance @ row for row in z])
+        logits = (z @ theta + d) / (1 + torch.pi * variance / 8).sqrt()
+        losses.append(F.binary_cross_entropy_with_logits(logits, qy))
     return torch.stack(losses)
 
 
@@ -162,6 +169,24 @@ def test_the_prior_is_added_once_over_all_training_answers(tmp_path):
 def test_a_mean_over_the_answers_is_refused_beside_a_prior():
     with pytest.raises(BenchError, match="inner_loss='mean'"):
         BilevelIRT(spec=SPEC, inner_loss="mean").configure_model()
+
+
+@pytest.mark.parametrize("answers", [0, 2, 40])
+def test_predictions_are_means_over_what_is_not_known_of_the_ability(answers):
+    made = learner(model_options={"dimensions": DIMENSIONS}, inner_steps=30)
+    episode = draw(support=answers or 1)
+    if not answers:
+        episode = episode._replace(support_w=torch.zeros_like(episode.support_w))
+    found = made.predict(episode)[:, -1, :, 0].sigmoid()
+    z = torch.randn(40_000, DIMENSIONS, generator=torch.Generator().manual_seed(0))
+    a, d = made.net.slopes(episode.support_x), made.net.item_parameters(episode.support_x)[..., -1]
+    b, e = made.net.slopes(episode.query_x), made.net.item_parameters(episode.query_x)[..., -1]
+    start = made.net.ability
+    for task in range(len(found)):  # by weights of draws from the prior
+        log = F.logsigmoid((2 * episode.support_y[task] - 1) * ((start + z) @ a[task].T + d[task]))
+        weight = (log * episode.support_w[task]).sum(1).softmax(0)
+        mean = weight @ ((start + z) @ b[task].T + e[task]).sigmoid()
+        torch.testing.assert_close(found[task], mean, rtol=0, atol=0.03)
 
 
 # Where the items start -------------------------------------------------------------------------
