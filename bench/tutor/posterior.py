@@ -31,7 +31,8 @@ class Gaussian(NamedTuple):
     """A normal posterior of each student's ability, and what it means for each query.
 
     Attributes:
-        logits: ``[tasks, query]`` log-odds of a right answer at the mean ability.
+        logits: ``[tasks, query]`` log-odds of a right answer at the mean ability; of a learner that
+            does not predict by a mean over abilities, as it gives them.
         slopes: ``[tasks, query, dimensions]`` their derivatives by the ability; of IRT, ``a``.
         covariance: ``[tasks, dimensions, dimensions]`` of the ability.
     """
@@ -76,12 +77,15 @@ def draws(
     half = counter_random.normal(half)[:, :dimensions]
     z = np.concatenate([half, -half])[:count]  # in pairs, whose mean is exactly the mean ability
     moved = slopes @ _root(covariance) @ torch.from_numpy(z.T).to(logits)
-    sharper = _sharper(torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes))
-    return (sharper[..., None] * (logits[..., None] + moved)).sigmoid().mT
+    found = logits[..., None] + moved
+    if not getattr(learner, "has_prior", False):
+        variance = torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes)
+        found = _sharper(variance)[..., None] * found
+    return found.sigmoid().mT
 
 
 def _sharper(variance: Tensor) -> Tensor:
-    """By how much larger log-odds are than those that a learner of adaptation gives.
+    """By how much larger log-odds are than those of a learner that predicts by one ability.
 
     It learns to predict well by the adapted ability alone, so its log-odds are those of the mean
     chance, nearer to 0 by ``1 / sqrt(1 + pi v / 8)`` than the mean of log-odds of variance v
