@@ -131,7 +131,10 @@ def to_practise(
 def practice_order(
     chance: np.ndarray, good: np.ndarray, words: Vocabulary, settings: Settings
 ) -> list[int]:
-    """All questions that may be practised: those of :func:`to_practise`, then the nearest others.
+    """All questions that may be practised: those of :func:`to_practise`, then the others.
+
+    Those that are too hard come before those that are known already, the nearest of each first:
+    where a slip or a guess leaves no chance in between, practice is of what is not mastered.
 
     Args:
         chance: as there, like the others.
@@ -140,7 +143,8 @@ def practice_order(
         settings: of the tutor.
     """
     found = to_practise(chance, good, words, settings).tolist()
-    near = np.argsort(abs(chance - sum(settings.target) / 2), kind="stable").tolist()
+    known = chance > settings.target[1]
+    near = np.lexsort((abs(chance - sum(settings.target) / 2), known)).tolist()
     return found + [i for i in near if (not good[i] or repeats(words)) and i not in set(found)]
 
 

@@ -182,8 +182,8 @@ class Tutor:
     def practise(self, student: str, n: int = 1) -> list[str]:
         """The questions to practise, the best first: neither too hard nor too easy.
 
-        Those with a chance of success in the target zone that were not answered right; if there is
-        none, those nearest to it.
+        Those with a chance of success in the target zone that were not answered right, then those
+        that are too hard, then those that are known already.
         """
         item, right = self._pairs(self.answers(student))
         chance = np.array(list(self.predict(student).values()))
