@@ -86,7 +86,7 @@ class BilevelIRT(GradientBased):
     @property
     def has_prior(self) -> bool:
         """Whether the ability has a standard normal prior, and steps are scaled."""
-        return hasattr(self.net, "slopes")
+        return isinstance(self.net, BayesianIRT)
 
     def configure_parameters(self) -> None:
         """Checks that the loss is what the prior is added to.
@@ -103,8 +103,8 @@ class BilevelIRT(GradientBased):
 
     def training_step(self, batch: MetaBatch, batch_idx: int) -> Tensor:
         """One outer step; before the first, items are set to where they start."""
-        known = self.pretrained is not None or not isinstance(self.net, BayesianIRT)
-        if self.global_step == 0 and not known and has_answers(self):
+        anew = self.has_prior and self.pretrained is None
+        if self.global_step == 0 and anew and has_answers(self):
             self.start_items()
         return super().training_step(batch, batch_idx)
 
@@ -156,12 +156,12 @@ class BilevelIRT(GradientBased):
         return scale if self.hparams["order"] == 2 else scale.detach()
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
-        """Log-odds of the mean chance of a right answer, ``[tasks, query, 1]``.
+        """Log-odds of a right answer, ``[tasks, query, 1]``.
 
-        The mean over what is not known of the ability after the answers shown, whose density is
-        taken for normal around the adapted one (MacKay, "The Evidence Framework Applied to
-        Classification Networks", Neural Computation 4, 1992, equation 4.4): the less is known, the
-        closer to even. A network without a prior has no such density.
+        Those of the mean chance over what is not known of the ability, whose density is taken for
+        normal around the adapted one (MacKay, "The Evidence Framework Applied to Classification
+        Networks", Neural Computation 4, 1992): the less is known, the closer to even, as far as the
+        network's ``doubt`` says. A network without a prior has no such density.
         """
         outputs = super().query_outputs(fast, episode)
         if not self.has_prior:
@@ -175,7 +175,7 @@ class BilevelIRT(GradientBased):
         precision = information + torch.eye(asked.shape[-1]).to(asked)
         spread = torch.linalg.solve(precision, asked.transpose(1, 2)).transpose(1, 2)
         variance = (asked * spread).sum(-1, keepdim=True)
-        return outputs / (1 + math.pi / 8 * variance).sqrt()
+        return outputs / (1 + math.pi / 8 * self.net.doubt.square() * variance).sqrt()
 
     def ability(self, episode: Episode) -> Tensor:
         """The ability of each student after the last question, ``[tasks, dimensions]``."""

@@ -22,6 +22,10 @@ class BayesianIRT(IRT):
     So is growth, standard normal in a unit of time that is learned. That starts at 50 questions, or
     at the longest history: in a shorter unit growth would outweigh all else known of a student.
 
+    Predictions are means over what is not known of the ability, as far as that helps: ``doubt`` is
+    learned, 1 for the mean over a normal density, 0 for the likeliest ability alone, by which
+    students of a few kinds are better predicted.
+
     Args:
         spec: tasks whose inputs are questions to students.
         dimensions: of the ability.
@@ -36,6 +40,7 @@ class BayesianIRT(IRT):
         super().__init__(spec, dimensions, growth, spread=DISCRIMINATION_SD)
         self.average = nn.Parameter(torch.eye(1, dimensions + 1)[0])
         self.pace = nn.Parameter(torch.ones(1)) if growth else None
+        self.doubt = nn.Parameter(torch.ones(1))
 
     @torch.no_grad()
     def start_at(

@@ -77,15 +77,14 @@ def draws(
     half = counter_random.normal(half)[:, :dimensions]
     z = np.concatenate([half, -half])[:count]  # in pairs, whose mean is exactly the mean ability
     moved = slopes @ _root(covariance) @ torch.from_numpy(z.T).to(logits)
-    found = logits[..., None] + moved
-    if not getattr(learner, "has_prior", False):
-        variance = torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes)
-        found = _sharper(variance)[..., None] * found
-    return found.sigmoid().mT
+    variance = torch.einsum("tqd,tde,tqe->tq", slopes, covariance, slopes)
+    counted = learner.net.doubt.item() ** 2 if getattr(learner, "has_prior", False) else 0.0
+    sharper = _sharper((1 - counted) * variance)
+    return (sharper[..., None] * (logits[..., None] + moved)).sigmoid().mT
 
 
 def _sharper(variance: Tensor) -> Tensor:
-    """By how much larger log-odds are than those of a learner that predicts by one ability.
+    """By how much larger log-odds are than those that a learner of adaptation gives.
 
     It learns to predict well by the adapted ability alone, so its log-odds are those of the mean
     chance, nearer to 0 by ``1 / sqrt(1 + pi v / 8)`` than the mean of log-odds of variance v
@@ -94,7 +93,8 @@ def _sharper(variance: Tensor) -> Tensor:
     own prediction as their mean; without it they are too narrow.
 
     Args:
-        variance: of the log-odds as the learner gives them. Beyond 1.9 the approximation ends.
+        variance: of the log-odds as the learner gives them, as far as it does not count it itself.
+            Beyond 1.9 the approximation ends.
     """
     return (1 - (torch.pi / 8 * variance).clamp_max(0.75)).rsqrt()
 

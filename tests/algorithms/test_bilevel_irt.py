@@ -84,7 +84,7 @@ def plain_loss(values, episode, steps, order):
         covariance = torch.linalg.inv(torch.eye(2 * DIMENSIONS) + information)
         z, d = slopes(qx)
         variance = torch.stack([row @ covariance @ row for row in z])
-        logits = (z @ theta + d) / (1 + torch.pi * variance / 8).sqrt()
+        logits = (z @ theta + d) / (1 + values["doubt"] ** 2 * torch.pi * variance / 8).sqrt()
         losses.append(F.binary_cross_entropy_with_logits(logits, qy))
     return torch.stack(losses)
 
@@ -174,6 +174,7 @@ def test_a_mean_over_the_answers_is_refused_beside_a_prior():
 @pytest.mark.parametrize("answers", [0, 2, 40])
 def test_predictions_are_means_over_what_is_not_known_of_the_ability(answers):
     made = learner(model_options={"dimensions": DIMENSIONS}, inner_steps=30)
+    torch.nn.init.ones_(made.net.doubt)
     episode = draw(support=answers or 1)
     if not answers:
         episode = episode._replace(support_w=torch.zeros_like(episode.support_w))

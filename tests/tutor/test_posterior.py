@@ -109,7 +109,7 @@ def test_laplace_covariance_by_hand(data, double, model, variance):
     torch.testing.assert_close(found.covariance[0, 0, 0], expected)
     logits = found.logits
     if model == "bayesian_irt":  # predicts by the mean over abilities
-        spread = found.slopes[..., 0] ** 2 * found.covariance[0, 0, 0]
+        spread = found.slopes[..., 0] ** 2 * found.covariance[0, 0, 0] * learner.net.doubt**2
         logits = logits / (1 + torch.pi / 8 * spread).sqrt()
     torch.testing.assert_close(logits.sigmoid(), posterior.predicted(learner, episode))
 
