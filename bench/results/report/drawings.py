@@ -79,6 +79,7 @@ class Drawings:
         used = {name for pair in used for name in pair if name}
         text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", text)
         text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+        text = re.sub(r" ?font-family: [^;\"]*;?", "", text)  # the page's own
         text = re.sub(r"\s*\n\s*", "\n", text)
         text = re.sub(r"#[0-9a-f]{6}\b", lambda m: self._variable(m[0]), text)
         size = re.search(r'viewBox="[^"]+"', text)[0]
