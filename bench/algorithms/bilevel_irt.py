@@ -146,14 +146,25 @@ class BilevelIRT(GradientBased):
     def scale(self, episode: Episode) -> Tensor:
         """The inverse of the bound of the curvature, ``[tasks, adapting, adapting]``.
 
-        The curvature of minus the log posterior is ``1 + sum p (1 - p) slope slope'``, and
         ``p (1 - p)`` is never above 1/4.
         """
-        slopes, w = self.net.slopes(episode.support_x), episode.support_w
-        counted = slopes if w is None else slopes * w[..., None].to(slopes.dtype)
-        curvature = slopes.transpose(1, 2) @ counted / 4
-        scale = torch.linalg.inv(curvature + torch.eye(slopes.shape[-1]).to(slopes))
+        scale = torch.linalg.inv(self.curvature(episode, 0.25))
         return scale if self.hparams["order"] == 2 else scale.detach()
+
+    def curvature(self, episode: Episode, variance: Tensor | float) -> Tensor:
+        """That of minus the log posterior, ``1 + sum variance slope slope'`` over answers shown.
+
+        Args:
+            episode: students.
+            variance: ``[tasks, support]`` of each answer, ``p (1 - p)``; or one number.
+
+        Returns:
+            ``[tasks, adapting, adapting]``.
+        """
+        slopes, w = self.net.slopes(episode.support_x), episode.support_w
+        weight = slopes.new_ones(slopes.shape[:2]) if w is None else w.to(slopes.dtype)
+        counted = slopes * (weight * variance)[..., None]
+        return slopes.transpose(1, 2) @ counted + torch.eye(slopes.shape[-1]).to(slopes)
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Log-odds of a right answer, ``[tasks, query, 1]``.
@@ -166,13 +177,10 @@ class BilevelIRT(GradientBased):
         outputs = super().query_outputs(fast, episode)
         if not self.has_prior:
             return outputs
-        slopes, w = self.net.slopes(episode.support_x), episode.support_w
         p = self.support_outputs(fast, episode)[..., 0].sigmoid()
-        weight = p * (1 - p) if w is None else p * (1 - p) * w.to(p.dtype)
-        information = slopes.transpose(1, 2) @ (slopes * weight[..., None])
-        information = information if self.hparams["order"] == 2 else information.detach()
+        precision = self.curvature(episode, p * (1 - p))
+        precision = precision if self.hparams["order"] == 2 else precision.detach()
         asked = self.net.slopes(episode.query_x)
-        precision = information + torch.eye(asked.shape[-1]).to(asked)
         spread = torch.linalg.solve(precision, asked.transpose(1, 2)).transpose(1, 2)
         variance = (asked * spread).sum(-1, keepdim=True)
         return outputs / (1 + math.pi / 8 * self.net.doubt.square() * variance).sqrt()
