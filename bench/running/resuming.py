@@ -100,8 +100,14 @@ class Resume(Callback):
                 file.write(content.numpy().tobytes())
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
-        """Restores the state of torch's random numbers."""
+        """Restores the state of torch's random numbers, and the count of meta-batches.
+
+        Lightning counts one twice that was ready but not begun when the checkpoint was written, and
+        would not know from where to go on with the next checkpoint.
+        """
         self.signals.listen()
+        counts = trainer.fit_loop.epoch_loop.batch_progress.total
+        counts.ready = counts.started
         if self.random_state is not None:
             torch.set_rng_state(self.random_state.cpu())
         self.saved = time.monotonic()

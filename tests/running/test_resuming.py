@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import Trainer
 
 from bench.base.errors import BenchError, Interrupted
 from bench.data.sinusoid import SinusoidDataModule
@@ -54,9 +55,9 @@ for out in map(str.strip, sys.stdin):
 """
 
 
-def experiment(**changes):
+def experiment(iterations=40, **changes):
     given = {"data": {"val_episodes": 10, "test_episodes": 20, "shots": 5}, "learner": {}}
-    return Experiment("tiny", "sinusoid", "maml", 40, 4, **given | changes)
+    return Experiment("tiny", "sinusoid", "maml", iterations, 4, **given | changes)
 
 
 def result(record):
@@ -143,13 +144,33 @@ def test_several_stops_in_one_run(undisturbed, tmp_path, monkeypatch):
     assert result(record) == result(undisturbed)
 
 
+def test_stops_before_an_epoch_and_within_it(tmp_path, monkeypatch):
+    """Lightning counts a meta-batch twice that was ready, and not begun, when it was written."""
+    run = experiment(iterations=12)  # in epochs of three
+    whole = training.train(run, tmp_path / "whole", machine=OFTEN, progress=False)
+    save = resuming.Resume.on_train_batch_end
+    for stop in (4, 6, 7, 8, 10, 12):
+
+        def stopping(self, trainer, *arguments, stop=stop):
+            if trainer.global_step == stop:
+                raise PowerCut
+            save(self, trainer, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(resuming.Resume, "on_train_batch_end", stopping)
+            with pytest.raises(PowerCut):
+                training.train(run, tmp_path / "out", machine=OFTEN, progress=False)
+    record = training.train(run, tmp_path / "out", machine=OFTEN, progress=False)
+    assert result(record) == result(whole)
+
+
 def test_random_numbers_go_on_too(tmp_path):
     torch.manual_seed(1)
     state = {"seconds": 1.0, "random": torch.get_rng_state()}
     expected = torch.rand(3)
     resume = resuming.Resume(tmp_path, {}, 1, Signals(), World())
     resume.load_state_dict(state)
-    resume.on_train_start(None, None)
+    resume.on_train_start(Trainer(logger=False, enable_checkpointing=False), None)
     assert torch.equal(torch.rand(3), expected)
     assert resume.seconds >= 1
 
