@@ -107,7 +107,8 @@ class Networked(LightningModule):
         """Minus the log of the network's prior density, for each row that there is to train on.
 
         With it beside a mean loss over rows, the sum over all of them is minus the log of a
-        posterior density. Of tasks without end there are as many rows as the training sees. 0 for
+        posterior density. Tasks weigh alike, so that of uneven ones there are as many rows as tell
+        as much. Of tasks without end there are as many rows as the training sees. 0 for
         a network without a prior, or data that do not say how many rows they have.
         """
         data = getattr(self._trainer, "datamodule", None)

@@ -48,7 +48,7 @@ class EpisodeDataModule(LightningDataModule):
     kind: ClassVar[str]  # of its tasks, as in its spec
     synthetic = False  # whether tables must say that this data is made up
     training_tasks: int | None = None  # how many different ones there are; None: without end
-    training_rows: int | None = None  # how many different ones they ask for
+    training_rows: int | None = None  # how many they ask for, as if all weighed alike
 
     def __init__(
         self,

@@ -162,7 +162,11 @@ class StudentEpisodes(EpisodeDataModule):
 
     @property
     def training_rows(self) -> int | None:
-        """How many answers training episodes may ask for."""
+        """How many answers training episodes may ask for, as if all weighed alike.
+
+        Students do, so that an answer of one with few weighs more: as many rows without weights
+        would give a mean of the same variance (Kish, "Survey Sampling", 1965, section 11.7).
+        """
         if self.training_tasks is None:
             return None
         rows, queries, tested = self.lengths("train"), self.hparams["queries"], self.tested_shots
@@ -172,7 +176,8 @@ class StudentEpisodes(EpisodeDataModule):
             last = np.array(tested)[place]
             first = tested[0] if self.hparams["training_asks"] == "following" else last
             rows = np.minimum(rows - first, (queries or np.inf) + last - first)
-        return max(int(rows.sum()), 1)
+        rows = rows[rows > 0]
+        return round(len(rows) ** 2 / (1 / rows).sum()) if len(rows) else 1
 
     def sequences(self, split: str, students: np.ndarray) -> Sequences:
         """The answers of students, by their numbers in the split."""
