@@ -44,6 +44,19 @@ def with_interval(value: float, half_width: float, decimals: int = 3) -> str:
     return f"{short(value, decimals)} ± {short(half_width, decimals)}"
 
 
+def missing(metric: str, value: float | None, nll: float | None) -> str:
+    """What stands for a headline that is no number, or a difference of two; empty if it is one.
+
+    Answers that are all right, or all wrong, have no AUC, however well they are predicted.
+
+    >>> missing("auc", None, 0.01), missing("auc", float("nan"), float("nan"))
+    ('-', 'diverged')
+    """
+    if not pd.isna(value):
+        return ""
+    return "diverged" if metric != "auc" or pd.isna(nll) else "-"
+
+
 def is_curve(rows: pd.DataFrame) -> bool:
     """Whether the rows of a data set show it at several numbers of answers."""
     return rows["metric"].eq("auc").all() and rows["shots"].nunique() > 1
@@ -56,7 +69,7 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines: dict[str, dict[str, str]] = {}
     for row in rows.itertuples():
-        cell = "diverged" if pd.isna(row.mean) else with_interval(row.mean, row.half_width)
+        cell = missing("auc", row.mean, row.nll) or with_interval(row.mean, row.half_width)
         lines.setdefault(row.label, {})[_heading(row.shots)] = cell
     for row in rows[rows["verdict"] != ""].itertuples():
         name = f"second − first: {row.label.partition(',')[0]}"

@@ -152,7 +152,9 @@ def summary(records: list[dict]) -> pd.DataFrame:
         row |= _published(members[0], result.mean)
         row |= _share(scores_of, key)
         for name in METRICS:
-            row[name] = _mean(m["metrics"].get(name, {}).get("mean") for m in members)
+            values = [m["metrics"][name]["mean"] for m in members if name in m["metrics"]]
+            # as of the headline: one run that diverged leaves no mean
+            row[name] = float(np.array(values, float).mean()) if values else np.nan
         for name in ("ability_correlation", "mastery_auc"):
             row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
         for name in schema.COST_FIELDS:

@@ -16,7 +16,7 @@ from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
-from bench.results.answer_tables import curve, details, is_curve, shares
+from bench.results.answer_tables import curve, details, is_curve, missing, shares
 from bench.results.captions import DIFFERS, caption
 from bench.results.failed import Failure
 from bench.results.summary import (
@@ -74,7 +74,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "Algorithm": row.label,
                 "Batch norm": row.batch_norm or "-",
                 "Metric": row.metric.replace("_", " "),
-                "Test": figure(row.metric, row.mean, row.half_width),
+                "Test": _test(row),
                 "Before → after": _before_after(row),
                 "Second − first order": _difference(row),
                 "Verdict": row.verdict or "-",
@@ -270,8 +270,13 @@ def _heading(rows: pd.DataFrame) -> str:
     return ", ".join(words) + f": {row['metric'].replace('_', ' ')}"
 
 
+def _test(row) -> str:
+    lacking = missing(row.metric, row.mean, row.nll)
+    return lacking or figure(row.metric, row.mean, row.half_width)
+
+
 def _before_after(row) -> str:
-    if row.test_steps == 0:
+    if row.test_steps == 0 or missing(row.metric, row.after, row.nll) == "-":
         return "-"
     before, after = (figure(row.metric, v) for v in (row.before, row.after))
     return f"{before.removesuffix(' %')} → {after}"
@@ -280,7 +285,8 @@ def _before_after(row) -> str:
 def _difference(row) -> str:
     if not row.verdict:
         return "-"
-    return figure(row.metric, row.difference, row.difference_half_width, sign=True)
+    lacking = missing(row.metric, row.difference, row.nll)
+    return lacking or figure(row.metric, row.difference, row.difference_half_width, sign=True)
 
 
 def _published(row) -> str:

@@ -38,8 +38,9 @@ def numbers(runs: Sequence[Run]) -> dict[str, Any]:
         ``judged_by`` (``"log_loss"`` or ``"accuracy"``), ``units`` of a test, ``settings``,
         ``methods`` with what each reached, ``best`` at each setting and ``overall`` with what it is
         told apart from, ``orders``, ``enough``, ``recommended``. Pairs of numbers are a mean and
-        the half-width of its 95 % interval; where a best method is compared with all others, the
-        intervals hold for all of these comparisons together (Bonferroni).
+        the half-width of its 95 % interval (None of what there is not, such as an AUC of answers
+        that are all right); where a best method is compared with all others, the intervals hold
+        for all of these comparisons together (Bonferroni).
 
     Raises:
         BenchError: if there are no runs, or no method has all folds.
@@ -113,9 +114,10 @@ def _method(
 
 def _reached(judged: Judged, answers: bool) -> dict[str, Any]:
     rows = judged.rows
+    known = judged.scores[np.isfinite(judged.scores)]  # answers that are all right have no AUC
     found = {
         "judged": _pair(interval(judged.values)),
-        "headline": _pair(interval(judged.scores)),
+        "headline": _pair(interval(known)) if len(known) else [None, None],
         "calibration_error": _number(calibration.expected_error(calibration.reliability([rows]))),
     }
     if answers:
@@ -268,5 +270,7 @@ def _pair(values: Sequence[float]) -> list[float | None]:
     return [_number(v) for v in values]
 
 
-def _mean(values: Any) -> float:
-    return round(float(np.mean(values)), 5)
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Over those that there are."""
+    known = [v for v in values if v is not None]
+    return round(float(np.mean(known)), 5) if known else None

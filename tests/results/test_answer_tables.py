@@ -9,11 +9,11 @@ from bench.results import answer_tables, tables
 from bench.results.answer_tables import curve, details, is_curve, shares, short, with_interval
 
 
-def run(algorithm, values, seed=0, shots=(1, 5), dataset="irt", recovery=None, **data):
+def run(algorithm, values, seed=0, shots=(1, 5), dataset="irt", recovery=None, nll=0.5, **data):
     """A record tested at several numbers of answers: ``values`` of the students at each."""
     views = []
     for n, part in zip(shots, values):
-        means = {"auc": np.mean(np.array(part, float)), "accuracy": 0.7, "nll": 0.5, "brier": 0.2}
+        means = {"auc": np.mean(np.array(part, float)), "accuracy": 0.7, "nll": nll, "brier": 0.2}
         metrics = {k: {"mean": v, "ci95": None, "per_step": [v]} for k, v in means.items()}
         found = (recovery or {}).get(n, {})
         views.append({"shots": n, "episodes": len(part), "metrics": metrics, "recovery": found})
@@ -117,11 +117,27 @@ def test_a_gap_within_noise_leaves_a_blank():
 
 def test_a_number_that_one_method_lacks_is_a_dash_and_a_diverged_one_is_said():
     short_one = run("rasch", ([0.6, 0.6],), shots=(1,))
-    bad = run("dkt", ([0.6, 0.6], [None, 0.6]))
+    bad = run("dkt", ([0.6, 0.6], [None, 0.6]), nll=None)
     other = run("bkt", ([0.6, 0.6], [0.7, 0.7]))
     table = curve(tables.summary([short_one, bad, other])).set_index("AUC, answers shown:")
     assert table.loc["Rasch, posterior mean"].tolist() == [".600 ± .000", "-"]
     assert table.loc["DKT (LSTM)"].tolist() == [".600 ± .000", "diverged"]
+
+
+def test_answers_that_are_all_right_have_no_auc_and_have_not_diverged():
+    pair = [
+        run(name, ([None, None], [0.8, value]), fold=fold)
+        for name, value in (("bilevel_irt", 0.7), ("first_order_bilevel_irt", 0.6))
+        for fold in range(3)
+    ]
+    assert curve(tables.summary(pair))["n = 1"].tolist() == ["-", "-", "-"]
+    single = [run(r["experiment"]["algorithm"], ([None, None],), shots=(1,)) for r in pair[::3]]
+    assert "diverged" not in tables.to_markdown(pair) + tables.to_markdown(single)
+
+
+def test_a_fold_that_diverged_is_said_beside_folds_that_did_not():
+    good, bad = run("dkt", ([0.6], [0.6]), fold=0), run("dkt", ([None], [None]), fold=1, nll=None)
+    assert curve(tables.summary([good, bad]))["n = 1"].tolist() == ["diverged"]
 
 
 def test_one_number_of_answers_is_no_curve():

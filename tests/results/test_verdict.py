@@ -164,6 +164,31 @@ def test_folds_are_pooled_so_that_every_student_counts_once():
     assert rasch["settings"]["1"]["judged"][0] == pytest.approx(np.mean(single), abs=1e-4)
 
 
+@pytest.mark.parametrize("answer", [0, 1])
+def test_answers_that_are_all_alike_have_no_auc_and_a_verdict_all_the_same(answer):
+    logit = world(30)[0][0]
+    same = np.full(logit.shape, answer)
+    whole = [run(name, change(logit), same) for name, change in TRUTH.items()]
+    numbers = json.loads(json.dumps(verdict.numbers(whole), allow_nan=False))
+    assert {m["headline"] for m in numbers["methods"]} == {None}
+    assert set(verdict_words.table(numbers)["AUC"]) == {"-"}
+    page = verdict_words.markdown(numbers, "What predicts best", [], [])
+    assert "nan" not in page
+    assert "None" not in page
+    assert len(verdict_figure.draw(numbers).axes) == len(SHOTS)
+
+
+def test_where_answers_of_some_are_all_alike_the_auc_is_that_of_the_others():
+    logit, answer = world(30, folds=2)
+    answer[1], answer[0, 0] = 1, 0  # a fold, and a number shown
+    found = verdict.numbers([run("rasch", logit[k], answer[k], fold=k) for k in (0, 1)])
+    (rasch,) = found["methods"]
+    alone = verdict.numbers([run("rasch", logit[0], answer[0])])["methods"][0]["settings"]
+    assert rasch["settings"]["1"]["headline"] == [None, None]
+    assert rasch["settings"]["5"]["headline"] == alone["5"]["headline"]
+    assert rasch["headline"] == alone["5"]["headline"][0]
+
+
 def test_a_method_that_lacks_a_fold_is_left_out():
     whole = [r for r in runs(12, TRUTH, folds=3) if r.record["experiment"]["key"] != "rasch-1"]
     found = verdict.numbers(whole)

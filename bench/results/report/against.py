@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.results.answer_tables import missing
 from bench.results.summary import cells, names, paired, setting
 from bench.results.tables import figure
 
@@ -25,14 +26,15 @@ def lines(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> l
         difference = paired(members, there[key])
         change = "other episodes or seeds: not paired"
         if difference is not None:
-            change = figure(metric, difference.mean, difference.half_width, sign=True)
+            change = missing(metric, difference.mean, _mean([*members, *there[key]], "nll"))
+            change = change or figure(metric, difference.mean, difference.half_width, sign=True)
         found.append(
             {
                 "Data": key[1],
                 "Setting": setting(*key[2:4]),
                 "Algorithm": name_of[key],
-                "Here": _mean(members, metric),
-                "There": _mean(there[key], metric),
+                "Here": _shown(members, metric),
+                "There": _shown(there[key], metric),
                 "Here − there": change,
                 "Time": _times(members, there[key]),
             }
@@ -40,9 +42,14 @@ def lines(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> l
     return found
 
 
-def _mean(members: list[dict], metric: str) -> str:
+def _shown(members: list[dict], metric: str) -> str:
+    value = _mean(members, metric)
+    return missing(metric, value, _mean(members, "nll")) or figure(metric, value)
+
+
+def _mean(members: list[dict], metric: str) -> float:
     values = [m["metrics"].get(metric, {}).get("mean") for m in members]
-    return figure(metric, np.mean([np.nan if v is None else v for v in values]))
+    return np.mean([np.nan if v is None else v for v in values])
 
 
 def _times(ours: list[dict], theirs: list[dict]) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.results.answer_tables import is_curve
+from bench.results.answer_tables import is_curve, missing
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD
 from bench.results.tables import figure
 
@@ -62,7 +62,9 @@ def _pair(suite: str, dataset: str, second, first) -> Pair:
     bounded = second.metric in ("accuracy", "auc")
     wrong = 1 - first["mean"] if bounded else first["mean"]
     sign = 1 if second.higher_is_better else -1
-    gain = figure(second.metric, second.difference, second.difference_half_width, sign=True)
+    gain = missing(second.metric, second.difference, second.nll) or figure(
+        second.metric, second.difference, second.difference_half_width, sign=True
+    )
     return Pair(
         suite,
         dataset,

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench.results import labels
+from bench.results.answer_tables import missing
 from bench.results.plots import NAMES
 from bench.results.run_files import RunFiles
 from bench.results.summary import REPEATED, setting
@@ -35,7 +34,8 @@ def _cells(record: dict) -> list[tuple[str, Any]]:
     shots = None if record["evaluation"].get("views") and not e["ways"] else e["shots"]
     words = "several shots" if shots is None and not e["ways"] else setting(e["ways"], shots)
     date = str(record["provenance"].get("date") or "")
-    result = figure(metric, np.nan if value is None else value)
+    nll = metrics.get("nll", {}).get("mean")
+    result = missing(metric, value, nll) or figure(metric, value)
     return [
         (e["dataset"], e["dataset"]),
         (words, words),

@@ -74,6 +74,19 @@ def test_from_answers_to_a_verdict_and_a_model_of_all_students(short, answers, t
 
 
 @pytest.mark.slow
+def test_answers_that_are_all_right_have_a_verdict(short, tmp_path, capsys):
+    lines = [f"p{s},q{i},1" for s in range(15) for i in range(8)]
+    path = tmp_path / "same.csv"
+    path.write_text("\n".join(["user_id,item_id,correct", *lines]) + "\n")
+    command = ["compare", str(path), "--methods", "rasch", "bilevel_irt", "--jobs", "1"]
+    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "Take " in printed
+    (table,) = (tmp_path / "out" / "tables").glob("compare-same-????????.md")
+    assert "diverged" not in table.read_text()
+
+
+@pytest.mark.slow
 def test_images_are_compared_too(short, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["compare", "glyphs", "--methods", "proto_net", "random_init", "--shots", "1"]

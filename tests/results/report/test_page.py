@@ -95,6 +95,18 @@ def test_a_hostile_record_is_text(runs):
     assert "&lt;img src=x" in text
 
 
+def test_answers_that_are_all_right_have_no_auc_and_have_not_diverged(runs):
+    found = runs("student", 3)
+    for record in found:
+        none = {"mean": None, "ci95": None, "per_step": [None, None]}
+        nll = {"mean": 0.01, "ci95": 0.001, "per_step": [0.1, 0.01]}
+        record["metrics"] = {"headline": "auc", "higher_is_better": True, "auc": none, "nll": nll}
+        record["evaluation"]["per_episode"] = {"auc": [None] * 40}
+    text = page.html("results", found, None, found, "results")
+    assert "AUC -" in text
+    assert "diverged" not in text
+
+
 def test_a_suite_that_is_not_there_is_named(folder, refused):
     folder("mine")
     refused("report other --out mine", "no records of suite 'other'")
