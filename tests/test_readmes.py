@@ -121,6 +121,7 @@ def commands(page: Path) -> list[list[str]]:
     text = page.read_text()
     blocks = [block for kind, block in FENCED.findall(text) if kind == "bash"]
     lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall("^    (.+)$", FENCED.sub("", text), re.MULTILINE)
     lines += [" ".join(span.split()) for span in re.findall("`([^`]+)`", FENCED.sub("", text))]
     lines = [line.rpartition(".venv/bin/")[2] for line in lines]
     return [
@@ -145,6 +146,18 @@ def test_every_command_is_understood(page):
             assert registry.load("suites", suite).name == suite, words
         for name in getattr(options, "datasets", None) or ():
             assert name in registry.names("data"), words
+
+
+CLASSES = {
+    flag: {registry.load(kind, name).__name__ for name in registry.names(kind)}
+    for flag, kind in (("data", "data"), ("model", "algorithms"))
+}
+
+
+@pages(PAGES)
+def test_every_class_that_a_page_gives_to_lightning_is_there(page):
+    for flag, name in re.findall(r"--(data|model)\s+(\w+)", page.read_text()):
+        assert name in CLASSES[flag], f"--{flag} {name}"
 
 
 # Examples ----------------------------------------------------------------------------------------
