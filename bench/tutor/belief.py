@@ -5,7 +5,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
+from bench.algorithms.item_mean import ItemMean
+from bench.algorithms.no_adaptation import NoAdaptation
+from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
+from bench.learning.embedding_learner import EmbeddingLearner
 from bench.learning.gradient_based import GradientBased
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
@@ -13,6 +17,11 @@ from bench.tutor import posterior
 from bench.tutor.vocabulary import Vocabulary
 
 DRAWS = 400  # of the posterior of each checkpoint
+MOST_NUMBERS = 2**24  # parameters that students have each their own of, at a time
+# What these predict of a question does not depend on which others are asked with it. The inner loop
+# sees the answers shown alone, and there is no batch norm over the questions, for it takes no rows
+# with weights.
+QUERIES_APART = (GradientBased, EmbeddingLearner, NoAdaptation, ItemMean, TwoPL)
 
 
 def episode(
@@ -86,8 +95,7 @@ def chances(
 
 def _own(learners: Sequence[MetaLearner], tasks: Sequence[Episode]) -> torch.Tensor:
     """Predictions of each learner of its episode, ``[tasks, learners, query]``."""
-    predict = posterior.predicted if all(map(posterior.has_ability, learners)) else _alone
-    own = torch.stack([predict(*pair) for pair in zip(learners, tasks)], 1)
+    own = torch.stack([_as_next(*pair) for pair in zip(learners, tasks)], 1)
     if not own.isfinite().all():
         raise BenchError("a checkpoint predicts what is no number: train it again")
     return own
@@ -102,11 +110,16 @@ def as_trained(learner: MetaLearner, episode: Episode, most: int | None) -> Epis
     return episode._replace(support_w=weight * share)
 
 
-def _alone(learner: MetaLearner, episode: Episode) -> torch.Tensor:
-    """Predictions ``[tasks, query]``, each question asked alone.
+def _as_next(learner: MetaLearner, episode: Episode) -> torch.Tensor:
+    """Predictions ``[tasks, query]``, each question as the next one.
 
-    To a learner that follows the order of time, one after the other would be so many attempts.
+    To a learner that follows the order of time, one after the other would be so many attempts: it
+    is asked each of them alone.
     """
+    if isinstance(learner, QUERIES_APART):
+        at_once = max(MOST_NUMBERS // sum(p.numel() for p in learner.parameters()), 1)
+        parts = zip(*(v.split(at_once) for v in episode[:6]))
+        return torch.cat([posterior.predicted(learner, Episode(*part)) for part in parts])
     tasks, queries = episode.query_y.shape
     found = []
     for number in range(tasks):

@@ -103,7 +103,7 @@ def _sharper(variance: Tensor) -> Tensor:
 def predicted(learner: MetaLearner, episode: Episode) -> Tensor:
     """A learner's own chance of a right answer of each query, ``[tasks, query]``."""
     learner.configure_model()
-    return learner.objective.probabilities(learner.evaluate(episode)[:, -1]).squeeze(-1)
+    return learner.objective.probabilities(learner.evaluate(episode, False)[:, -1]).squeeze(-1)
 
 
 def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
