@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from bench.base.option_text import of_flag, typed_as
 from bench.cli.commands._columns import columns_flag, columns_of
 from bench.cli.commands._grid import launcher_of, machine_of, place_flags
 
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
     columns = columns_of(options)
     paths.writable(options.out)
-    with notes_are_printed():
+    with notes_are_printed(), typed_as(of_flag):
         source = reading.read(
             options.source,
             options.out,

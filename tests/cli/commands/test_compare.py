@@ -73,6 +73,16 @@ def test_from_answers_to_a_verdict_and_a_model_of_all_students(short, answers, t
     assert students.sentences()[-2].endswith("Students: 15, all to train on.")
 
 
+def test_a_hint_can_be_typed_as_it_stands(answers, tmp_path, capsys):
+    text = answers.read_text()
+    answers.write_text(text.replace("item_id", "exercise"))
+    command = ["compare", str(answers), "--dry-run", "--out", str(tmp_path)]
+    assert cli.main(command) == 2
+    hint = "--columns item_id=exercise"
+    assert f"say which it is, as {hint}\n" in capsys.readouterr().err
+    assert cli.main([*command, *hint.split()]) == 0
+
+
 @pytest.mark.slow
 def test_answers_that_are_all_right_have_a_verdict(short, tmp_path, capsys):
     lines = [f"p{s},q{i},1" for s in range(15) for i in range(8)]
