@@ -131,6 +131,10 @@ def _made_up_students(
     if "items" in takes:
         data["test_episodes"] = SYNTHETIC_TEST
     made = registry.create("data", dataset, **data, shots=tested[-1], **root)
+    made.setup("fit")  # reads what has files, so that a set that is not prepared is refused now
+    version = ""
+    if "version" in usual:
+        version = f", version {usual['version']} (the others are not compared)"
     tested_students = max(view.episodes or 0 for view in made.views("test"))
     return Source(
         name=name,
@@ -146,7 +150,7 @@ def _made_up_students(
         test_tasks=tested_students,
         data_root=Path(root["data_root"]) if root else None,
         said=(
-            f"{name}: made-up students, {made.items:,} items, "
+            f"{name}{version}: made-up students, {made.items:,} items, "
             f"{made.skills or 'no'} skills; {tested_students:,} are tested.",
             f"Shown: the {'first ' if learns else ''}{listed(tested)} answers of a student; "
             f"asked for: {data['queries']} others.",

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from bench.base.errors import BenchError
+from bench.data import synthetic5
 from bench.running.comparison import planning, reading
 
 
@@ -90,6 +91,17 @@ def test_a_made_up_set_goes_by_its_name():
     source = reading.read(["bkt"], None)
     assert (source.suite, source.in_order, source.skills) == ("compare-bkt", True, True)
     assert not reading.read(["irt"], None, shots=[2, 4]).in_order
+
+
+def test_made_up_students_that_have_to_be_prepared_are_read_before_anything_is_planned(tmp_path):
+    with pytest.raises(BenchError, match="run maml-bench prepare synthetic5"):
+        reading.read(["synthetic5"], None, tmp_path)
+    rng = np.random.default_rng(0)
+    students, items = synthetic5.STUDENTS, synthetic5.ITEMS
+    packed = np.packbits(rng.random((2, students, items)) < 0.6, -1)
+    np.savez(tmp_path / "synthetic5.npz", responses=packed, concept=np.zeros((2, items), int))
+    source = reading.read(["synthetic5"], None, tmp_path)
+    assert source.said[0].startswith("synthetic5, version 0 (the others are not compared): made-up")
 
 
 def test_a_folder_is_packed_once_and_again_when_it_has_changed(tmp_path):
