@@ -43,6 +43,11 @@ class Method(NamedTuple):
     few: dict[str, Any] = {}
 
 
+NEEDS = {
+    "skills": "the skills of questions (a column skill_id, or --q-matrix FILE)",
+    "order": "an order of time that is not the same for all students (a column order_id or "
+    "timestamp)",
+}
 WITH_PRIOR = {"model": "bayesian_mlp", "inner_loss": "shrunk"}  # for however few students
 PERCEPTRON = WITH_PRIOR | {"inner_lr": 0.3, "inner_steps": 3, "outer_lr": 3e-3}
 ONE_ABILITY = {"model_options": {"dimensions": 1}}  # few students do not tell several apart
@@ -183,8 +188,11 @@ def _few(source: Source) -> bool:
 
 
 def _fitting(source: Source) -> list[Method]:
-    has = {"": True, "skills": source.skills, "order": source.in_order}
-    return [m for m in METHODS[source.kind] if has[m.needs]]
+    return [m for m in METHODS[source.kind] if _has(source, m.needs)]
+
+
+def _has(source: Source, needs: str) -> bool:
+    return {"": True, "skills": source.skills, "order": source.in_order}[needs]
 
 
 def _method(name: str, source: Source) -> Method:
@@ -199,7 +207,10 @@ def _method(name: str, source: Source) -> Method:
     if declared.attributes.get("role") == "ceiling":
         raise BenchError(f"{name} knows how made-up students were made: it is no method to choose")
     listed = {m.algorithm: m for m in METHODS[source.kind]}
-    return listed.get(name, OTHER._replace(algorithm=name))
+    method = listed.get(name, OTHER._replace(algorithm=name))
+    if not _has(source, method.needs):
+        raise BenchError(f"{name} needs {NEEDS[method.needs]}: {source.name} has none; leave it out")
+    return method
 
 
 def _suite(source: Source, methods: Sequence[Method], level: Level) -> Suite:

@@ -89,6 +89,21 @@ def test_methods_are_those_that_the_data_is_for():
     assert "proto_net" in methods(planning.plan(PHOTOS, 1000))
 
 
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("bkt", "bkt needs an order of time"),
+        ("dkt", "dkt needs an order of time"),
+        ("skill-running-mean", r"skill_running_mean needs the skills of questions .*--q-matrix"),
+    ],
+)
+def test_a_method_that_is_named_is_refused_where_the_data_lack_what_it_needs(method, message):
+    planning.plan(SCHOOL, 10, methods=[method])
+    plain = replace(SCHOOL, skills=False, data=SCHOOL.data | {"protocol": "random"})
+    with pytest.raises(BenchError, match=message):
+        planning.plan(plain, 10, methods=["rasch", method])
+
+
 def test_both_orders_are_always_there():
     assert {"bilevel_irt", "first_order_bilevel_irt"} <= methods(planning.plan(SCHOOL, 0.01))
     assert {"maml", "fomaml"} <= methods(planning.plan(PHOTOS, 0.01))
