@@ -86,6 +86,7 @@ def read(
         f"Read {', '.join(map(str, np.atleast_1d(own.get('source', name))))}: {counts}",
         *([f"Columns: {responses.columns}."] if responses.columns else []),
         *others,
+        *_division(responses),
         f"Shown: the {'first ' if ordered else ''}{listed(tested)} answers of a student"
         f"{'' if ordered else ', drawn at random'}{why}; asked for: up to {asked} "
         "others.",
@@ -178,6 +179,19 @@ def _shown(usual: int, most: int, asked: Sequence[int] | None) -> tuple[int, ...
             )
         return tested
     return tuple(n for n in SHOWN if n + ASKED <= usual) or (1,)
+
+
+def _division(responses: Any) -> list[str]:
+    """What is said where the files divide answers themselves, which no comparison keeps to."""
+    if responses.split is None:
+        return []
+    lengths, own = np.diff(responses.starts), responses.split[responses.starts[:-1]]
+    whole = (np.repeat(own, lengths) == responses.split).all()  # each student has one part
+    return [
+        f"The files divide {'students' if whole else 'answers'} into training, validation and "
+        "test: that is not used, students are divided anew"
+        + ("." if whole else "; maml-bench run students-by-answer is for it.")
+    ]
 
 
 def _order(responses: Any) -> tuple[bool, str]:
