@@ -4,6 +4,7 @@ import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -32,10 +33,9 @@ def read_folder(
     Raises:
         BenchError: if the images cannot be read, or are too few.
     """
-    name = named(folder.resolve().name)
-    module = importlib.import_module(registry.module_name("data", "image_folder"))
+    name, module = named(folder.resolve().name), _module()
     root = out / "compare" / name
-    packed, note = module.IMAGE_SET.cache(root), root / "packed-from.txt"
+    packed, note = cache(root), root / "packed-from.txt"
     said, state = f"Read {folder}, packed before in {packed}.", _state(folder)
     if not packed.exists() or not note.exists() or note.read_text(errors="replace") != state:
         if not packs:
@@ -46,6 +46,15 @@ def read_folder(
         said = module.prepare(folder, root)
         paths.write_text(note, state)
     return read("image_folder", name, ways, shots, root, (said,))
+
+
+def cache(data_root: Path | None) -> Path:
+    """Where the images of a folder are packed."""
+    return _module().IMAGE_SET.cache(data_root)
+
+
+def _module() -> ModuleType:
+    return importlib.import_module(registry.module_name("data", "image_folder"))
 
 
 def _state(folder: Path) -> str:

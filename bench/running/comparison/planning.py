@@ -209,7 +209,9 @@ def _method(name: str, source: Source) -> Method:
     listed = {m.algorithm: m for m in METHODS[source.kind]}
     method = listed.get(name, OTHER._replace(algorithm=name))
     if not _has(source, method.needs):
-        raise BenchError(f"{name} needs {NEEDS[method.needs]}: {source.name} has none; leave it out")
+        raise BenchError(
+            f"{name} needs {NEEDS[method.needs]}: {source.name} has none; leave it out"
+        )
     return method
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.base import registry
 from bench.base.errors import BenchError, nearest
+from bench.data.students import prepared
 from bench.running.comparison import images, students
 from bench.running.comparison.source import Source, named
 from bench.tasks import kinds
@@ -64,8 +65,7 @@ def read(
             "of answers, a folder with a folder of images for each class, or a data set of "
             "maml-bench list datasets"
         )
-    if name in ("student", "image_folder"):
-        raise BenchError(f"{name}: give the file or folder itself: maml-bench compare PATH")
+    _require_prepared(name, data_root)
     kind = kinds.kind_of(name)
     usual = registry.arguments("data", name, {})
     if kind == "answers":
@@ -91,6 +91,21 @@ def _answers(
     own = {"source": files[0] if len(files) == 1 else list(files)}
     own |= {option: value for option, value in others.items() if value}
     return students.read("student", own, named(name), shots, None, ways)
+
+
+def _require_prepared(name: str, data_root: Path | None) -> None:
+    """Refuses a set that is what the user has prepared, where nothing is."""
+    if name == "student":
+        path = prepared.cache(name, data_root)
+    elif name == "image_folder":
+        path = images.cache(data_root)
+    else:
+        return
+    if not path.exists():
+        raise BenchError(
+            f"{name}: nothing is prepared in {path}: give the file or folder itself, maml-bench "
+            f"compare PATH, or run maml-bench prepare {name} --source PATH"
+        )
 
 
 def _refuse_for_images(columns: Mapping[str, str] | None, q_matrix: str | None) -> None:

@@ -1,5 +1,8 @@
 """What the command makes of files, folders and names."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -78,6 +81,19 @@ def test_files_called_train_valid_and_test_divide_the_answers_of_the_same_studen
     source = reading.read([str(tmp_path / "ours")], tmp_path)
     assert (source.name, source.students, source.skills) == ("ours", 12, True)
     assert "12 students, 12 items, 2 skills, 252 answers" in " ".join(source.said)
+    assert "divide answers into training" in " ".join(source.said)
+    assert "maml-bench run students-by-answer is for it." in " ".join(source.said)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_column_that_divides_is_said_not_to_be_used(tmp_path, whole):
+    header, *rows = Path(table(tmp_path / "a.csv", 12, 8)).read_text().splitlines()
+    tested = "s1," if whole else ",q1,"
+    lines = [f"{header},split", *(f"{r},{'test' if tested in r else 'train'}" for r in rows)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    said = " ".join(reading.read([str(tmp_path / "a.csv")], tmp_path).said)
+    assert f"The files divide {'students' if whole else 'answers'} into training" in said
+    assert ("students-by-answer" in said) is not whole
 
 
 def test_a_folder_of_files_that_do_not_tell_themselves_apart_is_refused(tmp_path):
@@ -85,6 +101,20 @@ def test_a_folder_of_files_that_do_not_tell_themselves_apart_is_refused(tmp_path
         table(tmp_path / f"{name}.csv", 12, 8)
     with pytest.raises(BenchError, match=r"a\.csv, b\.csv: which has the answers is not told"):
         reading.read([str(tmp_path)], tmp_path)
+
+
+def test_what_was_prepared_of_ones_own_goes_by_its_name(tmp_path):
+    for name, source in (
+        ("student", table(tmp_path / "class.csv", 25, 20)),
+        ("image_folder", folder(tmp_path / "photos", 8)),
+    ):
+        with pytest.raises(BenchError, match=f"run maml-bench prepare {name} --source PATH"):
+            reading.read([name], None, tmp_path)
+        importlib.import_module(f"bench.data.{name}").prepare(Path(source), tmp_path)
+        found = reading.read([name.replace("_", "-")], None, tmp_path)
+        assert found.suite.startswith(f"compare-{name}-")  # and a checksum
+        assert (found.dataset, found.data_root) == (name, tmp_path)
+        assert "source" not in found.data
 
 
 def test_a_made_up_set_goes_by_its_name():
@@ -141,7 +171,7 @@ def test_a_plan_for_a_folder_packs_nothing(tmp_path):
     [
         (["nowhere.csv"], {}, "nowhere.csv: no such file or folder"),
         (["glyps"], {}, "did you mean glyphs"),
-        (["student"], {}, "give the file or folder itself"),
+        (["student"], {"data_root": Path("nowhere")}, "give the file or folder itself"),
         (["sinusoid"], {}, "compare is for answers of students and for images"),
         (["meta_dataset"], {}, "compare is for answers of students and for images"),
         (["irt"], {"ways": 5}, "--ways 5: is for images"),
