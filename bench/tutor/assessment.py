@@ -1,7 +1,7 @@
 """What each student masters, how sure that is, and which questions to ask or practise next."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -14,7 +14,15 @@ from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
 from bench.tutor import posterior
 from bench.tutor.belief import DRAWS, believed, episode, informs, tells_skills_apart
-from bench.tutor.judgement import Settings, judged, needs_of, repeats, skill_rows, to_practise
+from bench.tutor.judgement import (
+    Settings,
+    judged,
+    needs_of,
+    repeats,
+    skill_rows,
+    to_practise,
+    told,
+)
 from bench.tutor.vocabulary import Vocabulary
 
 MOST_NUMBERS = 2**24  # computed at a time
@@ -56,6 +64,10 @@ class Student:
     def verdicts(self, verdict: str) -> list[str]:
         """Names of the skills of which this is the verdict."""
         return [row["skill"] for row in self.skills if row["verdict"] == verdict]
+
+    def as_told(self) -> "Student":
+        """The same for people: of skills that were never asked for there is no verdict."""
+        return replace(self, skills=told(self.skills))
 
 
 class Answers(NamedTuple):

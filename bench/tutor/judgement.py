@@ -10,6 +10,7 @@ from bench.base.errors import BenchError
 from bench.tutor.vocabulary import Vocabulary
 
 MASTERED, UNDECIDED, NOT_MASTERED = "mastered", "undecided", "not mastered"
+NOT_ASKED = "not asked yet"  # what people are told instead of one of these
 LEAST = 2  # answers on a skill, before it counts as known
 
 
@@ -88,6 +89,18 @@ def skill_rows(
     if words.skills and skills != words.skills:
         found[0]["verdict"] = ""
     return found
+
+
+def told(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A student's skills as people are told of them.
+
+    What is believed of a skill that was never asked for is what is usual among students, however
+    sure: that is no verdict on this one.
+    """
+    return [
+        row | {"verdict": NOT_ASKED} if row["verdict"] and not row["answers"] else row
+        for row in rows
+    ]
 
 
 def sure_enough(rows: Sequence[dict[str, Any]], settings: Settings) -> bool:

@@ -56,7 +56,7 @@ def report(
         notes=[*answers.notes, *_of_the_model(learners, words)],
     )
     student_report.show_input(about, console)
-    students = list(assess(learners, words, answers, settings))
+    students = [s.as_told() for s in assess(learners, words, answers, settings)]
     student_report.write(students, about, out, pictures)
     student_report.show(students, about, out, console)
 

@@ -11,10 +11,11 @@ from matplotlib.lines import Line2D
 
 from bench.results import plots
 from bench.tutor.assessment import Student
-from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
+from bench.tutor.judgement import MASTERED, NOT_ASKED, NOT_MASTERED, UNDECIDED, Settings
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say it again
 MARKS = {MASTERED: ("#009E73", "o"), UNDECIDED: ("#7F7F7F", "D"), NOT_MASTERED: ("#D55E00", "s")}
+MARKS |= {NOT_ASKED: ("#A0A0A0", "x")}
 UNJUDGED = ("#0072B2", "o")
 MOST_SKILLS = 30
 LONGEST = 34  # characters of a name

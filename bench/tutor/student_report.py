@@ -18,10 +18,10 @@ from bench.base import paths, spreadsheets
 from bench.base.errors import BenchError
 from bench.tutor import student_picture
 from bench.tutor.assessment import Student
-from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
+from bench.tutor.judgement import MASTERED, NOT_ASKED, NOT_MASTERED, UNDECIDED, Settings
 from bench.tutor.pages.class_view import class_page
 
-STYLES = {MASTERED: "green", UNDECIDED: "yellow", NOT_MASTERED: "red"}
+STYLES = {MASTERED: "green", UNDECIDED: "yellow", NOT_MASTERED: "red", NOT_ASKED: "dim"}
 SHOWN_WHOLE = 3  # students, skill by skill, in the terminal; of more, a line each
 MOST_SKILLS = 15  # of each in the terminal
 BAR = 24  # characters
@@ -195,7 +195,7 @@ def _whole(student: Student, settings: Settings) -> Table:
     table.add_column("0 %" + "100 %".rjust(BAR - 3), no_wrap=True)
     judged = bool(student.skills[0]["verdict"])
     if judged:
-        table.add_column("Verdict", min_width=len(NOT_MASTERED), no_wrap=True)
+        table.add_column("Verdict", min_width=len(NOT_ASKED), no_wrap=True)
     rows = student_picture.chosen(student, MOST_SKILLS)
     for row in rows:
         style = STYLES.get(row["verdict"], "")

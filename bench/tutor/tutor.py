@@ -18,7 +18,14 @@ from bench.tutor import posterior, reading
 from bench.tutor.answer_book import Answer, AnswerBook, named
 from bench.tutor.assessment import Answers, Student, assess
 from bench.tutor.belief import as_trained, believed, chances, episode, tells_skills_apart
-from bench.tutor.judgement import Settings, practice_order, repeats, skill_rows, sure_enough
+from bench.tutor.judgement import (
+    Settings,
+    practice_order,
+    repeats,
+    skill_rows,
+    sure_enough,
+    told,
+)
 from bench.tutor.policies import POLICIES, check, ranked
 
 CURVE = 64  # draws for each point of a student's curve
@@ -133,13 +140,15 @@ class Tutor:
         with self._turn:
             chance, draws = believed(self.learners, self._tasks(pairs), self.words.shots)
         return [
-            skill_rows(
-                pair,
-                chance[i],
-                None if draws is None else draws[i],
-                self.apart,
-                self.words,
-                self.settings,
+            told(
+                skill_rows(
+                    pair,
+                    chance[i],
+                    None if draws is None else draws[i],
+                    self.apart,
+                    self.words,
+                    self.settings,
+                )
             )
             for i, pair in enumerate(pairs)
         ]
@@ -240,7 +249,8 @@ class Tutor:
         pairs = [self._pairs(self.answers(student)) for student in students]
         given = Answers(list(students), *map(list, zip(*pairs)), []) if pairs else None
         with self._turn:
-            return list(assess(self.learners, self.words, given, self.settings)) if given else []
+            found = assess(self.learners, self.words, given, self.settings) if given else []
+            return [student.as_told() for student in found]
 
     @property
     def policy(self) -> str:

@@ -156,6 +156,24 @@ def test_the_page_of_the_class_needs_nothing_else(folder, answers, tmp_path, cap
     assert "does not say how unsure it is" in (tmp_path / "out" / "class.html").read_text()
 
 
+def test_of_a_skill_that_was_never_asked_for_there_is_no_verdict(folder, answers, tmp_path, capsys):
+    out, mastery = tmp_path / "out", ("--mastery", 0.999)
+    rows = [(name, "question 0", 0) for name in ("Ann", "Bob", "Cat", "Dan")]
+    arguments = ("--checkpoint", folder / "irt.ckpt", "--answers", answers(*rows), "--out", out)
+    code, printed, _ = run(capsys, *arguments, *mastery)
+    assert code == 0
+    assert "Not asked" in printed
+    found = [(row["answers"], row["verdict"]) for row in rows_of(out / "skills.csv")]
+    assert {verdict for n, verdict in found if n == "0"} == {"not asked yet"}
+    assert {verdict for n, verdict in found if n != "0"} == {"not mastered"}
+    page = (out / "class.html").read_text()
+    for verdict, of in (("not-mastered", "not mastered"), ("open", "not asked yet")):
+        bars = 2 * sum(verdict == of for _, verdict in found)  # in the table and below
+        assert page.count(f'<svg class="bar {verdict}"') == bars > 0
+    told = json.loads((out / "students.json").read_text())["students"][0]["skills"]
+    assert "not asked yet" in {row["verdict"] for row in told}
+
+
 def test_predictions_are_those_of_the_data_modules_episodes(folder):
     """Rows made from a checkpoint's vocabulary are the rows that the model was trained on."""
     learner = learner_file.load(folder / "irt.ckpt")
@@ -191,7 +209,7 @@ def test_a_learner_without_posterior_asks_each_question_next(folder, answers, tm
     assert code == 0
     assert "does not say how unsure it is" in printed
     assert not (out / "pictures").exists()
-    row = rows_of(out / "skills.csv")[0]
+    row = next(row for row in rows_of(out / "skills.csv") if row["answers"] != "0")
     assert row["low"] == row["high"] == row["above"] == ""
     assert row["verdict"] in ("mastered", "not mastered")
     learner = learner_file.load(folder / "dkt.ckpt")

@@ -99,9 +99,6 @@ class Pages:
         before = answers[: done[0]] if done else answers
         earlier, now = self.tutor.skills_over_time([before, answers])
         sure = sure_enough(now, self.tutor.settings)
-        for row in now:
-            if not row["answers"]:  # to a pupil, what is usual is no verdict
-                row["verdict"] = ""
         values = {
             "name": student,
             "count": count,

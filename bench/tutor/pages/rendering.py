@@ -4,12 +4,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED
+from bench.tutor.judgement import MASTERED, NOT_ASKED, NOT_MASTERED, UNDECIDED
 
 FOLDER = Path(__file__).parent / "templates"
 # a shape and a word beside each colour, for who does not tell colours apart
-MARKS = {MASTERED: "●", UNDECIDED: "◇", NOT_MASTERED: "■", "": "○"}
-CLASSES = {MASTERED: "mastered", UNDECIDED: "undecided", NOT_MASTERED: "not-mastered", "": "open"}
+MARKS = {MASTERED: "●", UNDECIDED: "◇", NOT_MASTERED: "■", NOT_ASKED: "○", "": "○"}
+CLASSES = {MASTERED: "mastered", UNDECIDED: "undecided", NOT_MASTERED: "not-mastered"}
+CLASSES |= {NOT_ASKED: "open", "": "open"}
 
 _pages = Environment(
     loader=FileSystemLoader(FOLDER),

@@ -128,6 +128,23 @@ def test_the_teacher_sees_the_class_and_each_student(pages, tutor, taught):
     assert f"{row.answers + 1} answers" in pages.get(f"/t/teacher-token/student?name={name}").text
 
 
+def test_of_a_skill_that_was_never_asked_for_nobody_is_told_a_verdict(taught, tmp_path):
+    tutor = Tutor(taught / "irt.ckpt", tmp_path / "class.sqlite", Settings(mastery=0.999))
+    tutor.answer("ann", "q0", right=False)  # on adding
+    with TestClient(application(tutor, {}, OPTIONS)) as pages:
+        rows = list(csv.DictReader(io.StringIO(pages.get("/t/teacher-token/skills.csv").text)))
+        found = {row["skill"]: row["verdict"] for row in rows}
+        assert found == {"adding": "not mastered", "halving": "not asked yet"}
+        assert tutor.skills("ann")[1]["verdict"] == "not asked yet"
+        for path in ("", "student?name=ann"):
+            page = pages.get(f"/t/teacher-token/{path}").text
+            assert page.count('<svg class="bar not-mastered"') == 1
+            assert page.count('<svg class="bar open"') == 1
+            assert "not asked yet" in page
+        page = pages.get("/p/pupil-token/ask?name=ann&stop=1").text
+        assert page.count("worth practising") == page.count("not asked yet") == 1
+
+
 def test_an_exported_file_can_be_taken_over_elsewhere(pages, tutor, taught, tmp_path):
     for question, right in (("q3", True), ("q4", False), ("q3", True)):
         tutor.answer("ann", question, right)
