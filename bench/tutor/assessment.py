@@ -26,6 +26,7 @@ from bench.tutor.judgement import (
 from bench.tutor.vocabulary import Vocabulary
 
 MOST_NUMBERS = 2**24  # computed at a time
+CLASS_DRAWS = 100  # of each student, from which it is told what questions tell of a class
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,20 @@ class Student:
         return replace(self, skills=told(self.skills))
 
 
+class Standing(NamedTuple):
+    """What is found about a student of whom no question is looked at: enough for a class.
+
+    Attributes:
+        name: as in the file.
+        skills: as those of a :class:`Student`, as people are told of them.
+        informs: ``[items]`` float32, what the answer to each question is expected to tell.
+    """
+
+    name: str
+    skills: list[dict[str, Any]]
+    informs: np.ndarray
+
+
 class Answers(NamedTuple):
     """The answers of students to questions that a model knows.
 
@@ -103,35 +118,74 @@ def assess(
         BenchError: if a prediction is no number, or the latest answers are asked for where no order
             is known.
     """
-    if settings.latest is not None and not answers.ordered:
-        raise BenchError(
-            f"--latest {settings.latest}: the file tells no order of time: add a column order_id "
-            "or timestamp, or leave it out"
-        )
-    first_used = -settings.latest if settings.latest else 0
-    used = [
-        (item[first_used:], right[first_used:]) for item, right in zip(answers.item, answers.right)
-    ]
-    longest = max((len(item) for item, _ in used), default=0)
-    per_student = len(words.items) * max(DRAWS * len(learners), longest * 8)
-    at_once = max(MOST_NUMBERS // per_student, 1)
-    for first in range(0, len(used), at_once):
-        part = slice(first, first + at_once)
-        tasks = episode(used[part], words)
-        chances, draws = believed(learners, tasks, words.shots)
+    used = _used(answers, settings)
+    for part, tasks, chances, draws in _in_parts(learners, words, used):
         abilities = _abilities(learners, tasks, settings)
-        for i, s in enumerate(range(len(used))[part]):
+        for i, s in enumerate(part):
             yield _student(
                 answers.students[s],
                 (answers.item[s], answers.right[s]),
                 used[s],
                 chances[i],
-                None if draws is None else draws[i],
+                draws[i],
                 abilities[i],
                 tells_skills_apart(learners),
                 words,
                 settings,
             )
+
+
+def stand(
+    learners: Sequence[MetaLearner], words: Vocabulary, answers: Answers, settings: Settings
+) -> Iterator[Standing]:
+    """How each student stands: a fraction of the time and memory of :func:`assess`, and as there.
+
+    The skills are the same; what questions tell is from fewer draws.
+    """
+    used, apart = _used(answers, settings), tells_skills_apart(learners)
+    for part, _, chances, draws in _in_parts(learners, words, used):
+        for s, chance, drawn in zip(part, chances, draws):
+            rows = skill_rows(used[s], chance, drawn, apart, words, settings)
+            few = None if drawn is None else drawn[:: -(-len(drawn) // CLASS_DRAWS)]
+            yield Standing(
+                answers.students[s], told(rows), _information(chance, few).astype(np.float32)
+            )
+
+
+def _used(answers: Answers, settings: Settings) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Questions and answers of each student that the predictions are made from.
+
+    Raises:
+        BenchError: if the latest are asked for where no order is known.
+    """
+    if settings.latest is not None and not answers.ordered:
+        raise BenchError(
+            f"--latest {settings.latest}: the file tells no order of time: add a column order_id "
+            "or timestamp, or leave it out"
+        )
+    first = -settings.latest if settings.latest else 0
+    return [(item[first:], right[first:]) for item, right in zip(answers.item, answers.right)]
+
+
+def _in_parts(
+    learners: Sequence[MetaLearner],
+    words: Vocabulary,
+    used: list[tuple[np.ndarray, np.ndarray]],
+) -> Iterator[tuple[range, Episode, np.ndarray, Sequence[np.ndarray | None]]]:
+    """So many students together as memory allows: which, their tasks, their chances and draws."""
+    longest = max((len(item) for item, _ in used), default=0)
+    per_student = len(words.items) * max(DRAWS * len(learners), longest * 8)
+    at_once = max(MOST_NUMBERS // per_student, 1)
+    for first in range(0, len(used), at_once):
+        part = range(len(used))[first : first + at_once]
+        tasks = episode(used[first : first + at_once], words)
+        chances, draws = believed(learners, tasks, words.shots)
+        yield part, tasks, chances, [None] * len(part) if draws is None else draws
+
+
+def _information(chance: np.ndarray, draws: np.ndarray | None) -> np.ndarray:
+    """What the answer to each question tells; without a posterior, how little it is foreseen."""
+    return chance * (1 - chance) * 4 if draws is None else informs(draws)
 
 
 def _abilities(
@@ -165,8 +219,7 @@ def _student(
 ) -> Student:
     """Puts together what is known of one student; arrays as elsewhere, without tasks."""
     skills_of = [[words.skills[k] for k in np.flatnonzero(row)] for row in needs_of(words)]
-    # without a posterior, the answer that is least foreseen
-    information = chance * (1 - chance) * 4 if draws is None else informs(draws)
+    information = _information(chance, draws)
     met = np.bincount(answers[0], minlength=len(chance))
     good = np.bincount(*answers, minlength=len(chance)).astype(int)
     ask = np.flatnonzero((met == 0) | repeats(words))

@@ -16,7 +16,7 @@ from bench.tasks import counter_random
 from bench.tasks.episode import Episode
 from bench.tutor import posterior, reading
 from bench.tutor.answer_book import Answer, AnswerBook, named
-from bench.tutor.assessment import Answers, Student, assess
+from bench.tutor.assessment import Answers, Standing, Student, assess, stand
 from bench.tutor.belief import as_trained, believed, chances, episode, tells_skills_apart
 from bench.tutor.judgement import (
     Settings,
@@ -30,6 +30,7 @@ from bench.tutor.policies import POLICIES, check, ranked
 
 CURVE = 64  # draws for each point of a student's curve
 POINTS = 50  # of a curve, at most
+AT_ONCE = 50  # students of a class, before others have their turn
 
 
 class Tutor:
@@ -246,11 +247,19 @@ class Tutor:
 
     def report(self, students: Sequence[str]) -> list[Student]:
         """All that is found about some students, as ``maml-bench student`` reports it."""
-        pairs = [self._pairs(self.answers(student)) for student in students]
-        given = Answers(list(students), *map(list, zip(*pairs)), []) if pairs else None
+        given = self._given(students)
         with self._turn:
-            found = assess(self.learners, self.words, given, self.settings) if given else []
+            found = assess(self.learners, self.words, given, self.settings)
             return [student.as_told() for student in found]
+
+    def standings(self, students: Sequence[str]) -> list[Standing]:
+        """How students stand, for a whole class in a fraction of the time of :meth:`report`."""
+        found = []
+        for first in range(0, len(students), AT_ONCE):
+            given = self._given(students[first : first + AT_ONCE])
+            with self._turn:  # between the parts pupils have theirs
+                found += stand(self.learners, self.words, given, self.settings)
+        return found
 
     @property
     def policy(self) -> str:
@@ -277,6 +286,10 @@ class Tutor:
         found = [(self._number[a.question], a.right) for a in answers]
         item, right = np.array(found, np.int64).reshape(-1, 2).T
         return item, right
+
+    def _given(self, students: Sequence[str]) -> Answers:
+        pairs = [self._pairs(self.answers(student)) for student in students]
+        return Answers(list(students), *([pair[k] for pair in pairs] for k in (0, 1)), [])
 
     def _tasks(self, pairs, questions: Sequence[int] | None = None) -> Episode:
         return episode(pairs, self.words, questions)

@@ -106,6 +106,20 @@ def test_a_curve_begins_and_ends_with_what_is_believed(tutor):
     assert all(row["low"] < row["chance"] < row["high"] for row in curve)
 
 
+@pytest.mark.parametrize("model", ["irt", "rasch", "dkt"])
+def test_how_students_stand_is_what_the_report_says_of_them(taught, tmp_path, monkeypatch, model):
+    tutor = Tutor(taught / f"{model}.ckpt", db=tmp_path / "class.sqlite")
+    tutor.load(taught / "class.csv")
+    names = [*tutor.students(), "nobody"]
+    monkeypatch.setattr("bench.tutor.tutor.AT_ONCE", 25)  # several parts
+    whole, standings = tutor.report(names), tutor.standings(names)
+    assert [one.name for one in standings] == names
+    assert [one.skills for one in standings] == [student.skills for student in whole]
+    informs = np.array([[row["informs"] for row in student.questions] for student in whole])
+    np.testing.assert_allclose([one.informs for one in standings], informs, atol=0.05)
+    assert tutor.standings([]) == []
+
+
 def test_sure_enough_when_every_interval_is_narrow_or_on_one_side(taught, tmp_path):
     tutor = Tutor(taught / "irt.ckpt", tmp_path / "class.sqlite", Settings(width=1.0))
     assert not tutor.sure("ann")  # whatever is usual, if nothing was asked

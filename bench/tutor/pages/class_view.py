@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.tutor.assessment import Student
+from bench.tutor.assessment import Standing, Student
 from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
 from bench.tutor.pages import rendering
 
@@ -32,8 +32,8 @@ class ClassView:
     """What the page of a class shows.
 
     Attributes:
-        students: what was found about each.
-        skills: names of the columns, those that most students lack first.
+        students: what was found about each of those in the table.
+        skills: names of the columns, those that most students of the class lack first.
         needs: a row for each skill of which somebody lacks something.
         little: questions of which the answer tells least about the others, with what share of the
             uncertainty it is expected to remove; the least first.
@@ -56,13 +56,26 @@ class ClassView:
         return [rows[skill] for skill in self.skills]
 
 
-def class_view(students: Sequence[Student], settings: Settings) -> ClassView:
-    """Puts together what is found about students of one model."""
-    rows = [row for student in students for row in student.skills]
+def class_view(
+    students: Sequence[Student], settings: Settings, everybody: Sequence[Standing] | None = None
+) -> ClassView:
+    """Puts together what is found about students of one model.
+
+    Args:
+        students: those in the table.
+        settings: of the tutor.
+        everybody: the students of the class, of whom all else is; None: those in the table.
+    """
+    if everybody is None:
+        everybody = [
+            Standing(s.name, s.skills, np.array([row["informs"] for row in s.questions]))
+            for s in students
+        ]
+    rows = [row for student in everybody for row in student.skills]
     names = list(dict.fromkeys(row["skill"] for row in rows))
     chance = {skill: [] for skill in names}
     by_skill = {skill: {v: [] for v in (NOT_MASTERED, UNDECIDED, MASTERED)} for skill in names}
-    for student in students:
+    for student in everybody:
         for row in student.skills:
             chance[row["skill"]].append(row["chance"])
             if row["verdict"]:  # what nobody asked about is what is usual, and no judgement
@@ -74,20 +87,16 @@ def class_view(students: Sequence[Student], settings: Settings) -> ClassView:
         students,
         names[:MOST_COLUMNS],
         needs,
-        _little(students),
+        _little([row["question"] for row in students[0].questions], everybody),
         settings,
         any(row["low"] is not None for row in rows),
         any(row["verdict"] for row in rows),
     )
 
 
-def _little(students: Sequence[Student]) -> list[tuple[str, float]]:
-    told: dict[str, list[float]] = {}
-    for student in students:
-        for row in student.questions:
-            told.setdefault(row["question"], []).append(row["informs"])
-    mean = {question: float(np.mean(v)) for question, v in told.items()}
-    return sorted(mean.items(), key=lambda pair: pair[1])[:LITTLE]
+def _little(questions: Sequence[str], everybody: Sequence[Standing]) -> list[tuple[str, float]]:
+    mean = np.mean([student.informs for student in everybody], 0, dtype=np.float64)
+    return [(questions[i], float(mean[i])) for i in mean.argsort(kind="stable")[:LITTLE]]
 
 
 def class_page(students: Sequence[Student], settings: Settings, sentences: list[str]) -> str:

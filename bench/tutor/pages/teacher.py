@@ -1,7 +1,8 @@
 """The teacher's pages: the class at a glance, one student, files in and out."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ from starlette.responses import HTMLResponse, Response
 from bench.base import spreadsheets
 from bench.base.errors import BenchError
 from bench.tutor.answer_book import named
-from bench.tutor.assessment import Student
 from bench.tutor.pages import rendering
 from bench.tutor.pages.class_view import class_view
 from bench.tutor.tutor import Tutor
 
 AT_ONCE = 30  # students on a page
-KEPT = 1000  # students whose findings are remembered
+KEPT = 200  # students of whom everything is remembered, which is much for each
 PACKED = (b"\x1f\x8b", b"PK", b"PAR1", b"BZh", b"\xfd7zXZ")  # how packed files begin
 
 
@@ -33,7 +33,8 @@ class Pages:
 
     def __init__(self, tutor: Tutor):
         self.tutor = tutor
-        self._found: dict[str, tuple[int, Student]] = {}  # and after how many answers
+        self._students = _Remembered(tutor, tutor.report, KEPT)
+        self._standings = _Remembered(tutor, tutor.standings)
 
     def routes(self) -> Iterator[tuple[str, Any, str]]:
         """Path below the token, page and method of each."""
@@ -53,10 +54,11 @@ class Pages:
         names = self.tutor.students()
         pages = max(-(-len(names) // AT_ONCE), 1)
         number = min(max(number, 1), pages)
-        students = self._students([*names][(number - 1) * AT_ONCE : number * AT_ONCE])
+        everybody = self._standings.of([*names])
+        students = self._students.of([*names][(number - 1) * AT_ONCE : number * AT_ONCE])
         return rendering.page(
             "class.html",
-            view=class_view(students, self.tutor.settings) if students else None,
+            view=class_view(students, self.tutor.settings, everybody) if students else None,
             count=len(names),
             answers=sum(names.values()),
             number=number,
@@ -74,7 +76,7 @@ class Pages:
     def _student(self, name: str) -> str:
         if name not in self.tutor.students():
             raise BenchError(f"there is no student {name} in this class")
-        (student,) = self._students([name])
+        (student,) = self._students.of([name])
         reasons = {q: self.tutor.explain(name, q)[:3] for q in student.practise[:1]}
         return rendering.page(
             "student.html",
@@ -126,19 +128,40 @@ class Pages:
         """The skills of all students."""
 
         def table() -> pd.DataFrame:
-            students = self._students([*self.tutor.students()])
-            return pd.DataFrame([{"student": s.name} | row for s in students for row in s.skills])
+            everybody = self._standings.of([*self.tutor.students()])
+            return pd.DataFrame([{"student": s.name} | row for s in everybody for row in s.skills])
 
         return _csv(await run_in_threadpool(table), "skills.csv")
 
-    def _students(self, names: Sequence[str]) -> list[Student]:
-        """What is found about students, remembered until they answer again."""
-        counts, kept = self.tutor.students(), self._found
-        old = [n for n in names if kept.get(n, (None,))[0] != counts.get(n)]
-        new = {s.name: s for s in self.tutor.report(old)}
-        # a new table, for another thread may be reading the old one
-        self._found = (kept if len(kept) < KEPT else {}) | {n: (counts[n], new[n]) for n in old}
-        return [new[n] if n in new else kept[n][1] for n in names]
+
+class _Remembered:
+    """What is found about students, remembered until they answer again.
+
+    Args:
+        tutor: with their answers.
+        find: from names to what is found of each.
+        most: how many students, before all are forgotten; None: any number.
+    """
+
+    def __init__(
+        self,
+        tutor: Tutor,
+        find: Callable[[Sequence[str]], list[Any]],
+        most: int | None = None,
+    ):
+        self.tutor, self.find, self.most = tutor, find, most
+        self._kept: dict[str, tuple[int, Any]] = {}  # and after how many answers
+        self._turn = threading.Lock()  # who comes second finds what the first one found
+
+    def of(self, names: Sequence[str]) -> list[Any]:
+        """What is found about some students, in their order."""
+        with self._turn:
+            counts, kept = self.tutor.students(), self._kept
+            old = [n for n in names if kept.get(n, (None,))[0] != counts.get(n)]
+            new = {n: (counts[n], one) for n, one in zip(old, self.find(old))}
+            full = self.most is not None and len(kept) >= self.most
+            self._kept = new if full else kept | new
+            return [(new.get(n) or kept[n])[1] for n in names]
 
 
 def _csv(table: pd.DataFrame, name: str) -> Response:

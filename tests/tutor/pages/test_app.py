@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from bench import Tutor
 from bench.tutor.judgement import Settings
 from bench.tutor.pages.app import MOST_BYTES, application
+from bench.tutor.pages.class_view import class_view
 from bench.tutor.pages.options import Options
 from bench.tutor.pages.questions_file import Question
 
@@ -126,6 +127,52 @@ def test_the_teacher_sees_the_class_and_each_student(pages, tutor, taught):
     assert len(skills) == 120
     tutor.answer(name, "q0", right=True)  # seen at once, though pages are remembered
     assert f"{row.answers + 1} answers" in pages.get(f"/t/teacher-token/student?name={name}").text
+
+
+def test_a_class_of_several_pages_is_seen_whole_on_each(taught, tmp_path, monkeypatch):
+    tutor = Tutor(taught / "irt.ckpt", tmp_path / "class.sqlite", Settings(mastery=0.6))
+    names = [f"pupil {n:02}" for n in range(52)]
+    rights = [(n < 30, True) for n in range(52)]  # on adding; who is on page 2 cannot do it
+    tutor.book.add_missing(
+        (name, f"q{q}", right[q % 2]) for name, right in zip(names, rights) for q in range(8)
+    )
+    whole, looked_at = tutor.report(names), []
+    report = tutor.report
+    monkeypatch.setattr(tutor, "report", lambda some: looked_at.append(len(some)) or report(some))
+    with TestClient(application(tutor, {}, OPTIONS)) as pages:
+        first, second = (pages.get(f"/t/teacher-token/?page={n}").text for n in (1, 2))
+    assert looked_at == [30, 22]  # of the others no question is
+    seen = []
+    for page in (first, second):
+        columns = re.findall(r'<th scope="col">(adding|halving)</th>', page)
+        seen.append((columns, page[page.index("Who needs what next") : page.index("Take over")]))
+    assert seen[0] == seen[1]
+    (columns, below) = seen[0]
+    assert columns == ["adding", "halving"]
+    (needs,) = re.findall(r"<li><strong>adding</strong>: ([^<]*)", below)
+    lacking = [s.name for s in whole if "adding" in s.verdicts("not mastered")]
+    assert [name.strip() for name in needs.split(",")] == lacking
+    assert set(lacking) & set(names[30:])
+    told = class_view(whole, tutor.settings).little
+    assert all(question in below for question, _ in told[:3])
+    assert first.count('<th scope="row">') == 30
+    assert second.count('<th scope="row">') == 22
+
+
+def test_who_has_not_answered_since_is_not_looked_at_again(tutor, monkeypatch):
+    found, standings = [], tutor.standings
+
+    def noting(names):
+        found.append(list(names))
+        return standings(names)
+
+    monkeypatch.setattr(tutor, "standings", noting)
+    with TestClient(application(tutor, {}, OPTIONS)) as pages:
+        for name in ("ann", "bob", "ann"):
+            tutor.answer(name, "q1", right=True)
+            assert name in pages.get("/t/teacher-token/").text
+        assert "halving" in pages.get("/t/teacher-token/skills.csv").text
+    assert found == [["ann"], ["bob"], ["ann"], []]
 
 
 def test_of_a_skill_that_was_never_asked_for_nobody_is_told_a_verdict(taught, tmp_path):

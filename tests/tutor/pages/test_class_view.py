@@ -1,4 +1,6 @@
-from bench.tutor.assessment import Student
+import numpy as np
+
+from bench.tutor.assessment import Standing, Student
 from bench.tutor.judgement import MASTERED, NOT_MASTERED, UNDECIDED, Settings
 from bench.tutor.pages.class_view import class_page, class_view
 
@@ -35,6 +37,15 @@ def test_who_needs_what_is_said_of_those_who_were_asked():
 def test_questions_that_tell_least_over_the_students_come_first():
     view = class_view([ANN, BOB], Settings())
     assert [question for question, _ in view.little] == ["q0", "q1", "q2"]
+
+
+def test_those_who_are_not_in_the_table_count_too():
+    others = [Standing(s.name, s.skills, np.array([0.0, 0.9, 0.5])) for s in (ANN, BOB, CAT)]
+    view = class_view([BOB], Settings(), others)
+    assert view.students == [BOB]
+    assert view.needs == class_view([ANN, BOB, CAT], Settings()).needs
+    assert view.skills == ["skill 0", "skill 1"]  # of Bob alone it is the other way round
+    assert [question for question, _ in view.little] == ["q0", "q2", "q1"]
 
 
 def test_a_large_class_with_many_skills_is_one_page():
