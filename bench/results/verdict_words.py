@@ -63,7 +63,9 @@ def sentences(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     if numbers["left_out"]:
         words = _listed(numbers["left_out"])
         found.append(("Left out", f"{words}: not finished on all of the data."))
-    return [(heading, text) for heading, text in found if text]
+    return [
+        (heading, "\n".join(map(_capital, text.split("\n")))) for heading, text in found if text
+    ]
 
 
 def markdown(
@@ -123,8 +125,9 @@ def _to_take(numbers: Mapping[str, Any]) -> str:
     text = f"Take {label[chosen]}."
     if chosen != best:
         text += (
-            f" {label[best]} is the best on average, but not surely better than {label[chosen]} "
-            f"({_value(*found['gain'], answers)} ahead), which has fewer numbers to learn."
+            f" {_capital(label[best])} is the best on average, but not surely better than "
+            f"{label[chosen]} ({_value(*found['gain'], answers)} ahead), which has fewer numbers "
+            "to learn."
         )
     elif found["gain"]:
         text += (
@@ -224,6 +227,11 @@ def name(method: Mapping[str, Any]) -> str:
     words = method["name"].partition(",")[0]
     order = ORDERS.get(method["order"])
     return f"{order.replace(' ', '-')} {words}" if order else words
+
+
+def _capital(sentence: str) -> str:
+    """A sentence that may begin with a method's name."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _heading(n: str, answers: bool) -> str:

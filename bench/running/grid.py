@@ -54,7 +54,8 @@ def plan(
     given_up = {e.key for e in missing} - {e.key for e in to_do}
     done = len(experiments) - len(missing)
     console.print(
-        f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} runs, {done} done, "
+        f"[bold]{experiments[0].suite}[/bold]: {len(experiments)} "
+        f"run{'s' if len(experiments) > 1 else ''}, {done} done, "
         f"{len(to_do)} to do"
         + (f", {len(given_up)} failed (--retry-failed tries again)" if given_up else "")
         + f"; records under {escape(str(out))}"

@@ -1,6 +1,7 @@
 """What a verdict concludes from records of simulated students and classes whose truth is known."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -324,6 +325,17 @@ def test_the_words_are_those_of_the_numbers_as_they_stand_in_a_file():
     page = verdict_words.markdown(numbers, "What predicts best", ["Read it."], ["maml-bench tutor"])
     assert "* After 5 answers:" in page
     assert "```bash\nmaml-bench tutor\n```" in page
+
+
+def test_every_sentence_begins_with_a_capital_letter():
+    wild = np.random.default_rng(3).standard_t(2, size=(1, 40, 1))
+    found = verdict.numbers(runs(40, TRUTH | {"rasch": lambda x: x + 0.3 * wild}))
+    said = dict(verdict_words.sentences(found))
+    assert " Second-order bilevel IRT is the best on average, but not surely" in said["To take"]
+    for method in found["methods"]:
+        method["name"] = method["name"].lower()
+    for text in dict(verdict_words.sentences(found)).values():
+        assert not re.search("^[a-z]", text, re.MULTILINE), text
 
 
 def test_too_few_students_are_said_to_be_too_few():

@@ -322,7 +322,7 @@ def test_a_command_runs_on_two_devices_however_they_are_started(tmp_path, start,
     processes = start(tmp_path)
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), said
-    assert "".join(out for out, _ in said).count("1 runs, 0 done, 1 to do") == 1
+    assert "".join(out for out, _ in said).count("1 run, 0 done, 1 to do") == 1
     (record,) = records.read_all(tmp_path, "quick")
     rows, others = (r["evaluation"]["per_episode"]["mse"] for r in (alone, record))
     assert record["evaluation"]["index"] == alone["evaluation"]["index"] == list(range(17))

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.base import paths, registry
 from bench.base.errors import BenchError
-from bench.running.comparison.source import Source, listed, named, short
+from bench.running.comparison.source import Source, counted, named, short
 from bench.tasks.data_module import SPLITS, EpisodeDataModule
 
 WAYS, SHOTS, QUERIES = 5, (1, 5), 5
@@ -117,6 +117,8 @@ def _source(
             "test needs two or more, as classes that are tested are not those that are trained on"
         )
     smallest = min(int(found.min()) for found in counts.values())
+    if smallest < 2:
+        raise BenchError(f"{name}: a class has one image: give each class two or more")
     if ways is not None and not 2 <= ways <= fewest:
         raise BenchError(
             f"--ways {ways}: a split of {name} has {fewest} classes: give 2 to {fewest}"
@@ -127,8 +129,6 @@ def _source(
                 f"--shots {shot}: the smallest class of {name} has {smallest} images, and one at "
                 f"least must be left to be told: give 1 to {smallest - 1}"
             )
-    if smallest < 2:
-        raise BenchError(f"{name}: a class has one image: give each class two or more")
     chosen = tuple(shots or [n for n in SHOTS if n + QUERIES <= smallest] or [1])
     queries = min(QUERIES, smallest - max(chosen))
     images = sum(int(found.sum()) for found in counts.values())
@@ -155,6 +155,7 @@ def _source(
             f"{name}: {sum(number.values())} classes, {images:,} images of "
             f"{'x'.join(map(str, shape[1:]))}, {smallest} or more in each; {parts}.",
             f"Episodes: {ways or min(WAYS, fewest)} classes that no training saw, "
-            f"{listed(chosen)} examples of each shown, {queries} others of each to tell.",
+            f"{counted(chosen, 'example')} of each shown, {counted(queries, 'other')} of each to "
+            "tell.",
         ),
     )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench.base import registry
 from bench.base.errors import BenchError
 from bench.running import search_space
-from bench.running.comparison.source import Source
+from bench.running.comparison.source import Source, counted
 from bench.running.suite import Study, Suite
 from bench.tasks import kinds
 
@@ -132,9 +132,10 @@ class Plan:
         runs = len(self.suite.experiments())
         how = f"{self.trials} trials of {studies[0].trial_iterations} iterations on validation"
         found = [
-            f"Plan: {len(names)} methods ({', '.join(names)}).",
+            f"Plan: {counted(len(names), 'method')} ({', '.join(names)}).",
             f"{how if self.trials > 1 else 'No tuning: the defaults'}; "
-            f"{runs} runs of {studies[0].iterations} iterations; {_minutes(self.seconds)}.",
+            f"{counted(runs, 'run')} of {studies[0].iterations} iterations; "
+            f"{_minutes(self.seconds)}.",
         ]
         if self.left_out:
             found.append(f"No time for {', '.join(self.left_out)}: --budget or --methods has them.")
@@ -266,4 +267,4 @@ def _minutes(seconds: float) -> str:
     if seconds < 50:
         return "less than a minute"
     minutes = max(round(seconds / 60), 1)
-    return f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"about {counted(minutes, 'minute')}"

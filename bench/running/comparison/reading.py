@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.base import registry
 from bench.base.errors import BenchError, nearest
+from bench.base.paths import facts
 from bench.data.students import prepared
 from bench.running.comparison import images, students
 from bench.running.comparison.source import Source, named
@@ -59,12 +60,7 @@ def read(
     known = registry.names("data")
     if len(given) > 1 or os.sep in name or name not in known:
         missing = next(text for text, path in zip(given, paths) if not path.exists())
-        near = "" if os.sep in missing or "." in missing else f"; {nearest(missing, known)}"
-        raise BenchError(
-            f"{missing}: no such file or folder, and no data set of this name{near}: give a file "
-            "of answers, a folder with a folder of images for each class, or a data set of "
-            "maml-bench list datasets"
-        )
+        raise BenchError(_nothing_there(missing, known))
     _require_prepared(name, data_root)
     kind = kinds.kind_of(name)
     usual = registry.arguments("data", name, {})
@@ -91,6 +87,26 @@ def _answers(
     own = {"source": files[0] if len(files) == 1 else list(files)}
     own |= {option: value for option, value in others.items() if value}
     return students.read("student", own, named(name), shots, None, ways)
+
+
+def _nothing_there(given: str, known: Sequence[str]) -> str:
+    """What to say of what is no file, no folder and not one name of a data set."""
+    if given in known:
+        return f"{given}: give one data set by name, and nothing else with it"
+    try:
+        card = facts(given.lower()).name
+    except BenchError:
+        card = ""
+    if card and os.sep not in given:
+        return (
+            f"{given} is published in files, which are read as they are: maml-bench compare PATH "
+            f"(see datasets/{card}/README.md)"
+        )
+    own = "a file of answers, or a folder with a folder of images for each class"
+    said = f"{given}: no such file or folder, and no data set of this name: "
+    if os.sep in given or "." in given:
+        return f"{said}give {own}, or a data set of maml-bench list datasets"
+    return f"{said}{nearest(given, known)}. Or give {own}"
 
 
 def _require_prepared(name: str, data_root: Path | None) -> None:

@@ -67,6 +67,16 @@ def short(checksum: str) -> str:
     return re.sub(r"[^0-9a-f]", "", checksum.lower())[-8:]
 
 
+def counted(numbers: int | Sequence[int], what: str) -> str:
+    """One number or several of something, in words.
+
+    >>> counted(1, "run"), counted((1,), "answer"), counted((1, 3), "answer")
+    ('1 run', '1 answer', '1 and 3 answers')
+    """
+    several = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    return f"{listed(several)} {what}{'' if several == (1,) else 's'}"
+
+
 def listed(numbers: Sequence[int]) -> str:
     """Numbers in words.
 

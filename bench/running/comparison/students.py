@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.base import registry
 from bench.base.errors import BenchError
-from bench.running.comparison.source import Source, listed, short
+from bench.running.comparison.source import Source, counted, short
 
 SHOWN = (1, 3, 5, 10, 25)  # numbers of answers after which predictions are compared
 ASKED = 5  # answers that a student must have left after those shown to count
@@ -59,7 +59,7 @@ def read(
     usable = int((lengths >= 2).sum())
     if usable < LEAST_STUDENTS:
         raise BenchError(
-            f"{name}: {usable} student{'s' if usable != 1 else ''} with two answers or more, of "
+            f"{name}: {counted(usable, 'student')} with two answers or more, of "
             f"{len(lengths)}: a comparison needs {LEAST_STUDENTS} or more, some to learn from and "
             "others to predict"
         )
@@ -87,9 +87,8 @@ def read(
         *([f"Columns: {responses.columns}."] if responses.columns else []),
         *others,
         *_division(responses),
-        f"Shown: the {'first ' if ordered else ''}{listed(tested)} answers of a student"
-        f"{'' if ordered else ', drawn at random'}{why}; asked for: up to {asked} "
-        "others.",
+        f"Shown: {_answers(tested, ordered)} of a student{'' if ordered else ', drawn at random'}"
+        f"{why}; asked for: up to {counted(asked, 'other')}.",
         f"Tested: {share}, by models that have not seen them ({len(made.students['test']):,} of "
         f"{usable:,}{' in the first part' if folds > 1 else ''}).",
     ]
@@ -153,8 +152,8 @@ def _made_up_students(
         said=(
             f"{name}{version}: made-up students, {made.items:,} items, "
             f"{made.skills or 'no'} skills; {tested_students:,} are tested.",
-            f"Shown: the {'first ' if learns else ''}{listed(tested)} answers of a student; "
-            f"asked for: {data['queries']} others.",
+            f"Shown: {_answers(tested, learns)} of a student; "
+            f"asked for: {counted(data['queries'], 'other')}.",
         ),
     )
 
@@ -179,6 +178,13 @@ def _shown(usual: int, most: int, asked: Sequence[int] | None) -> tuple[int, ...
             )
         return tested
     return tuple(n for n in SHOWN if n + ASKED <= usual) or (1,)
+
+
+def _answers(tested: tuple[int, ...], ordered: bool) -> str:
+    """The answers shown, in words."""
+    if not ordered:
+        return counted(tested, "answer")
+    return "the first answer" if tested == (1,) else f"the first {counted(tested, 'answer')}"
 
 
 def _division(responses: Any) -> list[str]:

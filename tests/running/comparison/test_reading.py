@@ -117,6 +117,18 @@ def test_what_was_prepared_of_ones_own_goes_by_its_name(tmp_path):
         assert "source" not in found.data
 
 
+def test_one_answer_is_one(tmp_path):
+    said = reading.read(["irt"], None, shots=[1]).said[-1]
+    assert said.startswith("Shown: 1 answer of a student; asked for: 25 others.")
+    source = reading.read([table(tmp_path / "a.csv", 12, 2, ordered=True)], tmp_path)
+    assert "Shown: the first answer of a student; asked for: up to 1 other." in source.said
+    plan = planning.plan(reading.read(["irt"], None), 1, methods=["item_mean"]).sentences()
+    assert plan[0].startswith("Plan: 1 method (")
+    assert "; 1 run of" in plan[1]
+    said = reading.read([folder(tmp_path / "photos", 8, 2)], tmp_path).said[-1]
+    assert said.endswith("1 example of each shown, 1 other of each to tell.")
+
+
 def test_a_made_up_set_goes_by_its_name():
     source = reading.read(["bkt"], None)
     assert (source.suite, source.in_order, source.skills) == ("compare-bkt", True, True)
@@ -170,7 +182,10 @@ def test_a_plan_for_a_folder_packs_nothing(tmp_path):
     ("given", "options", "message"),
     [
         (["nowhere.csv"], {}, "nowhere.csv: no such file or folder"),
-        (["glyps"], {}, "did you mean glyphs"),
+        (["glyps"], {}, "no data set of this name: did you mean glyphs"),
+        (["Eedi"], {}, r"published in files.*compare PATH \(see datasets/eedi/README.md\)"),
+        (["a0910"], {}, "published in files"),
+        (["irt", "mirt"], {}, "irt: give one data set by name"),
         (["student"], {"data_root": Path("nowhere")}, "give the file or folder itself"),
         (["sinusoid"], {}, "compare is for answers of students and for images"),
         (["meta_dataset"], {}, "compare is for answers of students and for images"),

@@ -142,7 +142,7 @@ def _find(text: Text, names: list[str], columns: dict[str, str]) -> dict[str, in
     plain, at = list(map(table.plain, names)), {}
     for role, name in columns.items():
         if role not in NAMES and role not in _LIKE:
-            raise BenchError(f"columns: {role!r} is no role; {nearest(role, [*NAMES, *_LIKE])}")
+            raise BenchError(f"columns: {role!r} is no role: {nearest(role, [*NAMES, *_LIKE])}")
         name = unicodedata.normalize("NFC", str(name))
         if name not in names:
             raise BenchError(

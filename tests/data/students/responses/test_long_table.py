@@ -243,7 +243,7 @@ def test_refused(tmp_path, content, match):
 
 def test_refused_columns(tmp_path):
     path = write(tmp_path, "learner,exercise,right\n1,2,1\n")
-    with pytest.raises(BenchError, match="columns: 'user' is no role; did you mean user_id"):
+    with pytest.raises(BenchError, match="columns: 'user' is no role: did you mean user_id"):
         read(path, {"user": "learner"})
     with pytest.raises(BenchError, match="header: no column 'larner'.*user_id; did you mean learn"):
         read(path, {"user_id": "larner"})
