@@ -47,6 +47,6 @@ def test_what_cannot_be_served_is_refused(taught, tmp_path, refused):
     refused(f"{begin} --port 70000", "--port 70000: give one from 1 to 65535")
     refused(f"{begin} --selection baies", "did you mean bayes")
     refused(f"{begin} --most 0", "--most 0: give at least 1")
-    refused(f"{begin} --questions nowhere.csv", "nowhere.csv: cannot be read")
+    refused(f"{begin} --questions nowhere.csv", "nowhere.csv: there is no such file")
     single = begin.replace("irt.ckpt", "dkt.ckpt")
     refused(f"{single} --selection bayes", "one DKT has no posterior")
