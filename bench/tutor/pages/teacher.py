@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from bench.base import spreadsheets
 from bench.base.errors import BenchError
+from bench.base.option_text import typed_as
 from bench.tutor.answer_book import named
 from bench.tutor.pages import rendering
 from bench.tutor.pages.class_view import class_view
@@ -108,11 +109,12 @@ class Pages:
             path = Path(folder) / "answers.csv"
             path.write_bytes(content)
             try:
-                new, said = self.tutor.load(path, skip)
+                with typed_as(_in_the_file):
+                    new, said = self.tutor.load(path, skip)
             except BenchError as error:
                 message = str(error).replace(str(path), name).replace(path.name, name)
-                remedy = "the tick below the file"
-                raise BenchError(message.replace("--unknown-items skip", remedy)) from None
+                message = message.replace("--unknown-items skip", "the tick below the file")
+                raise BenchError(message.replace("say which it is, as rename", "rename")) from None
         return [f"{new:,} new answers from {name}.", *said]
 
     async def answers(self, request: Request) -> Response:
@@ -162,6 +164,19 @@ class _Remembered:
             full = self.most is not None and len(kept) >= self.most
             self._kept = new if full else kept | new
             return [(new.get(n) or kept[n])[1] for n in names]
+
+
+def _in_the_file(name: str, columns: dict[str, str]) -> str:
+    """What to change in the file: here nobody can say which of its columns is which.
+
+    >>> _in_the_file("columns", {"user_id": "learner", "item_id": "NAME"})
+    'rename the column learner to user_id, and the right one to item_id'
+    """
+    renamed = [
+        f"the {'right one' if old == 'NAME' else f'column {old}'} to {new}"
+        for new, old in columns.items()
+    ]
+    return f"rename {', and '.join(renamed)}"
 
 
 def _csv(table: pd.DataFrame, name: str) -> Response:

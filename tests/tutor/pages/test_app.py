@@ -257,11 +257,17 @@ def test_files_that_cannot_be_taken_over_change_nothing(pages, tutor):
         (b"PK\x03\x04", "is packed"),
         (b"what is this", "a.csv"),
         (unknown, "are unknown to the checkpoint"),
+        (
+            b"user_id,exercise,correct\nann,q1,1\n",
+            "correct': rename the column exercise to item_id",
+        ),
+        (b"user_id,foo,correct\nann,q1,1\n", "correct': rename the right one to item_id"),
     ):
         page = upload(content)
         assert page.status_code == 400
         assert words in unescape(page.text)
         assert "/tmp" not in page.text
+        assert "columns" not in page.text
     assert pages.post("/t/teacher-token/import").status_code == 400
     large = b"user_id,item_id,correct\n" + b"ann,q1,1\n" * (MOST_BYTES // 9 + 1)
     assert upload(large).status_code == 413
