@@ -11,7 +11,6 @@ from bench.tutor.pages.options import Options
 from bench.tutor.policies import check
 from bench.tutor.tutor import Tutor
 
-MOST_AT_ONCE = 500  # connections
 LOCAL = "127.0.0.1"
 
 
@@ -37,9 +36,8 @@ def serve(
         BenchError: if the questions cannot be read, or the address is taken.
     """
     try:
-        import uvicorn
-
         from bench.tutor.pages.app import application
+        from bench.tutor.pages.web_server import web_server
     except ImportError:
         raise BenchError("the page needs: pip install 'maml-bench[tutor]'") from None
     check([options.policy or tutor.policy], tutor.learners)
@@ -64,17 +62,8 @@ def serve(
             )
         for note in notes:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # addresses hold names and tokens
-            server_header=False,
-            limit_concurrency=MOST_AT_ONCE,
-            timeout_keep_alive=20,
-            lifespan="off",
-        )
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            web_server(app).run(sockets=[listening])
         except KeyboardInterrupt:
             console.print("Ended.", highlight=False)
 

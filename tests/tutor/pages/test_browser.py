@@ -1,9 +1,6 @@
 import shutil
-import socket
-import threading
 
 import pytest
-import uvicorn
 from playwright.sync_api import sync_playwright
 
 from bench import Tutor
@@ -34,17 +31,12 @@ def tutor(taught, tmp_path):
 
 
 @pytest.fixture
-def address(tutor):
+def address(tutor, served):
     """Where the pages are served, without the token's folder."""
     questions = {f"q{i}": Question(f"q{i}", f"Number {i}?", ("a", "b"), "a") for i in range(20)}
     app = application(tutor, questions, Options(most=3, pupil="pupil", teacher="teacher"))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture(params=[(1200, 800), (360, 640)], ids=["desktop", "phone"])
