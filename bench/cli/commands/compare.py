@@ -74,9 +74,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.dry_run:
         return
     allocator.keep_memory()
-    comparing.run(
-        comparing.Comparison(source, plan, options.out, machine),
-        console,
-        lambda runs: launcher_of(options, runs),
-        options.retry_failed,
-    )
+    with notes_are_printed():  # above
+        comparing.run(
+            comparing.Comparison(source, plan, options.out, machine),
+            console,
+            lambda runs: launcher_of(options, runs),
+            options.retry_failed,
+        )

@@ -1,6 +1,11 @@
 """From a file of answers to a verdict and a model, and what is refused."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +86,49 @@ def test_a_hint_can_be_typed_as_it_stands(answers, tmp_path, capsys):
     hint = "--columns item_id=exercise"
     assert f"say which it is, as {hint}\n" in capsys.readouterr().err
     assert cli.main([*command, *hint.split()]) == 0
+
+
+SHORT = """
+import sys
+from bench.cli import main
+from bench.running.comparison import planning
+planning.LEVELS["answers"] = (planning.Level(1, 2, 20),)
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_what_was_killed_goes_on_and_ends_with_the_same_page(answers, tmp_path):
+    command = [sys.executable, "-c", SHORT, "compare", str(answers), "--jobs", "1"]
+    command += ["--methods", "item_mean", "rasch", "--out"]
+
+    def run(out, until=None):
+        """Runs it, or kills it when so many runs are done; those, and what it has written."""
+        found = (tmp_path / out / "runs").glob
+        with subprocess.Popen([*command, out], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+            while until and process.poll() is None and len([*found("*/*.json")]) < until:
+                time.sleep(0.005)
+            if until:
+                process.kill()
+        assert process.returncode == (-signal.SIGKILL if until else 0)
+        done = {path: path.stat().st_mtime_ns for path in found("*/*.json")}
+        return done, {p.suffix: p.read_text() for p in (tmp_path / out / "compare").glob("*")}
+
+    _, whole = run("whole")
+    some, page = run("stopped", until=3)
+    assert 3 <= len(some) < 10
+    assert not page
+    done, page = run("stopped")
+    assert len(some.items() - done.items()) <= 1  # the last was not marked as finished yet
+    assert timeless(page) == timeless(whole)
+
+
+def timeless(written):
+    """The page and its numbers, without how long anything took."""
+    numbers = json.loads(written[".json"])
+    for method in numbers["methods"]:
+        del method["seconds"]
+    return re.sub(r"\| \d+ s \|", "", written[".md"]), numbers
 
 
 @pytest.mark.slow
