@@ -45,11 +45,13 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--width",
         type=float,
-        help="also stop when each skill is judged, or its interval no wider than this, such as 0.2",
+        help="also stop, as the tutor does, when each skill is judged, or its interval no wider than "
+        "this, such as 0.2",
     )
     command.add_argument(
         "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
     )
+    command.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
     command.add_argument("--seed", type=int, default=0, help="of the division of the questions")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
     until = None
     if options.width is not None:
-        until = Settings(mastery=options.mastery, width=options.width)
+        until = Settings(mastery=options.mastery, certainty=options.certainty, width=options.width)
     select(
         options.checkpoint,
         options.selection,
