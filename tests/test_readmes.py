@@ -160,6 +160,16 @@ def test_every_class_that_a_page_gives_to_lightning_is_there(page):
         assert name in CLASSES[flag], f"--{flag} {name}"
 
 
+def test_three_commands_lead_tutors_from_a_file_to_a_page():
+    part = README.partition("## For tutors")[2].partition("\n## ")[0]
+    ((kind, block),) = FENCED.findall(part)
+    assert kind == "bash"
+    words = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [Path(first).name for first, *_ in words] == ["pip", "maml-bench", "maml-bench"]
+    assert words[0][-1] == ".[tutor]"  # what the page is served with
+    assert [line[1] for line in words[1:]] == ["compare", "tutor"]
+
+
 # Examples ----------------------------------------------------------------------------------------
 
 

@@ -45,8 +45,8 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--width",
         type=float,
-        help="also stop, as the tutor does, when each skill is judged, or its interval no wider than "
-        "this, such as 0.2",
+        help="also stop, as the tutor does, when each skill is judged, or its interval no wider "
+        "than this, such as 0.2",
     )
     command.add_argument(
         "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
