@@ -68,9 +68,25 @@ class DKT(StudentLearner):
         asked = place[:, episode.support_y.shape[1] :]
         return logits.gather(1, asked)[:, None, :, None]
 
+    def predict_next(self, episode: Episode) -> Tensor:
+        """Log-odds of each query as the one question that follows, ``[tasks, query, 1]``.
+
+        The state after the answers shown serves all of them.
+        """
+        none = [v[:, :0] for v in episode[2:4]]
+        rows, _ = in_time_order(rows_of(Episode(*episode[:2], *none, episode.support_w)))
+        states, last = self.net.states(rows.x, _kind(rows, rows.shown)), _met(rows)
+        before = states.gather(1, last[:, None, None].expand(-1, 1, states.shape[-1]))
+        return self.net.outputs(episode.query_x, before)
+
     def _minus_log_likelihood(self, rows: Rows, seen: Tensor, asked: Tensor) -> Tensor:
         logits = self.net(rows.x, _kind(rows, seen))
         return (self.objective.loss(logits, rows.y) * asked).sum(1)
+
+
+def _met(rows: Rows) -> Tensor:
+    """How many questions each student met, ``[tasks]``; padding lies behind them."""
+    return (rows.x[..., POSITION] >= 0).sum(1)
 
 
 def _kind(rows: Rows, seen: Tensor) -> Tensor:
@@ -108,9 +124,16 @@ class Recurrent(nn.Module):
         """
         if kind is None:
             kind = torch.full(x.shape[:-1], UNKNOWN, device=x.device)
+        return self.outputs(x, self.states(x, kind)[..., :-1, :])
+
+    def states(self, x: Tensor, kind: Tensor) -> Tensor:
+        """The states before the first question and after each, ``[..., 1 + rows, hidden]``."""
         vectors = self.read(x).unflatten(-1, (3, -1))
         at = kind[..., None, None].expand(*kind.shape, 1, vectors.shape[-1])
         state, _ = self.lstm(vectors.gather(-2, at).squeeze(-2))
-        before = torch.cat([torch.zeros_like(state[..., :1, :]), state[..., :-1, :]], -2)
+        return torch.cat([torch.zeros_like(state[..., :1, :]), state], -2)
+
+    def outputs(self, x: Tensor, before: Tensor) -> Tensor:
+        """Log-odds ``[..., rows, 1]`` of questions, by the states ``before`` them."""
         asked = self.ask(x)
         return (asked[..., :-1] * before).sum(-1, keepdim=True) + asked[..., -1:]

@@ -106,6 +106,13 @@ def predicted(learner: MetaLearner, episode: Episode) -> Tensor:
     return learner.objective.probabilities(learner.evaluate(episode, False)[:, -1]).squeeze(-1)
 
 
+def predicted_next(learner: MetaLearner, episode: Episode) -> Tensor:
+    """The same of each query as the one that follows, of a learner that offers that."""
+    learner.configure_model()
+    with torch.no_grad():
+        return learner.objective.probabilities(learner.predict_next(episode)).squeeze(-1)
+
+
 def gaussian(learner: MetaLearner, episode: Episode) -> Gaussian:
     """The posterior of the ability as a normal distribution.
 

@@ -70,3 +70,12 @@ def test_of_many_students_some_adapt_at_a_time(words, shown, monkeypatch):
     monkeypatch.setattr(belief, "MOST_NUMBERS", 1)
     np.testing.assert_allclose(belief.chances([made], students(words)), together, rtol=1e-9)
     assert shown == [(3, 5)] + [(1, 5)] * 3
+
+
+def test_the_state_of_dkt_serves_all_questions(words, shown, monkeypatch):
+    made = learner("dkt")
+    together = belief.chances([made], students(words))
+    assert shown == []
+    monkeypatch.delattr(type(made), "predict_next")
+    np.testing.assert_allclose(belief.chances([made], students(words)), together, rtol=1e-9)
+    assert shown == [(ITEMS, 5)] * 3  # each question after the same answers
