@@ -51,6 +51,7 @@ def select(
     answers: Path | None = None,
     randomesque: int = 1,
     until: Settings | None = None,
+    columns: dict[str, str] | None = None,
 ) -> None:
     """Runs the policies, prints a table, and writes ``out/selection/<name>.json`` and ``.png``.
 
@@ -67,6 +68,7 @@ def select(
             learners were trained on.
         randomesque: so many of the best questions are chosen from at random.
         until: when a student is known well enough to stop; None: not looked for.
+        columns: of ``answers``, see :func:`bench.data.students.responses.read`.
 
     Raises:
         BenchError: if a checkpoint, or a policy for it, is not to be had.
@@ -75,10 +77,12 @@ def select(
         raise BenchError(f"--questions {min(counts)}: give at least 1")
     if students is not None and students < 2:
         raise BenchError(f"--students {students}: give at least 2")
+    if columns and answers is None:
+        raise BenchError("--columns: goes with --answers FILE")
     if randomesque < 1:
         raise BenchError(f"--randomesque {randomesque}: give at least 1")
     with notes_are_printed():
-        learners, data, experiments, sentences = _load(paths, data_root, answers)
+        learners, data, experiments, sentences = _load(paths, data_root, answers, columns)
     policies = policies or served(learners)
     check(policies, learners)
     if until is not None and len(learners) == 1:
@@ -121,7 +125,10 @@ def select(
 
 
 def _load(
-    paths: Sequence[Path], data_root: Path | None, answers: Path | None
+    paths: Sequence[Path],
+    data_root: Path | None,
+    answers: Path | None,
+    columns: dict[str, str] | None,
 ) -> tuple[list[MetaLearner], StudentEpisodes | GivenStudents, list[dict[str, Any]], list[str]]:
     """The learners, the students to ask, what the learners are, and what was read."""
     if answers is None:
@@ -137,7 +144,7 @@ def _load(
         sentences = data.sentences() if recorded else []
         return learners, data, experiments, sentences
     learners, words = reading.load(paths)
-    found = responses.read(answers)
+    found = responses.read(answers, columns)
     known = reading.known(found, words, str(answers), skip=True)
     counts, order, *_ = found.sentences()
     experiments = [

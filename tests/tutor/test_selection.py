@@ -336,6 +336,21 @@ def test_the_students_may_come_from_a_file(taught, tmp_path, capsys, name):
     assert list(json.loads(path.read_text())["policies"]) == served
 
 
+def test_unusual_columns_of_such_a_file_can_be_named_as_the_hint_says(taught, tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    rows = [f"t{s},q{i},{rng.integers(2)},{i}" for s in range(12) for i in range(10)]
+    file = tmp_path / "today.csv"
+    file.write_text("\n".join(["user_id,exercise,correct,order_id", *rows]) + "\n")
+    checkpoint = ["--checkpoint", str(taught / "rasch.ckpt"), "--out", str(tmp_path)]
+    where = [*checkpoint, "--answers", str(file), "--questions", "2", "--selection", "random"]
+    assert cli.main(["select", *where]) == 2
+    hint = capsys.readouterr().err.rpartition(", as ")[2].split()
+    assert hint == ["--columns", "item_id=exercise"]
+    assert cli.main(["select", *where, *hint]) == 0
+    assert cli.main(["select", *checkpoint, *hint]) == 2
+    assert "--columns: goes with --answers FILE" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("names", "more", "message"),
     [

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.base.option_text import of_flag, typed_as
+from bench.cli.commands._columns import columns_flag, columns_of
 from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "compare ways to choose a student's next question"
@@ -52,6 +54,7 @@ def flags(command: argparse.ArgumentParser) -> None:
         "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
     )
     command.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
+    columns_flag(command)
     command.add_argument("--seed", type=int, default=0, help="of the division of the questions")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
     command.add_argument("--data-root", type=Path, help="folder of prepared data")
@@ -67,16 +70,19 @@ def run(options: argparse.Namespace, console: Console) -> None:
     until = None
     if options.width is not None:
         until = Settings(mastery=options.mastery, certainty=options.certainty, width=options.width)
-    select(
-        options.checkpoint,
-        options.selection,
-        options.questions,
-        options.students,
-        options.seed,
-        paths.writable(options.out),
-        options.data_root,
-        console,
-        options.answers,
-        options.randomesque,
-        until,
-    )
+    columns = columns_of(options)
+    with typed_as(of_flag):
+        select(
+            options.checkpoint,
+            options.selection,
+            options.questions,
+            options.students,
+            options.seed,
+            paths.writable(options.out),
+            options.data_root,
+            console,
+            options.answers,
+            options.randomesque,
+            until,
+            columns,
+        )
