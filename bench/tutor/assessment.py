@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 
 from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
@@ -104,7 +105,11 @@ class Answers(NamedTuple):
 
 
 def assess(
-    learners: Sequence[MetaLearner], words: Vocabulary, answers: Answers, settings: Settings
+    learners: Sequence[MetaLearner],
+    words: Vocabulary,
+    answers: Answers,
+    settings: Settings,
+    temperature: float = 1.0,
 ) -> Iterator[Student]:
     """Finds out about each student.
 
@@ -113,6 +118,7 @@ def assess(
         words: their vocabulary.
         answers: of the students.
         settings: of the tutor.
+        temperature: what the log-odds of all chances are divided by.
 
     Raises:
         BenchError: if a prediction is no number, or the latest answers are asked for where no order
@@ -126,8 +132,8 @@ def assess(
                 answers.students[s],
                 (answers.item[s], answers.right[s]),
                 used[s],
-                chances[i],
-                draws[i],
+                _divided(chances[i], temperature),
+                None if draws[i] is None else _divided(draws[i], temperature),
                 abilities[i],
                 tells_skills_apart(learners),
                 words,
@@ -150,6 +156,11 @@ def stand(
             yield Standing(
                 answers.students[s], told(rows), _information(chance, few).astype(np.float32)
             )
+
+
+def _divided(chances: np.ndarray, temperature: float) -> np.ndarray:
+    """Chances with log-odds divided by a temperature."""
+    return chances if temperature == 1 else expit(logit(chances) / temperature)
 
 
 def _used(answers: Answers, settings: Settings) -> list[tuple[np.ndarray, np.ndarray]]:

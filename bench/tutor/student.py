@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.algorithms.rasch import Rasch
+from bench.base.errors import BenchError
 from bench.data.students import responses
 from bench.data.students.recorded import FEW, few
 from bench.learning.learner import MetaLearner
@@ -26,6 +27,7 @@ def report(
     columns: dict[str, str] | None = None,
     skip_unknown: bool = False,
     pictures: bool = True,
+    temperature: float = 1.0,
 ) -> None:
     """Prints and writes what the checkpoints predict of the students in a file.
 
@@ -38,10 +40,13 @@ def report(
         columns: see :func:`bench.data.students.responses.read`.
         skip_unknown: whether to leave out answers to unknown questions; otherwise refused.
         pictures: whether to draw one of each student.
+        temperature: what the log-odds of all chances are divided by, as ``compare`` may advise.
 
     Raises:
         BenchError: what is wrong with checkpoints, answers or the folder; nothing is written then.
     """
+    if not 0 < temperature < float("inf"):
+        raise BenchError(f"--temperature {temperature:g}: give a number above 0")
     learners, words = load(paths)
     found = responses.read(file, columns)
     answers = known(found, words, str(file), skip_unknown)
@@ -55,8 +60,10 @@ def report(
         settings=settings,
         notes=[*answers.notes, *_of_the_model(learners, words)],
     )
+    if temperature != 1:
+        about.notes.append(f"Chances are given with log-odds divided by {temperature:g}.")
     student_report.show_input(about, console)
-    students = [s.as_told() for s in assess(learners, words, answers, settings)]
+    students = [s.as_told() for s in assess(learners, words, answers, settings, temperature)]
     student_report.write(students, about, out, pictures)
     student_report.show(students, about, out, console)
 

@@ -222,7 +222,9 @@ def test_a_temperature_mends_what_is_over_confident():
     assert rasch["temperature"] == pytest.approx(np.mean(t), abs=1e-4)
     assert rasch["log_loss_scaled"] < rasch["log_loss"] - 0.1
     assert rasch["calibration_error_scaled"] < 0.03 < rasch["calibration_error"]
-    assert "over-confident" in dict(verdict_words.sentences(found))["Calibration"]
+    said = dict(verdict_words.sentences(found))["Calibration"]
+    assert "over-confident" in said
+    assert f"`maml-bench student --temperature {rasch['temperature']:.2f}` does that." in said
 
 
 def test_more_students_are_asked_for_where_few_tell_little():

@@ -407,6 +407,25 @@ def test_names_are_one_however_their_marks_are_composed(folder):
     assert reading.known(found, words, "file", skip=False).item[0].tolist() == [0]
 
 
+@pytest.mark.parametrize("name", ["irt", "dkt"])
+def test_a_temperature_divides_the_log_odds_and_is_said(folder, answers, tmp_path, capsys, name):
+    options = ("--checkpoint", folder / f"{name}.ckpt", "--answers", answers(*THREE))
+    chances = []
+    for number, temperature in enumerate((1, 1.23)):
+        out = tmp_path / f"out{number}"
+        more = ("--temperature", temperature, "--no-pictures", "--out", out)
+        code, printed, _ = run(capsys, *options, *more)
+        assert code == 0
+        assert ("with log-odds divided by 1.23" in printed) == (temperature != 1)
+        assert ("divided by" in (out / "class.html").read_text()) == (temperature != 1)
+        chances.append([float(row["chance"]) for row in rows_of(out / "questions.csv")])
+    odds = np.log(chances) - np.log1p(-np.array(chances))
+    np.testing.assert_allclose(odds[1], odds[0] / 1.23, atol=2e-3)
+    for wrong in ("0", "-1", "nan", "inf"):
+        code, _, errors = run(capsys, *options, f"--temperature={wrong}", "--out", tmp_path / "no")
+        assert (code, errors) == (2, f"maml-bench: --temperature {wrong}: give a number above 0\n")
+
+
 def test_hints_can_be_typed_as_they_stand(folder, tmp_path, capsys):
     file = tmp_path / "answers.csv"
     file.write_text("user_id,the task,time_taken,correct\nAnn,question 3,9,1\n")

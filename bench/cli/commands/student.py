@@ -42,6 +42,13 @@ def flags(command: argparse.ArgumentParser) -> None:
         default="refuse",
         help="what to do about answers to questions that the checkpoint does not know",
     )
+    command.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="divide the log-odds of all chances by it, as compare may advise",
+    )
     columns_flag(command)
     command.add_argument("--no-pictures", action="store_true", help="tables alone")
 
@@ -70,4 +77,5 @@ def run(options: argparse.Namespace, console: Console) -> None:
             columns,
             options.unknown_items == "skip",
             not options.no_pictures,
+            options.temperature,
         )
