@@ -16,6 +16,7 @@ from bench.results.labels import Label
 from bench.results.styles import style
 
 WIDTH, HEIGHT = 3.5, 2.3  # inches: as wide as a phone shows without shrinking the text
+USUAL = "svg * { stroke-linejoin: round; stroke-linecap: butt }"  # as matplotlib has it
 PAPER = "#ffffff"  # what hollow marks are filled with
 
 
@@ -29,6 +30,7 @@ class Drawings:
     def __init__(self, drawn: list[Label]):
         self.drawn = drawn
         self._colours: set[str] = {PAPER}
+        self._classes: dict[str, str] = {}  # of the page's style sheet, by what they say
         self._number = 0
         self._swatches: dict[tuple, tuple[Markup, Markup]] = {}
 
@@ -74,7 +76,8 @@ class Drawings:
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         text = file.getvalue()
         text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+        once = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
+        text = re.sub(once, "", text, flags=re.DOTALL)
         used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
         used = {name for pair in used for name in pair if name}
         text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", text)
@@ -82,6 +85,7 @@ class Drawings:
         text = re.sub(r" ?font-family: [^;\"]*;?", "", text)  # the page's own
         text = re.sub(r"\s*\n\s*", "\n", text)
         text = re.sub(r"#[0-9a-f]{6}\b", lambda m: self._variable(m[0]), text)
+        text = re.sub(r' style="([^"]+)"', lambda m: f' class="{self._class(m[1])}"', text)
         size = re.search(r'viewBox="[^"]+"', text)[0]
         seen = Markup('role="img" aria-label="{}"').format(name) if name else 'aria-hidden="true"'
         head = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {size} {seen}>'
@@ -90,6 +94,16 @@ class Drawings:
     def _variable(self, colour: str) -> str:
         self._colours.add(colour)
         return f"var(--{colour[1:]})"
+
+    def _class(self, rules: str) -> str:
+        """The name that stands for what thousands of marks would say over and over."""
+        return self._classes.setdefault(rules, f"d{len(self._classes)}")
+
+    @property
+    def rules(self) -> Markup:
+        """The classes of all figures, for the page's style sheet."""
+        lines = [f".{name} {{ {rules} }}" for rules, name in self._classes.items()]
+        return Markup("\n".join([USUAL, *lines]))
 
     @property
     def light(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Puts the page together: what each part shows, handed to the template."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def html(
         symbols=drawings.symbols,
         light=drawings.light,
         dark=drawings.dark,
+        rules=drawings.rules,
     )
 
 
@@ -210,9 +212,10 @@ def _forest(pairs: list[answer.Pair]) -> list[dict[str, Any]]:
     def place(value: float) -> float:
         return 50 + 50 * min(max(value / reach, -1), 1)
 
-    found = []
+    found, alike = [], Counter(p[1:4] for p in pairs)
     for pair in pairs:
-        line = {"pair": pair, "reach": f"{100 * reach:.0f}"}
+        suite = pair.suite if alike[pair[1:4]] > 1 else ""  # where nothing else tells them apart
+        line = {"pair": pair, "suite": suite, "reach": f"{100 * reach:.0f}"}
         if pd.notna(pair.share):
             half = 0 if pd.isna(pair.share_half_width) else pair.share_half_width
             spots = {"low": pair.share - half, "middle": pair.share, "high": pair.share + half}

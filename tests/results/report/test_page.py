@@ -10,6 +10,7 @@ import pytest
 from bench.cli.main import main
 from bench.results import records as files
 from bench.results.report import page
+from bench.results.report.answer import Pair
 from bench.results.run_files import RunFiles
 
 HOSTILE = "</script><img src=x onerror=alert(1)> $\\frac$ \"'<b>"
@@ -143,3 +144,9 @@ def test_against_a_folder_of_other_episodes(folder, runs, monkeypatch):
     same = page.html(out, runs("omniglot"), (), runs("omniglot", gain=0.2), "theirs")
     assert "not paired" not in same
     assert "-10.0 ± 0.0" in same
+
+
+def test_pairs_that_are_alike_are_told_apart_by_their_suite():
+    one = Pair("small", "irt", "10-shot", "MAML", "+.1", 0.1, 0.1, 2.0, 2.0, "one seed", 1)
+    lines = page._forest([one, one._replace(suite="large"), one._replace(method="ANIL")])
+    assert [line["suite"] for line in lines] == ["small", "large", ""]
