@@ -200,7 +200,7 @@ def _calibration(numbers: Mapping[str, Any]) -> str:
     sure = "over-confident" if t > 1 else "too cautious"
     return (
         f"{text} It is {sure}: with log-odds divided by {t:.2f}, a temperature fitted to "
-        f"validation students, {with_t}. `maml-bench student --temperature {t:.2f}` does that."
+        f"validation students, {with_t}. `--temperature {t:.2f}` of `student` does that."
         if numbers["judged_by"] == "log_loss"
         else f"{text} It is {sure}: with a temperature of {t:.2f}, fitted to validation classes, "
         f"{with_t}. In Python: `torch.softmax(p.log() / {t:.2f}, -1)`."

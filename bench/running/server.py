@@ -5,6 +5,7 @@ forked that has run a network (forking one with OpenMP threads hangs). Elsewhere
 where forking is not safe, processes are spawned, and import for themselves.
 """
 
+import logging
 import multiprocessing
 import signal
 import sys
@@ -47,15 +48,29 @@ def start() -> None:
 def begin(function: Callable, *arguments, daemon: bool = False) -> BaseProcess:
     """A process of its own that does something; the user's script is not run again in it.
 
+    What this process keeps silent, that one does too.
+
     Args:
         function: of a module, by name.
         *arguments: its arguments; pickled.
         daemon: whether it ends with this process.
     """
-    process = context().Process(target=function, args=arguments, daemon=daemon)
+    process = context().Process(target=_begun, args=(_silent(), function, arguments), daemon=daemon)
     with _without_main():
         process.start()
     return process
+
+
+def _silent() -> list[str]:
+    """Names of the loggers that are switched off."""
+    known = logging.root.manager.loggerDict.items()
+    return [name for name, logger in known if getattr(logger, "disabled", False)]
+
+
+def _begun(silent: list[str], function: Callable, arguments: tuple) -> None:
+    for name in silent:
+        logging.getLogger(name).disabled = True
+    function(*arguments)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -24,12 +25,12 @@ SCHEMA = 1
 
 
 def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> None:
-    """Measures, prints a table, and writes ``out/tutoring/tutoring.json`` and ``.png``.
+    """Measures, prints tables, and writes ``tutoring.json``, ``.md`` and ``.png``.
 
     Args:
         policies: keys of :data:`bench.tutor.policies.POLICIES`.
         size: how much to compute.
-        out: the results folder.
+        out: the results folder, in whose ``tutoring`` they lie.
         console: where to print.
 
     Raises:
@@ -60,38 +61,68 @@ def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> N
     }
     path = Path(out) / "tutoring" / "tutoring.json"
     write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_text(path.with_suffix(".md"), markdown(record) + "\n")
     plots.save(draw(record), path.with_suffix(".png"))
     show(record, console)
-    for written in (path, path.with_suffix(".png")):
+    for written in (path, path.with_suffix(".md"), path.with_suffix(".png")):
         console.print(f"wrote {written}", highlight=False)
 
 
 def show(record: dict[str, Any], console: Console) -> None:
-    """Prints both tables."""
+    """Prints all tables."""
+    for title, table in tables(record).items():
+        grid = Table(title=title, title_justify="left", box=None)
+        for number, heading in enumerate(table):
+            grid.add_column(heading, justify="right" if number else "left")
+        for row in table.itertuples(index=False):
+            grid.add_row(*row)
+        console.print(grid, "")
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """All tables for a README."""
+    return "\n\n".join(
+        f"**{title}**\n\n"
+        + table.to_markdown(index=False, colalign=("left", *["right"] * (table.shape[1] - 1)))
+        for title, table in tables(record).items()
+    )
+
+
+def tables(record: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """What came out, in words, by the title of its table."""
     last, goal = record["size"]["questions"], f"{record['goal']:.0%}"
     at = [n for n in (5, 10, 20) if n < last] + [last]
-    grid = Table(title="Skills judged right (synthetic)", title_justify="left", box=None)
-    for heading in ("selection", *(f"after {n}" for n in at), f"{goal} after", "verdicts", "true"):
-        grid.add_column(heading, justify="left" if heading == "selection" else "right")
+    judged, trusted = [], []
     for name, found in record["judging"].items():
-        shares = [f"{found['right'][n - 1]:.0%}" for n in at]
+        shares = {f"after {n}": f"{found['right'][n - 1]:.0%}" for n in at}
         true = found["decided_right"][-1]
-        verdicts = [f"{found['decided'][-1]:.0%}", "-" if true is None else f"{true:.0%}"]
-        grid.add_row(name, *shares, str(found["until_goal"] or f"> {last}"), *verdicts)
-    console.print(grid, "")
-    for name, found in record["judging"].items():
-        pairs = ", ".join(f"{said:.0%}: {true:.0%}" for said, true, _ in found["calibration"])
-        console.print(f"{name}: said to be mastered, and is: {pairs}", highlight=False)
+        judged.append(
+            {"selection": name}
+            | shares
+            | {
+                f"{goal} after": str(found["until_goal"] or f"> {last}"),
+                "verdicts": f"{found['decided'][-1]:.0%}",
+                "true": "-" if true is None else f"{true:.0%}",
+            }
+        )
+        pairs = [f"{said:.0%}: {share:.0%}" for said, share, _ in found["calibration"]]
+        trusted.append({"selection": name, "said: true": ", ".join(pairs)})
+    made = {
+        "Skills judged right (synthetic)": pd.DataFrame(judged),
+        "Said to be mastered, and is (synthetic)": pd.DataFrame(trusted),
+    }
     last = record["size"]["practice"]
     for dataset, ways in record["practising"].items():
-        grid = Table(title=f"Practice, {dataset} (synthetic)", title_justify="left", box=None)
-        for heading in ("chosen by", "half have mastered all after", f"all after {last}", "skills"):
-            grid.add_column(heading, justify="left" if heading == "chosen by" else "right")
-        for way, found in ways.items():
-            median = str(found["median"] or f"> {last}")
-            shares = (f"{found[n][-1]:.0%}" for n in ("mastered", "skills"))
-            grid.add_row(way, median, *shares)
-        console.print("", grid)
+        made[f"Practice, {dataset} (synthetic)"] = pd.DataFrame(
+            {
+                "chosen by": way,
+                "half have mastered all after": str(found["median"] or f"> {last}"),
+                f"all after {last}": f"{found['mastered'][-1]:.0%}",
+                "skills": f"{found['skills'][-1]:.0%}",
+            }
+            for way, found in ways.items()
+        )
+    return made
 
 
 def draw(record: dict[str, Any]) -> Figure:

@@ -1,6 +1,7 @@
 """What is committed under results/ was made by the command line and says what it claims."""
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bench.results.report import trials
 from bench.results.report.answer import pairs, sentences
 from bench.results.summary import Results
 from bench.running.tuned_values import TunedValues
+from bench.tutor import tutoring_report
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -56,6 +58,13 @@ def test_every_validation_is_on_record():
         validated = [i for i, _ in training["validation"]][:wanted]
         if training["iterations"]:
             assert validated == [each * (i + 1) for i in range(wanted)], record["experiment"]["key"]
+
+
+def test_the_tables_of_the_tutor_are_of_its_record():
+    folder = RESULTS / "tutoring"
+    made = tutoring_report.markdown(json.loads((folder / "tutoring.json").read_text()))
+    assert (folder / "tutoring.md").read_text() == made + "\n"
+    assert block("results/README.md", "tutoring") == made
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -224,7 +224,7 @@ def test_a_temperature_mends_what_is_over_confident():
     assert rasch["calibration_error_scaled"] < 0.03 < rasch["calibration_error"]
     said = dict(verdict_words.sentences(found))["Calibration"]
     assert "over-confident" in said
-    assert f"`maml-bench student --temperature {rasch['temperature']:.2f}` does that." in said
+    assert f"`--temperature {rasch['temperature']:.2f}` of `student` does that." in said
 
 
 def test_more_students_are_asked_for_where_few_tell_little():

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from bench.base.errors import BenchError
+from bench.data.students import recorded
+from bench.data.students.recorded import notes_are_printed
 from bench.running import server
 
 
@@ -28,6 +30,10 @@ def die(number):
 def threads(count):
     server.use_threads(count)
     return torch.get_num_threads()
+
+
+def speaks():
+    return not recorded._LOGGER.disabled
 
 
 @pytest.mark.skipif(not server.FORKS, reason="processes are spawned")
@@ -58,3 +64,9 @@ def test_a_killed_process_ends_itself_alone():
 def test_each_process_has_its_share_of_threads():
     assert server.call(threads, 1) == 1
     assert server.call(threads, 2) == 2
+
+
+def test_what_is_silent_here_is_silent_there():
+    with notes_are_printed():
+        assert not server.call(speaks)
+    assert server.call(speaks)

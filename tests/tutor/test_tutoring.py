@@ -42,6 +42,8 @@ def test_the_command_writes_record_and_figure(tmp_path, capsys):
         assert ways.keys() == {"fixed order", "random", "tutor"}
         assert all(len(way["mastered"]) == 3 for way in ways.values())
     assert (tmp_path / "tutoring" / "tutoring.png").stat().st_size > 1000
+    written = (tmp_path / "tutoring" / "tutoring.md").read_text()
+    assert written.startswith("**Skills judged right (synthetic)**\n\n| selection ")
 
 
 @pytest.mark.parametrize(
