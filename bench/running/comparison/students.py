@@ -53,6 +53,17 @@ def read(
     root = {"data_root": str(data_root)} if data_root and "data_root" in takes else {}
     if "folds_from" not in takes:
         return _made_up_students(dataset, name, shots, root)
+    return _recorded_students(dataset, own, name, shots, root)
+
+
+def _recorded_students(
+    dataset: str,
+    own: dict[str, Any],
+    name: str,
+    shots: Sequence[int] | None,
+    root: dict[str, str],
+) -> Source:
+    """Students of files, in folds where they are few."""
     first = registry.create("data", dataset, **own, **root)
     responses = first.responses
     lengths = np.minimum(np.diff(responses.starts), first.hparams["most_answers"])
@@ -66,13 +77,8 @@ def read(
     enough = min(ENOUGH, -(-usable // 2))
     tested = _shown(int(np.sort(lengths)[-enough]), int(lengths.max()), shots)
     ordered, why = _order(responses)
-    data = own | {
-        "protocol": "first" if ordered else "random",
-        "tested_shots": tested,
-        "queries": QUERIES,
-        "training_asks": "following",  # all that few students have answered is learned from
-        "val_episodes": MOST_VALIDATE,
-    }
+    data = own | _protocol(ordered, tested, QUERIES)
+    data["training_asks"] = "following"  # all that few students have answered is learned from
     folds = FOLDS if first.hparams["folds_from"] == "seed" and usable < FOLDS_BELOW else 1
     if folds > 1:
         data |= {"folds": folds, "val_share": SEVERAL_VALIDATE}
@@ -106,7 +112,7 @@ def read(
         students=usable,
         views=len(tested),
         test_tasks=len(made.students["test"]),
-        data_root=data_root,
+        data_root=Path(root["data_root"]) if root else None,
         said=tuple(said),
     )
 
@@ -121,13 +127,7 @@ def _made_up_students(
     tested = _shown(most // 2 + ASKED, most, shots)
     known = {study.dataset: study.data for study in registry.load("suites", "students").studies}
     learns = known.get(dataset, {}).get("protocol") == "first"
-    data = {
-        "protocol": "first" if learns else "random",
-        "tested_shots": tested,
-        "queries": min(25, most - tested[-1]),
-        "tasks_per_batch": 64,
-        "val_episodes": MOST_VALIDATE,
-    }
+    data = _protocol(learns, tested, min(25, most - tested[-1])) | {"tasks_per_batch": 64}
     if "items" in takes:
         data["test_episodes"] = SYNTHETIC_TEST
     made = registry.create("data", dataset, **data, shots=tested[-1], **root)
@@ -156,6 +156,16 @@ def _made_up_students(
             f"asked for: {counted(data['queries'], 'other')}.",
         ),
     )
+
+
+def _protocol(ordered: bool, tested: tuple[int, ...], queries: int) -> dict[str, Any]:
+    """Arguments of a data module: which answers are shown, and how many are asked for."""
+    return {
+        "protocol": "first" if ordered else "random",
+        "tested_shots": tested,
+        "queries": queries,
+        "val_episodes": MOST_VALIDATE,
+    }
 
 
 def _shown(usual: int, most: int, asked: Sequence[int] | None) -> tuple[int, ...]:
