@@ -127,6 +127,21 @@ def refused(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
+def moved():
+    """``moved(learner)``: its network built, its parameters off where they start."""
+
+    def move(learner):
+        learner.configure_model()
+        noise = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for p in learner.parameters():
+                p += 0.3 * torch.randn(p.shape, generator=noise)
+        return learner
+
+    return move
+
+
+@pytest.fixture
 def rows():
     """The input columns of items met in this order, ``rows(data, [students, length])``."""
 

@@ -26,6 +26,7 @@ class ItemMean(DirectlyFitted):
     label = "item mean"
     role = "floor"
     recordable = True
+    queries_apart = True
 
     def __init__(self, outer_lr: float = 0.1, outer_schedule: OuterSchedule = "cosine", **kwargs):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)

@@ -19,6 +19,7 @@ class NoAdaptation(MetaLearner):
     label = "no adaptation (joint training)"
     role = "baseline"
     recordable = True
+    queries_apart = True
 
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query, ``[tasks]``."""

@@ -39,6 +39,7 @@ class TwoPL(DirectlyFitted):
 
     label = "2PL, posterior mean"
     recordable = True
+    queries_apart = True
 
     discriminates = True  # whether items differ in a
 

@@ -19,6 +19,8 @@ class EmbeddingLearner(MetaLearner):
         **kwargs: see :class:`bench.learning.learner.MetaLearner`.
     """
 
+    queries_apart = True
+
     def query_from(self, support: Tensor, query: Tensor, episode: Episode) -> Tensor:
         """Outputs for the query.
 

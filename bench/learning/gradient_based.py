@@ -52,6 +52,7 @@ class GradientBased(MetaLearner):
     """
 
     search = {"inner_lr": ("log", 3e-3, 1.0)}
+    queries_apart = True  # the inner loop sees the support alone
     stateless = False  # of a class with an inner_optimizer of its own: whether that has no state
 
     def __init__(

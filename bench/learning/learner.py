@@ -68,6 +68,8 @@ class MetaLearner(Networked, Evaluated, Stored):
             Trainer's ``fit`` ends before it begins, and no weight ever moves.
         fits_directly: whether it is fitted at once, to all answers of the training students, where
             the data offers them; ``iterations`` say then how many students are made up.
+        queries_apart: whether what it predicts of a query does not depend on which others are asked
+            with it, batch norm aside, so that many things can be asked of a task at once.
         recordable: whether ``engine="auto"`` may record a long run of it, which fixes whatever
             :meth:`loss` takes from elsewhere than parameters and episode, such as a weight that is
             annealed. It holds for the class in whose body it stands, and not for those made of it.
@@ -78,6 +80,7 @@ class MetaLearner(Networked, Evaluated, Stored):
     kinds: ClassVar[tuple[str, ...] | None] = None  # of tasks that it is for; None: all
     trains = True
     fits_directly = False
+    queries_apart = False
     recordable = False
     search = {"outer_lr": ("log", 3e-4, 1e-2)}
     any_ways = False

@@ -5,11 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from bench.algorithms.item_mean import ItemMean
-from bench.algorithms.no_adaptation import NoAdaptation
-from bench.algorithms.two_pl import TwoPL
 from bench.base.errors import BenchError
-from bench.learning.embedding_learner import EmbeddingLearner
 from bench.learning.gradient_based import GradientBased
 from bench.learning.learner import MetaLearner
 from bench.tasks.episode import Episode
@@ -18,10 +14,6 @@ from bench.tutor.vocabulary import Vocabulary
 
 DRAWS = 400  # of the posterior of each checkpoint
 MOST_NUMBERS = 2**24  # parameters that students have each their own of, at a time
-# What these predict of a question does not depend on which others are asked with it. The inner loop
-# sees the answers shown alone, and there is no batch norm over the questions, for it takes no rows
-# with weights.
-QUERIES_APART = (GradientBased, EmbeddingLearner, NoAdaptation, ItemMean, TwoPL)
 
 
 def episode(
@@ -116,7 +108,7 @@ def _as_next(learner: MetaLearner, episode: Episode) -> torch.Tensor:
     To a learner that follows the order of time, one after the other would be so many attempts: it
     is asked each of them alone.
     """
-    if isinstance(learner, QUERIES_APART):
+    if learner.queries_apart:  # batch norm over questions there is none: it takes no weights
         at_once = max(MOST_NUMBERS // sum(p.numel() for p in learner.parameters()), 1)
         parts = zip(*(v.split(at_once) for v in episode[:6]))
         return torch.cat([posterior.predicted(learner, Episode(*part)) for part in parts])

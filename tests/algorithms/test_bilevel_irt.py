@@ -24,16 +24,10 @@ SPEC = TaskSpec("answers", (2,), 1, items=ITEMS)
 pytestmark = pytest.mark.usefixtures("double")
 
 
-def learner(**options):
-    made = BilevelIRT(
-        spec=SPEC, **{"model_options": {"dimensions": DIMENSIONS, "growth": True}} | options
-    )
-    made.configure_model()
-    noise = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for p in made.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=noise)
-    return made
+@pytest.fixture
+def learner(moved):
+    usual = {"model_options": {"dimensions": DIMENSIONS, "growth": True}}
+    return lambda **options: moved(BilevelIRT(spec=SPEC, **usual | options))
 
 
 def draw(support=7, query=5, tasks=3):
@@ -92,7 +86,7 @@ def plain_loss(values, episode, steps, order):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("engine", ["loop", "batched", "recorded"])
 @pytest.mark.parametrize("recompute", [False, True])
-def test_the_meta_gradient_is_that_of_a_plain_loop(order, engine, recompute):
+def test_the_meta_gradient_is_that_of_a_plain_loop(learner, order, engine, recompute):
     if recompute and (order == 1 or engine == "recorded"):
         pytest.skip("recomputes nothing")
     made = learner(order=order, engine=engine, recompute=recompute, inner_lr=0.8, inner_steps=3)
@@ -106,7 +100,7 @@ def test_the_meta_gradient_is_that_of_a_plain_loop(order, engine, recompute):
         assert torch.allclose(p.grad, g, rtol=1e-10, atol=1e-10), name
 
 
-def test_the_second_order_gradient_is_that_of_finite_differences():
+def test_the_second_order_gradient_is_that_of_finite_differences(learner):
     made, episode = learner(inner_steps=2), draw()
     made.meta_step(episode).backward()
     for p in made.net.parameters():
@@ -123,7 +117,7 @@ def test_the_second_order_gradient_is_that_of_finite_differences():
 
 
 @pytest.mark.parametrize("answers", [1, 30, 1000])
-def test_no_step_overshoots_and_they_end_at_the_likeliest_ability(answers):
+def test_no_step_overshoots_and_they_end_at_the_likeliest_ability(learner, answers):
     made = learner(model_options={"dimensions": DIMENSIONS})
     episode = draw(support=answers)
     x, y, w = episode.support_x, episode.support_y, episode.support_w
@@ -172,7 +166,7 @@ def test_a_mean_over_the_answers_is_refused_beside_a_prior():
 
 
 @pytest.mark.parametrize("answers", [0, 2, 40])
-def test_predictions_are_means_over_what_is_not_known_of_the_ability(answers):
+def test_predictions_are_means_over_what_is_not_known_of_the_ability(learner, answers):
     made = learner(model_options={"dimensions": DIMENSIONS}, inner_steps=30)
     torch.nn.init.ones_(made.net.doubt)
     episode = draw(support=answers or 1)

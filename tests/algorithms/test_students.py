@@ -38,15 +38,9 @@ load = partial(registry.load, "algorithms")
 pytestmark = pytest.mark.usefixtures("double")
 
 
-def learner(name, spec=STUDENTS, **options):
-    """A method with random parameters."""
-    made = registry.create("algorithms", name, spec=spec, **options)
-    made.configure_model()
-    noise = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for p in made.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=noise)
-    return made
+@pytest.fixture
+def learner(moved):
+    return lambda name: moved(registry.create("algorithms", name, spec=STUDENTS))
 
 
 def draw(tasks=4, support=6, query=3, spec=STUDENTS, seed=0):
@@ -89,7 +83,7 @@ def test_all_are_covered():
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_padding_changes_nothing(name):
+def test_padding_changes_nothing(learner, name):
     made, episode = learner(name), draw()
     torch.testing.assert_close(made.loss(padded(episode)), made.loss(episode))
     got = made.predict(padded(episode))[:, :, :3]
@@ -99,7 +93,7 @@ def test_padding_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_hidden_answers_and_those_asked_for_are_not_read(name):
+def test_hidden_answers_and_those_asked_for_are_not_read(learner, name):
     made, episode = learner(name), draw()
     y = torch.where(episode.support_w > 0, episode.support_y, 1 - episode.support_y)
     other = episode._replace(support_y=y, query_y=1 - episode.query_y)
@@ -109,7 +103,7 @@ def test_hidden_answers_and_those_asked_for_are_not_read(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_without_weights_every_row_counts(name):
+def test_without_weights_every_row_counts(learner, name):
     made, episode = learner(name), draw()
     whole = episode._replace(support_w=torch.ones_like(episode.support_w))
     bare = whole._replace(support_w=None, query_w=None)
@@ -118,7 +112,7 @@ def test_without_weights_every_row_counts(name):
 
 
 @pytest.mark.parametrize("name", IN_TIME)
-def test_the_future_is_not_read(name):
+def test_the_future_is_not_read(learner, name):
     made, episode = learner(name), draw(support=8, query=6)
     before, most = made.predict(episode)[:, 0, :, 0], 0.0
     for i in range(8):
@@ -132,7 +126,7 @@ def test_the_future_is_not_read(name):
 
 
 @pytest.mark.parametrize("name", IN_TIME)
-def test_rows_may_come_in_any_order(name):
+def test_rows_may_come_in_any_order(learner, name):
     made, episode = learner(name), draw()
     x, y, w = (v.flip(1) for v in (episode.support_x, episode.support_y, episode.support_w))
     other = episode._replace(support_x=x, support_y=y, support_w=w)

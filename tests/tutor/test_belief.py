@@ -23,15 +23,9 @@ def words():
     return Vocabulary(names, ["adding", "halving"], features, ITEMS, 5)
 
 
-def learner(name):
-    """A method with random parameters."""
-    made = registry.create("algorithms", name, spec=SPEC)
-    made.configure_model()
-    noise = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for p in made.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=noise)
-    return made
+@pytest.fixture
+def learner(moved):
+    return lambda name: moved(registry.create("algorithms", name, spec=SPEC))
 
 
 def students(words, questions=None):
@@ -54,7 +48,7 @@ def shown(monkeypatch):
 
 
 @pytest.mark.parametrize("name", AT_ONCE + IN_TIME)
-def test_what_is_believed_of_a_question_is_as_if_it_alone_were_asked(words, shown, name):
+def test_what_is_believed_of_a_question_is_as_if_it_alone_were_asked(learner, words, shown, name):
     made = learner(name)
     together = belief.chances([made], students(words))
     assert together.dtype == np.float64
@@ -64,7 +58,7 @@ def test_what_is_believed_of_a_question_is_as_if_it_alone_were_asked(words, show
     np.testing.assert_allclose(together, np.stack(alone, 1), rtol=1e-9)
 
 
-def test_of_many_students_some_adapt_at_a_time(words, shown, monkeypatch):
+def test_of_many_students_some_adapt_at_a_time(learner, words, shown, monkeypatch):
     made = learner("maml")
     together = belief.chances([made], students(words))
     monkeypatch.setattr(belief, "MOST_NUMBERS", 1)
@@ -72,7 +66,7 @@ def test_of_many_students_some_adapt_at_a_time(words, shown, monkeypatch):
     assert shown == [(3, 5)] + [(1, 5)] * 3
 
 
-def test_the_state_of_dkt_serves_all_questions(words, shown, monkeypatch):
+def test_the_state_of_dkt_serves_all_questions(learner, words, shown, monkeypatch):
     made = learner("dkt")
     together = belief.chances([made], students(words))
     assert shown == []
