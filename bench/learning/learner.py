@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.base import arguments
+from bench.base import arguments, gpu_search
 from bench.base.errors import BenchError
 from bench.learning import divergence, outer_schedule, pretrained, stored
 from bench.learning.batch_norm import BatchNorm
@@ -147,6 +147,7 @@ class MetaLearner(Networked, Evaluated, Stored):
 
     def optimizer(self, parameters: list[Tensor]) -> Optimizer:
         """What moves the meta-learned parameters: Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
+        gpu_search.look_once()
         return torch.optim.Adam(parameters, lr=self.hparams["outer_lr"], fused=True)
 
     @property

@@ -66,7 +66,8 @@ def record(
         require_compiler(device)
     with _quiet(), _WithoutReading(), torch_private.values_alone(), _lstm_of_plain_operations():
         try:
-            graph = torch_private.load_make_fx()(step)(
+            operations = {torch.ops.aten.baddbmm.default: _product_and_sum} if compiles else None
+            graph = torch_private.load_make_fx()(step, operations)(
                 [v.clone().requires_grad_() for v in values], batch
             )
         except Exception as error:
@@ -79,9 +80,10 @@ def record(
         raise _refusal(f"how large the result of {operation} is depends on values")
     function = graph
     if compiles:
-        # On a GPU the kernels are replayed as one CUDA graph, so that launching them costs nothing.
-        mode = "reduce-overhead" if device == "cuda" else None
-        function = torch.compile(graph, dynamic=False, mode=mode)
+        # Kernels are called from C++; on a GPU they are replayed as one CUDA graph, so that
+        # launching them costs nothing.
+        how = {"mode": "reduce-overhead"} if device == "cuda" else {"options": {"cpp_wrapper": True}}
+        function = torch.compile(graph, dynamic=False, **how)
 
     def run(parameters, episode):
         with torch.no_grad(), _quiet():
@@ -120,6 +122,17 @@ def _lstm_of_plain_operations() -> AbstractContextManager:
     Its kernel keeps nothing for its derivative when it is played back, where autograd is off.
     """
     return torch.backends.mkldnn.flags(enabled=False)
+
+
+def _product_and_sum(
+    x: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """``baddbmm`` as two operations: compiled, the sum is part of what comes before or after.
+
+    The one operation copies ``x`` before it adds to it.
+    """
+    product = torch.bmm(a, b)
+    return (x if beta == 1 else beta * x) + (product if alpha == 1 else alpha * product)
 
 
 class _WithoutReading(TorchFunctionMode):

@@ -28,6 +28,9 @@ def functions(net, backward: Callable[[], None]) -> tuple[Callable, Callable]:
     """Gradient and iteration from a function that leaves the meta-gradient in ``.grad``."""
     import torch
 
+    from bench.base import gpu_search
+
+    gpu_search.look_once()
     named = dict(net.named_parameters())  # what an optimiser has, whatever becomes of the network
     adam = torch.optim.Adam(named.values(), lr=1e-3, fused=True)
 
