@@ -164,7 +164,8 @@ class BilevelIRT(GradientBased):
         slopes, w = self.net.slopes(episode.support_x), episode.support_w
         weight = slopes.new_ones(slopes.shape[:2]) if w is None else w.to(slopes.dtype)
         counted = slopes * (weight * variance)[..., None]
-        return slopes.transpose(1, 2) @ counted + torch.eye(slopes.shape[-1]).to(slopes)
+        unit = torch.eye(slopes.shape[-1], dtype=slopes.dtype, device=slopes.device)
+        return slopes.transpose(1, 2) @ counted + unit
 
     def query_outputs(self, fast: Fast, episode: Episode) -> Tensor:
         """Log-odds of a right answer, ``[tasks, query, 1]``.

@@ -10,6 +10,57 @@ from bench.tasks.episode import MetaBatch, split_by_shape
 LARGE = 1e6
 
 
+class Watch:
+    """Looks at the loss of every meta-iteration: at once, on a GPU one iteration later.
+
+    To look at once, a GPU would have nothing to do after each iteration until Python has seen the
+    loss and launched the next. One iteration later the weights no longer tell which task it was.
+
+    Args:
+        later: whether it looks later; None: on a GPU.
+    """
+
+    def __init__(self, later: bool | None = None):
+        self.later = later
+        self._before: tuple[int, torch.Tensor, torch.cuda.Event | None] | None = None
+
+    def see(self, learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
+        """Looks at a loss, or at the one before; see :func:`check`."""
+        if not (loss.is_cuda if self.later is None else self.later):
+            check(learner, loss, batch, iteration)
+            return
+        before, self._before = self._before, (iteration, *_on_its_way(torch.isfinite(loss)))
+        self._judge(learner, before)
+
+    def end(self, learner) -> None:
+        """Looks at the last loss, if nobody has yet."""
+        before, self._before = self._before, None
+        self._judge(learner, before)
+
+    def _judge(self, learner, before: tuple | None) -> None:
+        if before is None:
+            return
+        iteration, finite, arrived = before
+        if arrived is not None:
+            arrived.synchronize()
+        if not learner.trainer.strategy.reduce_boolean_decision(bool(finite), all=True):
+            raise Diverged(
+                f"meta-iteration {iteration}: the loss is not finite: "
+                f"{_rates(learner, 'outer_lr or inner_lr')}; on a GPU it is seen one iteration "
+                "later: with accelerator=cpu the message names task and inner step"
+            )
+
+
+def _on_its_way(flag: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+    """A flag where Python can read it, and what says that it has arrived there."""
+    if not flag.is_cuda:
+        return flag, None
+    there = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(flag, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record()
+    return there, arrived
+
+
 def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
     """Refuses a loss that is not finite.
 

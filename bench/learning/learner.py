@@ -110,6 +110,7 @@ class MetaLearner(Networked, Evaluated, Stored):
         self._given_model = (model,)  # in a tuple, so that it is registered once only, as net
         self.net: nn.Module | None = None
         self.meta_step: MetaStep | None = None
+        self._watch = divergence.Watch()
         self.forward_features: TaskForward | None = None  # of the network's features alone
 
     # What an algorithm is -------------------------------------------------------------------
@@ -219,12 +220,19 @@ class MetaLearner(Networked, Evaluated, Stored):
         loss = self.meta_step(batch)
         every = self.trainer.log_every_n_steps  # of optimiser steps, as the trainer counts them
         logs = bool(every) and (self.global_step + 1) % every == 0  # which costs milliseconds
-        # at once, although a GPU is waited for: one step later the weights no longer tell the task
-        divergence.check(self, loss.detach(), batch, self.global_step + 1)
+        self._watch.see(self, loss.detach(), batch, self.global_step + 1)
         if logs:
             tasks = sum(len(episode.query_y) for episode in split_by_shape(batch))
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=tasks)
         return loss
+
+    def on_train_end(self) -> None:
+        """Looks at the last loss, which a GPU shows late.
+
+        Raises:
+            Diverged: if it is not finite.
+        """
+        self._watch.end(self)
 
     def on_fit_end(self) -> None:
         """Ends the processes that have shared the meta-batches out."""

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from bench.base.errors import BenchError, out_of_memory
 from bench.learning import torch_private
+from bench.learning.cuda_graph import CudaGraph
 from bench.learning.parameters import call_with
 from bench.learning.second_derivatives import missing_are_named
 from bench.tasks.episode import Episode
@@ -79,10 +80,20 @@ def record(
     if operation := torch_private.find_shape_from_values(graph):
         raise _refusal(f"how large the result of {operation} is depends on values")
     function = graph
+    if device == "cuda" and not compiles:
+        try:
+            with torch.no_grad(), _quiet():
+                function = CudaGraph(graph, values, batch)
+        except RuntimeError as error:  # an operation that a CUDA graph cannot hold
+            if out_of_memory(error):
+                raise
+            reason = str(error).strip().split("\n")[0]
+            warnings.warn(f"kernels are launched one by one: {reason}", stacklevel=2)
     if compiles:
-        # Kernels are called from C++; on a GPU they are replayed as one CUDA graph, so that
-        # launching them costs nothing.
-        how = {"mode": "reduce-overhead"} if device == "cuda" else {"options": {"cpp_wrapper": True}}
+        # Kernels are called from C++, on a GPU as one CUDA graph.
+        how = (
+            {"mode": "reduce-overhead"} if device == "cuda" else {"options": {"cpp_wrapper": True}}
+        )
         function = torch.compile(graph, dynamic=False, **how)
 
     def run(parameters, episode):

@@ -46,6 +46,20 @@ def test_an_inner_rate_that_is_too_large_is_named():
     assert text.endswith("choose a smaller inner_lr")
 
 
+@pytest.mark.parametrize(("outer_lr", "last", "seen"), [(1e30, 20, 3), (1e30, 2, 3)])
+def test_on_a_gpu_it_is_seen_one_iteration_later(outer_lr, last, seen, monkeypatch):
+    """As the GPU goes about it, on a processor; the loss of the last iteration is seen too."""
+    learner, begun = MAML(outer_lr=outer_lr, inner_steps=2), []
+    learner._watch.later = True
+    step = learner.training_step
+    monkeypatch.setattr(learner, "training_step", lambda *a: (begun.append(1), step(*a))[1])
+    sizes = {"tasks_per_batch": 4, "val_episodes": 4, "iterations_per_epoch": last}
+    text = message(learner, SinusoidDataModule(**sizes))
+    assert text.startswith("meta-iteration 2: the loss is not finite: choose a smaller outer_lr or")
+    assert "accelerator=cpu" in text
+    assert len(begun) == min(last, seen)
+
+
 class Spoils(Callback):
     """Makes weights what they are after a gradient that is not finite."""
 

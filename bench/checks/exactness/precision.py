@@ -18,6 +18,7 @@ from bench.checks import record_files
 from bench.data.bkt import BKTDataModule
 from bench.data.glyphs import GlyphsDataModule
 from bench.data.sinusoid import SinusoidDataModule
+from bench.learning.learner import MetaLearner
 from bench.results import tables
 from bench.results.provenance import provenance
 from bench.tasks.episode import Episode, split_by_shape
@@ -44,8 +45,8 @@ NETWORKS = {  # label to the data it is for and its arguments; the method is MAM
 }
 NOTE = (
     "Of the first meta-gradient, at the initial weights: the norm of the difference to float64 "
-    "over the norm in float64; {tasks} tasks. 16-mixed was measured in float16 on a CPU, without "
-    "the scaling that a Trainer adds on a GPU. {device}, torch {torch}. Again: `{command}`."
+    "over the norm in float64 on a processor; {tasks} tasks. 16-mixed was measured in float16 "
+    "without the scaling that a Trainer adds on a GPU. {device}, torch {torch}. Again: `{command}`."
 )
 
 
@@ -64,32 +65,38 @@ class Case(NamedTuple):
     algorithm: str
     options: dict[str, Any]
 
-    def gradient(self, precision: str) -> Tensor:
-        """Of the first meta-batch, in one vector.
+    def parts(self, precision: str, device: str = "cpu") -> tuple[MetaLearner, list[Episode]]:
+        """The learner at its start, and the first meta-batch by shapes.
 
         Args:
             precision: as a Trainer takes it.
+            device: what they lie on.
         """
         data_class, sizes = DATA[self.data]
         data = data_class(**sizes, tasks_per_batch=TASKS)
         learner = registry.create("algorithms", self.algorithm, **self.options)
         learner.note_tasks(data)
         learner.configure_model()
-        batch = data.episodes("train", np.arange(TASKS))
+        batch = split_by_shape(data.episodes("train", np.arange(TASKS)))
         if precision == "64-true":
             learner.double()
-            batch = [_double(episode) for episode in split_by_shape(batch)]
-        low = LOW.get(precision)
-        with torch.autocast("cpu", low) if low else nullcontext():
-            loss = learner.meta_step(batch)
-        loss.backward()
-        gradients = [p.grad for p in learner.parameters() if p.grad is not None]
-        return torch.cat([g.flatten().double() for g in gradients])
+            batch = [_double(episode) for episode in batch]
+        return learner.to(device), [moved(episode, device) for episode in batch]
 
-    def errors(self, precisions: Sequence[str]) -> dict[str, float]:
-        """Of each precision, relative to the norm of the gradient in float64."""
+    def gradient(self, precision: str, device: str = "cpu") -> Tensor:
+        """Of the first meta-batch, in one vector; arguments as of :meth:`parts`."""
+        learner, batch = self.parts(precision, device)
+        low = LOW.get(precision)
+        with torch.autocast(device, low) if low else nullcontext():
+            learner.meta_step(batch[0] if len(batch) == 1 else batch).backward()
+        gradients = [p.grad for p in learner.parameters() if p.grad is not None]
+        return torch.cat([g.flatten().double().cpu() for g in gradients])
+
+    def errors(self, precisions: Sequence[str], device: str = "cpu") -> dict[str, float]:
+        """Of each precision, relative to the norm of the gradient in float64 on a processor."""
         true = self.gradient("64-true")
-        return {p: float((self.gradient(p) - true).norm() / true.norm()) for p in precisions}
+        found = {p: self.gradient(p, device) - true for p in precisions}
+        return {p: float(difference.norm() / true.norm()) for p, difference in found.items()}
 
 
 def methods() -> Iterator[Case]:
@@ -117,7 +124,9 @@ def networks() -> Iterator[Case]:
             yield Case(f"{label}, {name} order", data, algorithm, made)
 
 
-def run(out: Path, readme: Path | None, measures: bool, console: Console) -> None:
+def run(
+    out: Path, readme: Path | None, measures: bool, console: Console, accelerator: str = "cpu"
+) -> None:
     """Measures, records and tabulates; or tabulates what was recorded.
 
     Args:
@@ -125,25 +134,28 @@ def run(out: Path, readme: Path | None, measures: bool, console: Console) -> Non
         readme: a file whose table is refreshed.
         measures: whether to measure, or to take what was recorded.
         console: told how it goes.
+        accelerator: what computes the errors, ``"cpu"`` or ``"gpu"``.
 
     Raises:
         BenchError: if there is no record.
     """
-    path = Path(out) / "precision" / "errors.json"
+    on_gpu = accelerator == "gpu"
+    path = Path(out) / "precision" / f"errors{'-gpu' if on_gpu else ''}.json"
+    precisions, device = (["64-true", *LOW], "cuda") if on_gpu else (list(LOW), "cpu")
     if measures:
         rows = []
         for kind, given in (("method", methods()), ("network", networks())):
             for case in given:
                 console.print(f"{case.name} on {case.data}", style="dim", highlight=False)
-                errors = case.errors(list(LOW))
+                errors = case.errors(precisions, device)
                 rows.append({"kind": kind, **case._asdict(), "errors": errors})
         record_files.write(
             path,
             {
                 "tasks": TASKS,
                 "rows": rows,
-                "command": "maml-bench speed --precision",
-                "provenance": provenance(),
+                "command": f"maml-bench speed --precision{' --accelerator gpu' if on_gpu else ''}",
+                "provenance": provenance(torch.cuda.get_device_name() if on_gpu else None),
             },
         )
         console.print(f"wrote {path}", highlight=False)
@@ -155,6 +167,17 @@ def run(out: Path, readme: Path | None, measures: bool, console: Console) -> Non
         tables.refresh_readme(readme, "precision", markdown(record))
 
 
+def moved(episode: Episode, device: str) -> Episode:
+    """An episode on a device."""
+    return Episode(*(None if v is None else v.to(device) for v in episode))
+
+
+def _double(episode: Episode) -> Episode:
+    """An episode on a device."""
+    given = (v.double() if v is not None and v.is_floating_point() else v for v in episode)
+    return Episode(*given)
+
+
 def bound(row: dict, precision: str) -> float:
     """What an error may come to on another processor."""
     return SLACK * row["errors"][precision]
@@ -162,8 +185,9 @@ def bound(row: dict, precision: str) -> float:
 
 def markdown(record: dict) -> str:
     """A table for a README: a row a method or network."""
-    lines = ["| Method or network | Data | " + " | ".join(LOW) + " |"]
-    lines.append("| --- | --- |" + " ---: |" * len(LOW))
+    precisions = _precisions(record)
+    lines = ["| Method or network | Data | " + " | ".join(precisions) + " |"]
+    lines.append("| --- | --- |" + " ---: |" * len(precisions))
     for row in record["rows"]:
         lines.append("| " + " | ".join(_cells(row)) + " |")
     about = record["provenance"]
@@ -179,17 +203,17 @@ def markdown(record: dict) -> str:
 def show(record: dict, console: Console) -> None:
     """Prints the table."""
     table = Table(title="Errors of the meta-gradient, relative to float64", box=box.SIMPLE_HEAD)
-    for heading in ("", "data", *LOW):
-        table.add_column(heading, justify="right" if heading in LOW else "left")
+    precisions = _precisions(record)
+    for heading in ("", "data", *precisions):
+        table.add_column(heading, justify="right" if heading in precisions else "left")
     for row in record["rows"]:
         table.add_row(*_cells(row))
     console.print(table)
 
 
 def _cells(row: dict) -> list[str]:
-    return [row["name"], row["data"], *(f"{row['errors'][p]:.0e}" for p in LOW)]
+    return [row["name"], row["data"], *(f"{error:.0e}" for error in row["errors"].values())]
 
 
-def _double(episode: Episode) -> Episode:
-    given = (v.double() if v is not None and v.is_floating_point() else v for v in episode)
-    return Episode(*given)
+def _precisions(record: dict) -> list[str]:
+    return list(record["rows"][0]["errors"])

@@ -53,6 +53,26 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def require_gpu(beside: list[str]) -> None:
+    """Refuses ``--accelerator gpu`` where there is none.
+
+    Args:
+        beside: flags that were given with it and are measured on a processor alone.
+
+    Raises:
+        BenchError: says what to do.
+    """
+    import torch
+
+    if beside:
+        raise BenchError(f"--accelerator gpu: --{beside[0]} is measured on a processor: leave it")
+    if not torch.cuda.is_available():
+        raise BenchError(
+            f"--accelerator gpu: torch {torch.__version__} finds no GPU here; on a machine with "
+            "one, see that the driver and torch's build for it are installed"
+        )
+
+
 def compare(
     workloads: list[Workload],
     orders: list[int],
@@ -164,6 +184,27 @@ def overhead(rounds: int, out: Path, console: Console) -> None:
     )
     path = Path(out) / "speed" / "overhead.json"
     record = found | {"provenance": provenance()}
+    write_text(path, json.dumps(record, indent=1) + "\n")
+    console.print(f"wrote {path}", highlight=False)
+
+
+def evaluation(chosen: list[Workload], rounds: int, out: Path, console: Console) -> None:
+    """How long evaluating takes beside training: a line each, and the record."""
+    from bench.checks.speed import evaluation as measured  # Lightning takes seconds to load
+
+    kept, rows = allocator.keep_memory(), []
+    for one in chosen:
+        found = measured.measure(one, rounds)
+        rows.append({"workload": asdict(one), "seconds": found})
+        shares = measured.shares(found)
+        for name, seconds in found.items():
+            console.print(
+                f"{one.name}, {one.tasks} tasks, {one.inner_steps} steps: {name} "
+                f"{1000 * median(seconds):.1f} ms, {shares[name]:.2f} of the training step",
+                highlight=False,
+            )
+    path = Path(out) / "speed" / "evaluation.json"
+    record = {"rows": rows, "cores": cores(), "allocator": kept, "provenance": provenance()}
     write_text(path, json.dumps(record, indent=1) + "\n")
     console.print(f"wrote {path}", highlight=False)
 

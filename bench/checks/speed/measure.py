@@ -156,33 +156,35 @@ class Worker(Process):
 def gradient_errors(
     contestants: Sequence[Contestant], workload: Workload, order: int
 ) -> dict[str, float | str]:
-    """How far each meta-gradient is from the plain loop's on a small case in float64.
+    """How far each meta-gradient is from the plain loop's on a processor, small and in float64.
 
     Returns:
         By name, the relative error, or what went wrong.
     """
     rows = 2 * workload.outputs if workload.images else 7
     small = replace(workload, tasks=2, inner_steps=2, query=rows)
-    gradients, errors = {}, {}
-    with tempfile.TemporaryDirectory() as folder:
-        for contestant in [Contestant(REFERENCE), *contestants]:
-            path = Path(folder) / f"{contestant.name}.npz"
-            try:
-                with Worker(contestant, small, order, 1, "float64", warm_up=False) as worker:
-                    worker.answer()
-                    worker.ask(do="gradient", path=str(path))
-                    worker.answer()
-            except BenchError as error:
-                errors[contestant.name] = str(error)
-                continue
-            with np.load(path) as arrays:
-                gradients[contestant.name] = np.concatenate(
-                    [arrays[n].ravel() for n in sorted(arrays.files)]
-                )
-    for name, gradient in gradients.items():
-        true = gradients[REFERENCE]
-        errors[name] = float(np.linalg.norm(gradient - true) / np.linalg.norm(true))
+    on_cpu = replace(small, accelerator="cpu")
+    true, errors = _gradient(Contestant(REFERENCE), on_cpu, order), {}
+    for contestant in contestants:
+        try:
+            found = _gradient(contestant, small, order)
+        except BenchError as error:
+            errors[contestant.name] = str(error)
+            continue
+        errors[contestant.name] = float(np.linalg.norm(found - true) / np.linalg.norm(true))
     return errors
+
+
+def _gradient(contestant: Contestant, workload: Workload, order: int) -> np.ndarray:
+    """The meta-gradient in float64, in one vector."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gradient.npz"
+        with Worker(contestant, workload, order, 1, "float64", warm_up=False) as worker:
+            worker.answer()
+            worker.ask(do="gradient", path=str(path))
+            worker.answer()
+        with np.load(path) as arrays:
+            return np.concatenate([arrays[n].ravel() for n in sorted(arrays.files)])
 
 
 @dataclass
@@ -201,8 +203,12 @@ class Timing:
 
 
 def splits(workload: Workload, cores: int) -> list[int]:
-    """Numbers of processes that the cores are split into: one with all, or one for each."""
-    return [1, cores] if cores > 1 and workload.tasks % cores == 0 else [1]
+    """Numbers of processes that the cores are split into: one with all, or one for each.
+
+    A GPU is not split.
+    """
+    divides = cores > 1 and workload.tasks % cores == 0
+    return [1, cores] if divides and workload.accelerator == "cpu" else [1]
 
 
 def interleaved(
@@ -259,10 +265,11 @@ def interleaved(
     return [[timing for _, timing in of_one] for of_one in teams], floor
 
 
-def peak_memory(contestant: Contestant, workload: Workload, order: int, cores: int) -> float:
+def peak_memory(contestant: Contestant, workload: Workload, order: int, cores: int) -> float | None:
     """Highest resident memory above that of its imports, in MiB, in a fresh process.
 
-    One process with all cores and the system's usual allocator.
+    One process with all cores and the system's usual allocator. On a GPU, of the GPU's memory; None
+    of JAX, which takes most of it at once.
     """
     with Worker(contestant, workload, order, cores, keep_memory=False) as worker:
         return worker.answer()["peak_mib"]

@@ -30,6 +30,7 @@ class Process:
             "MKL_NUM_THREADS": str(threads),
             "PYTHONSAFEPATH": "1",  # not another "bench" in the folder this is called from
             "PYTHONWARNINGS": "ignore",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # others need the GPU's memory too
         }
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the worker
         self.process = subprocess.Popen(

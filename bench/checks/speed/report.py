@@ -46,11 +46,11 @@ def rows_of(record: dict) -> list[dict]:
         values = found[row["contestant"]]
         ratios = np.divide(values["seconds"], base["seconds"])
         one, base_one = (1000 * np.median(r["timings"][0]["seconds"]) for r in (row, base_row))
-        threads = record["cores"] // values["processes"]
+        threads, on_gpu = record["cores"] // values["processes"], _on_gpu(record)
         rows.append(
             {
                 "contestant": row["contestant"].replace("_", "-"),
-                "split": f"{values['processes']} x {threads}",
+                "split": "GPU" if on_gpu else f"{values['processes']} x {threads}",
                 **{k: values[k] for k in ("ms", "ms_low", "ms_high")},
                 "ratio": float(np.median(ratios)),
                 "ratio_low": float(np.percentile(ratios, 25)),
@@ -87,8 +87,12 @@ def title(record: dict) -> str:
     order = {1: "first", 2: "second"}[record["order"]]
     return (
         f"{w['name']}, {order} order: {w['about']}; {w['tasks']} tasks, "
-        f"{w['inner_steps']} inner steps"
+        f"{w['inner_steps']} inner steps{' on a GPU' if _on_gpu(record) else ''}"
     )
+
+
+def _on_gpu(record: dict) -> bool:
+    return record["workload"].get("accelerator") == "gpu"
 
 
 def caption(record: dict) -> str:
@@ -97,15 +101,22 @@ def caption(record: dict) -> str:
     base = next((n for n in BASE if n in names), names[0]).replace("_", "-")
     floor = record["floor"]
     ms = floor["operations"] / floor["operations_per_second"] * 1000
+    where = (
+        f"each in its best split (processes x threads) of {record['cores']} cores (processes "
+        "without exchange of gradients), and beside it as one process with all of them"
+    )
+    memory, device = "peak above imports, one process, usual allocator", ""
+    if _on_gpu(record):
+        where = "each in one process, float32 without TF32"
+        memory = "peak of the GPU's memory, which JAX does not tell"
+        told = [t["about"]["device"] for row in record["rows"] for t in row["timings"]]
+        device = f"{next((d for d in told if d), 'a GPU')}, "
     text = (
         f"Median (quartiles) of {record['rounds']} interleaved rounds; ratio to {base} round by "
-        f"round, each in its best split (processes x threads) of "
-        f"{record['cores']} cores (processes without exchange of "
-        f"gradients), and beside it as one process with all of them. "
-        f"Floor: {floor['operations'] / 1e9:.2f} GFLOP of the plain loop at the "
+        f"round, {where}. Floor: {floor['operations'] / 1e9:.2f} GFLOP of the plain loop at the "
         f"measured {floor['operations_per_second'] / 1e9:.0f} GFLOP/s of a matrix product, "
-        f"{ms:.1f} ms. MiB: peak above imports, one process, usual allocator. "
-        f"{record['provenance']['device']}, torch {record['provenance']['torch']}; "
+        f"{ms:.1f} ms. MiB: {memory}. "
+        f"{device}{record['provenance']['device']}, torch {record['provenance']['torch']}; "
         f"allocator: {record['allocator']}."
     )
     refused = {n.replace("_", "-"): e for n, e in record["refused"].items()}
@@ -147,7 +158,8 @@ def brief(found: list[dict]) -> str:
             f"{r['ratio']:.2f} ({r['one_ratio']:.2f})" if (r := table.get(n)) else "-"
             for n in names
         ]
-        words = f"{w['name']}, {order} order, {w['tasks']} tasks, {steps}"
+        where = ", GPU" if _on_gpu(record) else ""
+        words = f"{w['name']}, {order} order, {w['tasks']} tasks, {steps}{where}"
         lines.append(f"| {words} | " + " | ".join(ratios) + " |")
     note = (
         "Time of a meta-iteration, learn2learn = 1: each contestant in its own best split of the "
@@ -179,6 +191,7 @@ def plot(found: list[dict], path: Path) -> None:
         w = record["workload"]
         words = (
             f"{w['name']}, order {record['order']}, {w['tasks']} tasks, {w['inner_steps']} steps"
+            f"{', GPU' if _on_gpu(record) else ''}"
         )
         axes.set_title(words, fontsize=10)
         axes.tick_params(labelsize=8)
@@ -189,8 +202,8 @@ def plot(found: list[dict], path: Path) -> None:
 def path_of(out: Path, record: dict) -> Path:
     """Where a record lies."""
     w = record["workload"]
-    name = f"{w['name']}-order{record['order']}-{w['tasks']}tasks-{w['inner_steps']}steps.json"
-    return Path(out) / "speed" / name
+    name = f"{w['name']}-order{record['order']}-{w['tasks']}tasks-{w['inner_steps']}steps"
+    return Path(out) / "speed" / f"{name}{'-gpu' if _on_gpu(record) else ''}.json"
 
 
 def write(out: Path, record: dict) -> Path:

@@ -21,7 +21,8 @@ def parts(workload: Workload, dtype: str) -> tuple:
             return F.cross_entropy(outputs, y)
         return F.binary_cross_entropy_with_logits(outputs.squeeze(-1), y)
 
-    return net, [torch.from_numpy(v) for v in workload.batch(dtype)], loss
+    batch = [torch.from_numpy(v).to(workload.device) for v in workload.batch(dtype)]
+    return net.to(workload.device), batch, loss
 
 
 def functions(net, backward: Callable[[], None]) -> tuple[Callable, Callable]:
@@ -56,4 +57,4 @@ def arrays(named) -> dict:
     for name, p in named.items():
         if p.grad is None:
             raise RuntimeError(f"it leaves no gradient of {name}")
-    return {n: p.grad.numpy().copy() for n, p in named.items()}
+    return {n: p.grad.cpu().numpy().copy() for n, p in named.items()}

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from bench.base.allocator import keep_memory
 from bench.checks.speed.workloads import Workload
-from bench.running.probe import ResidentPeak
+from bench.running.probe import CudaPeak, ResidentPeak
 
 
 def main() -> None:
@@ -31,15 +31,17 @@ def main() -> None:
         importlib.import_module(name)
     if module.package != "jax":
         prepare_torch(given["threads"])
-    peak, start = ResidentPeak(), time.perf_counter()
+    on_gpu = workload.accelerator == "gpu"
+    peak = CudaPeak() if on_gpu and module.package != "jax" else ResidentPeak()
+    start = time.perf_counter()
     peak.start()
     gradient, iteration = module.build(workload, given["order"], given["dtype"])
     if given["warm_up"]:
-        iteration()
-        iteration()
+        _timed(iteration, 2, on_gpu)
     about = {
         "seconds_to_start": time.perf_counter() - start,
-        "peak_mib": peak.mib(),
+        "peak_mib": None if on_gpu and module.package == "jax" else peak.mib(),
+        "device": _device_name() if on_gpu else None,
         "version": version_of(module.package),
         "python": sys.version.split()[0],
         "allocator": allocator,
@@ -51,11 +53,11 @@ def main() -> None:
             case "gradient":
                 answer = _saved(gradient(), request["path"])
             case "iterate":
-                answer = _timed(iteration, request["count"])
+                answer = _timed(iteration, request["count"], on_gpu)
             case "flops":
                 answer = _flops(iteration)
             case "rate":
-                answer = _matrix_rate()
+                answer = _matrix_rate(workload.device)
         print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -73,10 +75,13 @@ def lines() -> Iterator[str]:
         yield line
 
 
-def _timed(iteration, count: int) -> float:
+def _timed(iteration, count: int, on_gpu: bool) -> float:
+    """Seconds of one; JAX waits for each of its own iterations."""
     start = time.perf_counter()
     for _ in range(count):
         iteration()
+    if on_gpu and "torch" in sys.modules:
+        sys.modules["torch"].cuda.synchronize()
     return (time.perf_counter() - start) / count
 
 
@@ -87,9 +92,10 @@ def _saved(gradient: dict, path: str) -> None:
 
 
 def prepare_torch(threads: int) -> None:
-    """Sets the number of threads, and loads what Adam needs."""
+    """Sets the number of threads, and loads what Adam needs; float32 is float32 on a GPU too."""
     import torch
 
+    torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(threads)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads what is no part of the step
 
@@ -103,12 +109,19 @@ def _flops(iteration) -> int:
     return counter.get_total_flops()
 
 
-def _matrix_rate() -> float:
+def _matrix_rate(device: str) -> float:
     """Operations a second of a large single-precision matrix product, the best of five."""
     import torch
 
-    a = torch.randn(1024, 1024)
-    return 2 * 1024**3 / min(_timed(lambda: a @ a, 3) for _ in range(5))
+    on_gpu = device != "cpu"
+    side = 8192 if on_gpu else 1024
+    a = torch.randn(side, side, device=device)
+    return 2 * side**3 / min(_timed(lambda: a @ a, 3, on_gpu) for _ in range(5))
+
+
+def _device_name() -> str | None:
+    """The GPU's, where torch can tell."""
+    return sys.modules["torch"].cuda.get_device_name() if "torch" in sys.modules else None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Workload:
         tasks: tasks of a meta-batch.
         inner_steps: gradient steps on the support set.
         inner_lr: their size.
+        accelerator: what computes it, ``"cpu"`` or ``"gpu"``.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Workload:
     inner_steps: int = 5
     pool: bool = False
     inner_lr: float = 0.1
+    accelerator: str = "cpu"
+
+    @property
+    def device(self) -> str:
+        """Of the tensors, as torch names it."""
+        return {"cpu": "cpu", "gpu": "cuda"}[self.accelerator]
 
     @property
     def images(self) -> bool:

@@ -1,6 +1,7 @@
 """Times this suite against its peers."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 from bench.base.errors import BenchError
 
 HELP = "time this suite against its peers"
+ELSEWHERE = ("scaling", "overhead", "episodes", "evaluation", "exactness")  # on a processor
 
 
 def flags(command: argparse.ArgumentParser) -> None:
@@ -25,6 +27,12 @@ def flags(command: argparse.ArgumentParser) -> None:
         metavar="NAME=PYTHON",
         help="interpreter of a peer that lives in another environment",
     )
+    command.add_argument(
+        "--accelerator",
+        choices=("cpu", "gpu"),
+        default="cpu",
+        help="what the contestants, or --precision, run on",
+    )
     command.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
     command.add_argument(
         "--scaling",
@@ -39,6 +47,9 @@ def flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--episodes", action="store_true", help="loading a cache and assembling image episodes"
+    )
+    command.add_argument(
+        "--evaluation", action="store_true", help="evaluating tasks, beside training on them"
     )
     command.add_argument(
         "--exactness", action="store_true", help="who computes the right meta-gradient, by layer"
@@ -64,9 +75,13 @@ def run(options: argparse.Namespace, console: Console) -> None:
         raise BenchError(f"--rounds {options.rounds}: give at least 1")
     names = options.workload or list(WORKLOADS)
     chosen = [command.workload(n, options.tasks, options.inner_steps) for n in names]
+    chosen = [replace(w, accelerator=options.accelerator) for w in chosen]
+    if options.accelerator == "gpu" and not options.table:
+        command.require_gpu([o for o in ELSEWHERE if getattr(options, o)])
     out = paths.writable(options.out)
     if options.precision:
-        precision.run(out, options.readme, not options.table, console)
+        measures, accelerator = not options.table, options.accelerator
+        precision.run(out, options.readme, measures, console, accelerator)
         return
     if options.table and options.exactness:
         exactness.run([], out, options.readme, console)
@@ -76,6 +91,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         return
     if options.overhead:
         command.overhead(options.rounds, out, console)
+        return
+    if options.evaluation:
+        command.evaluation(chosen, options.rounds, out, console)
         return
     if options.episodes:
         command.episodes(options.rounds, out, console)

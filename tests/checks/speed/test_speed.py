@@ -204,6 +204,21 @@ def test_overhead(tmp_path, monkeypatch, capsys):
     assert overhead.share(found | {"fit": [2.0, 4.0, 4.0], "bare": [1.0, 3.0, 3.0]}) == 0.25
 
 
+def test_evaluation(tmp_path, monkeypatch, capsys):
+    from bench.checks.speed import evaluation
+
+    monkeypatch.setattr(evaluation, "SECONDS", 0.0)
+    asked = ["speed", "--evaluation", "--workload", "student", "--rounds", "2"]
+    assert main([*asked, "--tasks", "2", "--out", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "student, 2 tasks, 5 steps: evaluation after the last alone" in said
+    (row,) = json.loads((tmp_path / "speed" / "evaluation.json").read_text())["rows"]
+    training, every, last = row["seconds"].values()
+    assert len(training) == len(every) == len(last) == 2
+    known = {evaluation.TRAINING: [2.0, 4.0, 4.0], "evaluation": [1.0, 1.0, 2.0]}
+    assert evaluation.shares(known) == {evaluation.TRAINING: 1, "evaluation": 0.5}
+
+
 def test_episodes_are_timed(tmp_path, monkeypatch, capsys):
     from bench.checks.speed import episodes
 

@@ -10,6 +10,8 @@ def build(workload, order, dtype):
     import jax
 
     jax.config.update("jax_enable_x64", dtype == "float64")
+    jax.config.update("jax_platforms", workload.device)
+    jax.config.update("jax_default_matmul_precision", "highest")
     import jax.numpy as jnp
     import numpy as np
     import optax

@@ -24,6 +24,7 @@ def build(workload, order, dtype, engine=ENGINE, recompute=False, most_processes
         spec=TaskSpec(workload.kind, workload.input_shape, workload.outputs),
     )
     learner.configure_model()
+    learner.to(workload.device)
     learner.meta_step.most_processes = most_processes
     episode = Episode(*batch)
     return torch_parts.functions(net, lambda: learner.meta_step(episode).backward())

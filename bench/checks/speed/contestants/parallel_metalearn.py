@@ -63,7 +63,7 @@ def build(workload, order, dtype, backend="vmap", translate=lambda net: net):
         support_loss_fn=Loss(),
         inner_steps=workload.inner_steps,
         chunk_size=workload.tasks,
-        device=torch.device("cpu"),
+        device=torch.device(workload.device),
         backend=backend,
     )
 
