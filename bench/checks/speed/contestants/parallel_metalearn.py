@@ -23,6 +23,7 @@ def build(workload, order, dtype, backend="vmap", translate=lambda net: net):
     from metalearn.model_wrappers import MAML_Model
     from torch import nn
 
+    torch.set_default_dtype(getattr(torch, dtype))  # of the rate, which it makes a tensor of
     net, batch, loss_of = torch_parts.parts(workload, dtype)
     names = [n for n, _ in net.named_parameters()]
 
@@ -59,7 +60,7 @@ def build(workload, order, dtype, backend="vmap", translate=lambda net: net):
     algorithm = MAML(
         model=model,
         optimizer=torch.optim.Adam(model.parameters(), lr=1e-3),
-        inner_optimizer=rate.to(getattr(torch, dtype)),
+        inner_optimizer=rate,
         support_loss_fn=Loss(),
         inner_steps=workload.inner_steps,
         chunk_size=workload.tasks,

@@ -6,5 +6,5 @@ from bench.checks.speed.contestants import parallel_metalearn
 
 ORDERS = (1, 2)
 package = "metalearn"
-WORKLOADS = ()  # for exactness alone
+WORKLOADS = ("omniglot", "mini")  # where the default engine's gradient is not right
 build = partial(parallel_metalearn.build, backend="sequential")
