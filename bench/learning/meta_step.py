@@ -18,8 +18,8 @@ Engine = Literal["auto", "loop", "batched", "recorded", "compiled"]
 
 PART_BYTES = 32 * 2**20  # of the widest layer: what a processor's last cache holds
 # For each shape of meta-batch, recording takes as long as 40 to 1,400 meta-batches spare, compiling
-# about a minute. Compiling pays where calling many small kernels is most of the work.
-RECORDED_ITERATIONS, COMPILED_ITERATIONS = 500, 20_000
+# 10 to 30 s. Compiling pays where calling many small kernels is most of the work.
+RECORDED_ITERATIONS, COMPILED_ITERATIONS = 500, 10_000
 SMALL_BYTES, SHAPES = 2 * 2**20, 4
 RECORDS = ("recorded", "compiled")  # engines that record
 CONVOLUTIONS = (
