@@ -68,8 +68,8 @@ def require_gpu(beside: list[str]) -> None:
         raise BenchError(f"--accelerator gpu: --{beside[0]} is measured on a processor: leave it")
     if not torch.cuda.is_available():
         raise BenchError(
-            f"--accelerator gpu: torch {torch.__version__} finds no GPU here; on a machine with "
-            "one, see that the driver and torch's build for it are installed"
+            "--accelerator gpu: torch finds no GPU here; on a machine with one, see that the "
+            "driver and torch's build for it are installed"
         )
 
 
