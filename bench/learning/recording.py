@@ -74,33 +74,52 @@ def record(
         except Exception as error:
             if isinstance(error, BenchError) or out_of_memory(error):
                 raise
-            raise _refusal(str(error).strip().split("\n")[0]) from error
+            raise _refusal(_first_line(error)) from error
     graph.graph.eliminate_dead_code()
     graph.recompile()
     if operation := torch_private.find_shape_from_values(graph):
         raise _refusal(f"how large the result of {operation} is depends on values")
-    function = graph
-    if device == "cuda" and not compiles:
-        try:
-            with torch.no_grad(), _quiet():
-                function = CudaGraph(graph, values, batch)
-        except RuntimeError as error:  # an operation that a CUDA graph cannot hold
-            if out_of_memory(error):
-                raise
-            reason = str(error).strip().split("\n")[0]
-            warnings.warn(f"kernels are launched one by one: {reason}", stacklevel=2)
-    if compiles:
-        # Kernels are called from C++, on a GPU as one CUDA graph.
-        how = (
-            {"mode": "reduce-overhead"} if device == "cuda" else {"options": {"cpp_wrapper": True}}
-        )
-        function = torch.compile(graph, dynamic=False, **how)
+    function = (_compiled if compiles else _played_back)(graph, values, batch)
 
     def run(parameters, episode):
         with torch.no_grad(), _quiet():
             return function(*arguments(parameters, episode))
 
     return run
+
+
+def _played_back(graph: Callable, values: list[Tensor], batch: list[Tensor]) -> Callable:
+    """The list as it is; on a GPU as one CUDA graph."""
+    if not values[0].is_cuda:
+        return graph
+    try:
+        with torch.no_grad(), _quiet():
+            return CudaGraph(graph, values, batch)
+    except RuntimeError as error:  # an operation that a CUDA graph cannot hold
+        if out_of_memory(error):
+            raise
+        warnings.warn(f"kernels are launched one by one: {_first_line(error)}", stacklevel=2)
+        return graph
+
+
+def _compiled(graph: Callable, values: list[Tensor], batch: list[Tensor]) -> Callable:
+    """The list compiled: kernels are called from C++, on a GPU as one CUDA graph."""
+    how = {"mode": "reduce-overhead"} if values[0].is_cuda else {"options": {"cpp_wrapper": True}}
+    compiled = torch.compile(graph, dynamic=False, **how)
+    try:
+        with torch.no_grad(), _quiet():
+            compiled(values, batch)  # which compiles it, while there is still another way to go
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise BenchError(
+            f"this step cannot be compiled ({_first_line(error)}); use engine='recorded'"
+        ) from error
+    return compiled
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def require_compiler(device: str) -> None:

@@ -277,6 +277,25 @@ def test_without_a_compiler(monkeypatch):
         learner("mlp-vectors", engine="compiled").meta_step(draw("vectors"))
 
 
+def test_where_compiling_fails_a_long_run_goes_on_without(monkeypatch):
+    def fails(graph, **options):
+        def compiled(*given):
+            raise RuntimeError("no such header\nand much more")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", fails)
+    episode = draw("vectors")
+    with pytest.raises(BenchError, match=r"cannot be compiled \(no such header\); use engine="):
+        learner("mlp-vectors", engine="compiled").meta_step(episode)
+    made = learner("mlp-vectors")
+    made.meta_step.iterations = 10**6
+    with pytest.warns(UserWarning, match="going on without recording the step: .*such header"):
+        found = gradient(made, episode)
+    plain = gradient(learner("mlp-vectors", engine="loop"), episode)
+    assert (found - plain).norm() <= 1e-10 * plain.norm()
+
+
 @pytest.mark.filterwarnings("ignore:.*cannot be vectorised")
 def test_a_step_that_cannot_be_recorded():
     class Deciding(nn.Module):
