@@ -118,6 +118,7 @@ def train(
     learner.keeps_predictions = keep_predictions
     chosen, fitted = choices.describe(experiment, out), {}
     checksum = data.checksum  # says what is missing, before anything is trained
+    data.setup("validate" if split == "val" else "test")  # and what the end would find wrong
     provenance()  # notes which commit runs, before anybody changes it
     objective, files = OBJECTIVES[data.spec.kind], experiment.files(out)
     folder = files.checkpoints
