@@ -1,6 +1,7 @@
 """Small networks, one for each kind of layer, as plain numbers that every library can load."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,9 @@ class Layer:
         tasks: tasks of a meta-batch.
         inner_steps: gradient steps on the support set.
         inner_lr: their size.
+        kind: of its tasks.
+        accelerator: a processor: what is exact there need not be so on a GPU.
+        device: the same, as torch names it.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Layer:
     inner_steps: int = 2
     inner_lr: float = 0.1
     kind: str = "classification"
+    accelerator: ClassVar[str] = "cpu"
+    device: ClassVar[str] = "cpu"
 
     def network(self):
         """The network in PyTorch."""
