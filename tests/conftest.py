@@ -128,14 +128,14 @@ def refused(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def moved():
-    """``moved(learner)``: its network built, its parameters off where they start."""
+    """``moved(learner, by)``: its network built, its parameters off where they start."""
 
-    def move(learner):
+    def move(learner, by=0.3):
         learner.configure_model()
         noise = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for p in learner.parameters():
-                p += 0.3 * torch.randn(p.shape, generator=noise)
+                p += by * torch.randn(p.shape, generator=noise)
         return learner
 
     return move

@@ -8,6 +8,7 @@ from bench.tasks.episode import MetaBatch, split_by_shape
 # A loss before any inner step, in nats or squares of targets, beyond which the weights have
 # diverged from iteration to iteration, though they and the loss are still finite.
 LARGE = 1e6
+EITHER = "outer_lr or inner_lr"
 
 
 class Watch:
@@ -23,6 +24,10 @@ class Watch:
     def __init__(self, later: bool | None = None):
         self.later = later
         self._before: tuple[int, torch.Tensor, torch.cuda.Event | None] | None = None
+
+    def begin(self) -> None:
+        """Forgets a training that was broken off."""
+        self._before = None
 
     def see(self, learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None:
         """Looks at a loss, or at the one before; see :func:`check`."""
@@ -43,11 +48,11 @@ class Watch:
         iteration, finite, arrived = before
         if arrived is not None:
             arrived.synchronize()
-        if not learner.trainer.strategy.reduce_boolean_decision(bool(finite), all=True):
+        if not _finite_everywhere(learner, bool(finite), iteration):
             raise Diverged(
                 f"meta-iteration {iteration}: the loss is not finite: "
-                f"{_rates(learner, 'outer_lr or inner_lr')}; on a GPU it is seen one iteration "
-                "later: with accelerator=cpu the message names task and inner step"
+                f"{_rates(learner, EITHER)}; on a GPU it is seen one iteration later: with "
+                "accelerator=cpu the message names task and inner step"
             )
 
 
@@ -74,14 +79,9 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
         Diverged: names iteration, task and inner step, and the rate to lower; on all devices, if it
             is so on any: none is left waiting for the others.
     """
-    finite = bool(torch.isfinite(loss))
-    if learner.trainer.strategy.reduce_boolean_decision(finite, all=True):
+    if _finite_everywhere(learner, bool(torch.isfinite(loss)), iteration):
         return
-    either = _rates(learner, "outer_lr or inner_lr")
-    if finite:
-        raise DivergedElsewhere(
-            f"meta-iteration {iteration}: the loss of another device is not finite: {either}"
-        )
+    either = _rates(learner, EITHER)
     where = f"meta-iteration {iteration}: the loss is {float(loss):g}"
     weights = [n for n, p in learner.named_parameters() if not p.isfinite().all()]
     if weights and iteration == 1:
@@ -105,6 +105,22 @@ def check(learner, loss: torch.Tensor, batch: MetaBatch, iteration: int) -> None
                 raise Diverged(f"{where}: task {tasks + task}{number} {cause}")
         tasks += len(episode.query_y)
     raise Diverged(f"{where}, though every task's query loss is finite: {either}")
+
+
+def _finite_everywhere(learner, finite: bool, iteration: int) -> bool:
+    """Whether the losses of all devices are finite; asked by all of them at once.
+
+    Raises:
+        DivergedElsewhere: if this one's is, and that of another is not.
+    """
+    if learner.trainer.strategy.reduce_boolean_decision(finite, all=True):
+        return True
+    if finite:
+        raise DivergedElsewhere(
+            f"meta-iteration {iteration}: the loss of another device is not finite: "
+            f"{_rates(learner, EITHER)}"
+        )
+    return False
 
 
 def _cause(learner, iteration: int, step: int, steps: int, first: float) -> str:

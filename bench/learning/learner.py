@@ -205,6 +205,7 @@ class MetaLearner(Networked, Evaluated, Stored):
         if self.trainer.checkpoint_callbacks:
             stored.require_readable(self)
         self.meta_step.iterations = self.trainer.estimated_stepping_batches
+        self._watch.begin()
 
     def on_train_start(self) -> None:
         """Ends training before it begins where there is nothing to train."""

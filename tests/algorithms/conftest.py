@@ -198,19 +198,13 @@ def students():
 
 
 @pytest.fixture
-def make():
+def make(moved):
     """A method by name with a small network and random weights: ``make("proto_net")``."""
 
     def made(name, spec=IMAGES, **options):
         if len(spec.input_shape) == 3:
             options = {"model_options": {"filters": 4}} | options
-        learner = registry.create("algorithms", name, spec=spec, **options)
-        learner.configure_model()
-        noise = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            for p in learner.parameters():
-                p += 0.1 * torch.randn(p.shape, generator=noise)
-        return learner
+        return moved(registry.create("algorithms", name, spec=spec, **options), 0.1)
 
     return made
 

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from bench.base.allocator import c_function
 from bench.data.sinusoid import SinusoidDataModule
 from bench.results import records
 from bench.running import training
@@ -15,10 +16,7 @@ from bench.running.machine import Machine
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"),
-        reason="memory is asked of glibc",
-    ),
+    pytest.mark.skipif(c_function("mallinfo2") is None, reason="memory is asked of glibc"),
 ]
 MIB = 2**20
 BLOCK = 64  # bytes of a usual small Python object
@@ -42,7 +40,7 @@ def memory() -> float:
     What the process holds would not do: the allocator keeps pages that it may need again, some
     tens of MiB more or less in a process that has run thousands of tests.
     """
-    ask = ctypes.CDLL(None).mallinfo2
+    ask = c_function("mallinfo2")
     ask.restype = Allocated
     found = ask()
     return (found.uordblks + found.hblkhd + BLOCK * sys.getallocatedblocks()) / MIB

@@ -42,8 +42,7 @@ class Layer:
         inner_steps: gradient steps on the support set.
         inner_lr: their size.
         kind: of its tasks.
-        accelerator: a processor: what is exact there need not be so on a GPU.
-        device: the same, as torch names it.
+        device: of its tensors, as torch names it.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Layer:
     inner_steps: int = 2
     inner_lr: float = 0.1
     kind: str = "classification"
-    accelerator: ClassVar[str] = "cpu"
     device: ClassVar[str] = "cpu"
 
     def network(self):

@@ -173,7 +173,6 @@ def moved(episode: Episode, device: str) -> Episode:
 
 
 def _double(episode: Episode) -> Episode:
-    """An episode on a device."""
     given = (v.double() if v is not None and v.is_floating_point() else v for v in episode)
     return Episode(*given)
 

@@ -65,7 +65,7 @@ def require_gpu(beside: list[str]) -> None:
     import torch
 
     if beside:
-        raise BenchError(f"--accelerator gpu: --{beside[0]} is measured on a processor: leave it")
+        raise BenchError(f"--accelerator gpu: --{beside[0]} is measured on a processor: give one")
     if not torch.cuda.is_available():
         raise BenchError(
             "--accelerator gpu: torch finds no GPU here; on a machine with one, see that the "

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from bench.algorithms.maml import MAML
 from bench.checks.speed import torch_parts
+from bench.checks.speed.contestants import maml_bench
 from bench.checks.speed.workloads import Workload
-from bench.tasks.episode import Episode, TaskSpec
 
 SECONDS = 1.0  # of each in a round
 TRAINING = "second-order training step"
@@ -43,16 +42,7 @@ def shares(found: dict[str, list[float]]) -> dict[str, float]:
 
 
 def _parts(workload: Workload) -> dict[str, Callable[[], object]]:
-    net, batch, _ = torch_parts.parts(workload, "float32")
-    learner = MAML(
-        inner_lr=workload.inner_lr,
-        inner_steps=workload.inner_steps,
-        engine="batched",
-        model=net,
-        spec=TaskSpec(workload.kind, workload.input_shape, workload.outputs),
-    )
-    learner.configure_model()
-    episode = Episode(*batch)
+    net, learner, episode = maml_bench.parts(workload, 2, "float32")
     _, train = torch_parts.functions(net, lambda: learner.meta_step(episode).backward())
 
     def evaluate(every_step: bool) -> torch.Tensor:

@@ -10,6 +10,13 @@ ENGINE = "batched"
 
 def build(workload, order, dtype, engine=ENGINE, recompute=False, most_processes=None):
     """See :mod:`bench.checks.speed.contestants`."""
+    net, learner, episode = parts(workload, order, dtype, engine, recompute)
+    learner.meta_step.most_processes = most_processes
+    return torch_parts.functions(net, lambda: learner.meta_step(episode).backward())
+
+
+def parts(workload, order, dtype, engine=ENGINE, recompute=False):
+    """The network, MAML of it, and the meta-batch."""
     from bench.algorithms.maml import MAML
     from bench.tasks.episode import Episode, TaskSpec
 
@@ -25,6 +32,4 @@ def build(workload, order, dtype, engine=ENGINE, recompute=False, most_processes
     )
     learner.configure_model()
     learner.to(workload.device)
-    learner.meta_step.most_processes = most_processes
-    episode = Episode(*batch)
-    return torch_parts.functions(net, lambda: learner.meta_step(episode).backward())
+    return net, learner, Episode(*batch)
