@@ -7,7 +7,6 @@ are done one after the other here, or spread over workers (``workers.py``).
 import json
 import time
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +16,7 @@ from bench.base import locks, registry
 from bench.base.errors import BenchError, RunsLeft
 from bench.base.outside import Outside
 from bench.results import failed
-from bench.running import choices, jobs, ranks, server, workers
+from bench.running import choices, jobs, ranks, server, time_left, workers
 from bench.running.experiment import Experiment
 from bench.running.machine import Machine
 from bench.running.ranks import World
@@ -176,7 +175,7 @@ def _run_here(grid: Sequence[jobs.Job], console: Console, world: World) -> None:
     probed = set()  # what repetitions cost is measured once
     for number, job in enumerate(grid):
         experiment, started = job.experiment, time.monotonic()
-        left = time_left([j.experiment for j in grid[number:]], seconds)
+        left = time_left.by_runs_so_far([j.experiment for j in grid[number:]], seconds)
         console.print(f"[{number + 1}/{len(grid)}] {experiment}{left}")
         measure = job.measure and _repetition(experiment) not in probed
         outcome = jobs.do(job._replace(measure=measure), console, world)
@@ -333,15 +332,3 @@ def report(suite: str, out: Path, console: Console, found: Sequence[dict] | None
     written += prediction_tables.report(out, found, console)
     for path in written:
         console.print(f"wrote {path}", markup=False, highlight=False)
-
-
-def time_left(to_do: Sequence[Experiment], seconds: dict[str, list[float]]) -> str:
-    """An estimate for the rest of the grid from the runs so far, data set by data set."""
-    so_far = [s for runs in seconds.values() for s in runs]
-    if not so_far:
-        return ""
-    total = 0.0
-    for experiment in to_do:
-        runs = seconds.get(experiment.dataset, so_far)
-        total += sum(runs) / len(runs)
-    return f", about {timedelta(seconds=round(total))} left for the grid"

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.base import locks
 from bench.base.errors import BenchError, Interrupted
-from bench.running import failures, less_memory
+from bench.running import failures, less_memory, time_left
 from bench.running.interruption import Signals, note_signals
 from bench.running.jobs import Job, Outcome
 from bench.running.machine import Machine
@@ -132,7 +132,8 @@ def _watch(jobs: Sequence[Job], launcher: Launcher, console: Console, signals: S
                 ended += 1
                 to_do = len(waiting) + len(running) / 2  # half done, on average
                 seconds = (time.monotonic() - began) / ended * to_do
-                _say(job, outcome, f"{ended} of {len(jobs)}{_time_left(seconds)}", console)
+                left = time_left.in_words(seconds) if to_do else ""
+                _say(job, outcome, f"{ended} of {len(jobs)}{left}", console)
             if signals.number:
                 raise Interrupted(signals.number)
             starts.note(running.values())
@@ -187,10 +188,6 @@ def _wait_for(path: Path) -> None:
                 "all machines share"
             )
         time.sleep(0.5)
-
-
-def _time_left(seconds: float) -> str:
-    return f", about {timedelta(seconds=round(seconds))} left" if seconds else ""
 
 
 def _print(console: Console, text: str, style: str | None = None) -> None:

@@ -163,12 +163,6 @@ def test_trials_that_another_process_still_has_are_said_after_the_table(tmp_path
     assert row.algorithm == "maml"
 
 
-def test_time_left_is_estimated_from_the_runs_so_far():
-    experiments = SUITE.experiments(["maml", "fomaml"])
-    assert grid.time_left(experiments, {}) == ""
-    assert "0:00:20 left" in grid.time_left(experiments, {"sinusoid": [5.0, 15.0]})
-
-
 def test_the_sweep_gives_every_order_the_same_budget_and_marks_the_best(tmp_path, console):
     rows = tuning.tune(SUITE, tmp_path, console, machine=CPU)
     frame = pd.read_csv(tmp_path / "tuning" / "tiny.csv")

@@ -49,7 +49,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import allocator, paths
-    from bench.running import grid
+    from bench.running import grid, time_left
 
     suite = find_suite(options)
     if not options.dry_run:
@@ -72,8 +72,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
         console.print(note, markup=False, highlight=False)
     if options.dry_run:
         wishes = options.retry_failed, options.keep_predictions
-        grid.check_elsewhere(grid.plan(experiments, options.out, console, *wishes))
-        console.print(suite.description, markup=False, highlight=False)
+        to_do = grid.plan(experiments, options.out, console, *wishes)
+        grid.check_elsewhere(to_do)
+        for line in filter(None, (suite.description, time_left.by_records(to_do, options.out))):
+            console.print(line, markup=False, highlight=False)
         return
     machine, launcher = machine_of(options), launcher_of(options, len(experiments))
     allocator.keep_memory()
