@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from bench.results.answer_tables import is_curve
 
@@ -176,12 +176,13 @@ def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
     """The headline metric at test against the time of training, where there are several lengths.
 
     Each point is a training of its own to the end of its own schedule: what so many minutes buy.
+    Its time is the median of its seeds: one may have shared its cores with other work.
     """
     lines: dict[tuple, list] = {}
     for (key, members), row in zip(members_of.items(), table.itertuples()):
         seconds = [m["training"]["seconds"] for m in members]
         if all(seconds):
-            point = np.mean(seconds) / 60, row.mean, row.half_width
+            point = np.median(seconds) / 60, row.mean, row.half_width
             lines.setdefault(_without_length(key), []).append(point)
     lines = {key: points for key, points in lines.items() if len(points) > 1}
     if not lines:
@@ -191,6 +192,9 @@ def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
         x, y, half = zip(*sorted(lines[key]))
         axes.errorbar(x, y, half, **style, capsize=2, elinewidth=0.8)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
 
     first: dict[tuple, list] = {}  # of each line any records: the panels want metric and data
     for key, members in members_of.items():

@@ -187,11 +187,29 @@ def test_trainings_of_several_lengths_make_a_line(tmp_path, monkeypatch):
         "MAML, second order": [pytest.approx(p) for p in ([1, 0.3], [10, 0.6], [100, 0.7])],
         "MAML, first order": [pytest.approx(p) for p in ([1, 0.4], [10, 0.5])],
     }
+    axes.figure.draw_without_rendering()
+    ticks = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
+    assert {"1", "2", "5", "10", "100"} <= set(ticks)
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
     (axes,) = drawn["quick-price"].axes  # the others show the longest of each
     assert [c.get_label() for c in axes.containers] == [
         "MAML, second order (iterations=100)",
         "MAML, first order (iterations=10)",
     ]
+
+
+def test_a_training_that_shared_its_cores_does_not_move_its_point(tmp_path, monkeypatch):
+    records = [trained_for("maml", 1, 0.3)]
+    for seed, seconds in enumerate((60.0, 62.0, 600.0)):
+        record = trained_for("maml", 10, 0.6)
+        record["experiment"] |= {"seed": seed, "key": f"maml-10-{seed}"}
+        record["training"]["seconds"] = seconds
+        records.append(record)
+    drawn = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    plots.write_all(tmp_path, records)
+    (line,) = drawn["quick-lengths"].axes[0].containers
+    assert max(line.lines[0].get_xdata()) == pytest.approx(62 / 60)
 
 
 def test_a_suite_of_curves_and_other_data_keeps_every_panel(tmp_path, monkeypatch):
