@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from bench.results.answer_tables import is_curve
+from bench.results.styles import decimal_ticks
 
 
 class Chart(NamedTuple):
@@ -192,9 +193,7 @@ def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
         x, y, half = zip(*sorted(lines[key]))
         axes.errorbar(x, y, half, **style, capsize=2, elinewidth=0.8)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
+        decimal_ticks(axes.xaxis)
 
     first: dict[tuple, list] = {}  # of each line any records: the panels want metric and data
     for key, members in members_of.items():

@@ -14,6 +14,7 @@ from bench.results.summary import cells, names, setting, summary
 
 SUFFIXES = (".png", ".pdf")
 METADATA = {"png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"]}
+LEGEND_ROW = 0.18  # inches; two rows of it have room anyway
 NAMES = {"auc": "AUC", "mse": "MSE", "error_rate": "error rate"}
 
 
@@ -99,15 +100,17 @@ def dress(axes: Axes, title: str, x: str, metric: str, higher_is_better: bool) -
 
 
 def legend(figure: Figure) -> None:
-    """One legend for all panels, below them."""
+    """One legend for all panels, below them; a long one makes the figure higher."""
     drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
     handles = {name: h for hs, names in drawn for h, name in zip(hs, names)}
-    columns = figure.axes[0].get_gridspec().ncols
+    columns = min(len(handles), figure.axes[0].get_gridspec().ncols)
+    rows = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * max(rows - 2, 0))
     figure.legend(
         handles.values(),
         handles.keys(),
         loc="outside lower center",
-        ncols=min(len(handles), columns),
+        ncols=columns,
         fontsize=8,
         frameon=False,
     )

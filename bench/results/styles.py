@@ -2,7 +2,9 @@
 
 import colorsys
 
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.results.labels import Label
 
@@ -63,3 +65,10 @@ def style(label: Label, drawn: list[Label], variant: int) -> dict:
         "linewidth": 1.5,
         "markerfacecolor": "white" if label.order == 1 or variant else colour,
     }
+
+
+def decimal_ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2, 5, 10, 20 and so on, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())

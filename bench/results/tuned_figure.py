@@ -7,7 +7,10 @@ from matplotlib.figure import Figure
 
 from bench.results import plots
 from bench.results.labels import ORDERS, Label
+from bench.results.styles import decimal_ticks
 from bench.results.tuned import Row, expected_best
+
+WIDE = 20  # scores that differ by this factor need a logarithmic axis
 
 
 def write(rows: Sequence[Row], suite: str, path: Path) -> None:
@@ -31,6 +34,10 @@ def draw(rows: Sequence[Row], suite: str) -> Figure:
             style = plots.style(_label(row), drawn, 0) | {"label": row.label}
             best = expected_best(row.scores, row.higher_is_better)
             axes.plot(range(1, row.trials + 1), best, **style | {"markersize": 3})
+        low, high = axes.dataLim.intervaly
+        if low > 0 and high > WIDE * low:
+            axes.set_yscale("log")
+            decimal_ticks(axes.yaxis)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         title = f"{panel[0]}, {panel[1]}"

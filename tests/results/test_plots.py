@@ -225,3 +225,15 @@ def test_a_suite_of_curves_and_other_data_keeps_every_panel(tmp_path, monkeypatc
             "glyphs (synthetic), 5-way 5-shot",
             "irt (synthetic), 10-shot",
         ]
+
+
+def test_a_long_legend_leaves_the_panels_their_height(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    algorithms = registry.names("algorithms")
+    plots.write_all(tmp_path, [run(name) for name in algorithms])
+    figure = drawn["quick-steps"]
+    figure.draw_without_rendering()
+    height = figure.axes[0].get_position().height * figure.get_figheight()
+    assert len(figure.legends[0].get_texts()) > 20
+    assert height > 1.5, height  # inches

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from bench.base.errors import BenchError, nearest
 from bench.checks.speed.measure import Contestant, Say, interleaved, peak_memory
 from bench.checks.speed.workloads import Workload
 from bench.results.plots import save
+from bench.results.styles import decimal_ticks
 
 VALUES = {
     "tasks": (1, 2, 4, 8, 16, 32),
@@ -104,7 +106,8 @@ def plot(workload: Workload, what: str, rows: list[dict], path: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel=what.replace("_", " "), ylabel=name)
         values = sorted({r["value"] for r in rows})
         axes.set_xticks(values, [str(v) for v in values])
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(NullLocator())
+        decimal_ticks(axes.yaxis)
         axes.legend(fontsize=8)
     figure.suptitle(workload.about, fontsize=10)
     save(figure, path)
