@@ -215,8 +215,11 @@ def _alike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _times(table: pd.DataFrame) -> pd.Series:
-    """The time of a meta-iteration over that of the fastest method that learns from it."""
-    learns = table["role"].eq("") & (table["ms_per_iteration"] > 0)
+    """The time of a meta-iteration over that of the fastest method that learns from it.
+
+    Only of what was measured on the same kind of machine as most of the data set.
+    """
+    learns = table["role"].eq("") & (table["ms_per_iteration"] > 0) & ~table["measured_elsewhere"]
     time = table["ms_per_iteration"].where(learns)
     fastest = time.groupby([table["suite"], table["dataset"], table["setting"]]).transform("min")
     return time / fastest

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from bench.results.answer_tables import is_curve
-from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, TOO_FEW
+from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, NOT_ALIKE, SECOND_AHEAD, TOO_FEW
 
 DIFFERS = "≠"  # beside a published result whose protocol is another one
+ELSEWHERE = "†"  # beside what was measured on another kind of machine than its neighbours
 
 
 def caption(table: pd.DataFrame) -> list[str]:
@@ -28,6 +29,11 @@ def caption(table: pd.DataFrame) -> list[str]:
         if few := [few for few in TOO_FEW.values() if few in verdicts]:
             few = " or ".join(f'"{words}"' for words in few)
             notes.append(f"{few} stands where a verdict would need three")
+        if NOT_ALIKE in verdicts:
+            notes.append(
+                f'"{NOT_ALIKE}" stands where the orders differ in more than their order: in the '
+                "length of training, the data or the network"
+            )
         text.append(f"Second − first order {'; '.join(notes)}.")
     for _, rows in table.groupby(["suite", "dataset"]):
         if is_curve(rows) and rows["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
@@ -39,12 +45,18 @@ def caption(table: pd.DataFrame) -> list[str]:
             "true generator predicts from the same answers; blank where the gap is within noise."
         )
     text.append("Before → after: before the first and after the last inner step at test.")
-    threads = sorted({n for text in table["threads"] for n in text.split(", ") if n}, key=int)
-    by = f" on {' or '.join(threads)} thread{'s' * (threads != ['1'])}" if threads else ""
+    elsewhere = table["measured_elsewhere"]
+    on = [name for name in table["measured_on"][~elsewhere].unique() if name]
+    by = f" on {' or '.join(on)}" if on else ""
     text.append(
         f"ms and MiB: median time of one meta-iteration{by}, and the memory it needs above what "
         "the process holds before it."
     )
+    if elsewhere.any():
+        others = " or ".join(table["measured_on"][elsewhere].unique())
+        text.append(
+            f"{ELSEWHERE}: measured on {others} instead, and comparable with its like alone."
+        )
     if table["published"].notna().any():
         text.append(
             f"Published: what a paper reports; {DIFFERS} where its protocol differs, such as in "

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.results.answer_tables import is_curve
 from bench.results.styles import decimal_ticks
+from bench.results.summary import per_step
 
 
 class Chart(NamedTuple):
@@ -70,8 +71,7 @@ def steps(members_of: dict, table: pd.DataFrame) -> Chart | None:
         return None
 
     def draw(axes: Axes, key: tuple, style: dict) -> None:
-        metrics = [m["metrics"] for m in members_of[key]]
-        values = np.array([m[m["headline"]]["per_step"] for m in metrics], float).mean(0)
+        values = per_step(members_of[key]).mean(0)
         if len(values) > 1:
             axes.plot(values, **style)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -85,12 +85,15 @@ def steps(members_of: dict, table: pd.DataFrame) -> Chart | None:
 def price(members_of: dict, table: pd.DataFrame) -> Chart | None:
     """The headline metric with its interval against the time of one meta-iteration.
 
-    Without the floors: beside them the intervals could not be seen.
+    Without the floors, beside which the intervals could not be seen, and without what was measured
+    on another kind of machine than the rest.
     """
     rows = {
         key: row
         for key, row in zip(members_of, table.itertuples())
-        if row.role not in ("floor", "baseline") and row.ms_per_iteration > 0
+        if row.role not in ("floor", "baseline")
+        and row.ms_per_iteration > 0
+        and not row.measured_elsewhere
     }
     if not rows:
         return None

@@ -30,7 +30,7 @@ def provenance(device: str | None = None, data: str | None = None) -> dict:
         "python": platform.python_version(),
         "torch": _version("torch"),
         "lightning": _version("lightning"),
-        "device": device or _processor(),
+        "device": device or processor(),
         "allocator": allocator.in_use(),
         "threads": torch.get_num_threads() if torch else os.cpu_count(),
         "data": data,
@@ -65,7 +65,8 @@ def _checkout() -> tuple[str | None, bool | None]:
         return None, None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -101,13 +101,18 @@ class Training(Struct):
 
 
 class Cost(Struct):
-    """What one meta-iteration costs: milliseconds, MiB, and how many parameters there are."""
+    """What one meta-iteration costs: milliseconds, MiB, and how many parameters there are.
+
+    ``device`` and ``threads`` are those it was measured on; not said: those of the training.
+    """
 
     ms_per_iteration: MaybeNumber
     ms_low: MaybeNumber
     ms_high: MaybeNumber
     peak_memory_mib: MaybeNumber
     parameters: MaybeNumber
+    device: str | UnsetType = UNSET
+    threads: int | UnsetType | None = UNSET
 
 
 class Tuned(Struct):
@@ -134,7 +139,7 @@ class Record(Struct):
     tuned: Tuned | UnsetType = UNSET
 
 
-COST_FIELDS = Cost.__struct_fields__
+COST_FIELDS = tuple(n for n in Cost.__struct_fields__ if n not in ("device", "threads"))
 
 
 def write_json_schema(path: Path) -> None:

@@ -4,24 +4,23 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench.base.errors import BenchError
-from bench.results import labels, published, schema
+from bench.results import costs, labels, published, schema, scores
 from bench.results.labels import Label
-from bench.results.run_files import RunFiles
+from bench.results.scores import REPEATED, Scores
 from bench.results.views import by_shots
-from bench.tasks.statistics import Interval, interval, interval_over_runs, share_of_way
+from bench.tasks.statistics import Interval, share_of_way
 
 SECOND_AHEAD, FIRST_AHEAD = "second order ahead", "first order ahead"
 NO_DIFFERENCE = "no difference shown"
-TOO_FEW = {1: "one seed", 2: "two seeds"}  # in place of a verdict: nobody knows what others give
+# in place of a verdict
+TOO_FEW = {1: "one seed", 2: "two seeds"}  # nobody knows what others give
+DIVERGED, NOT_ALIKE = "diverged", "not trained alike"
 # options that make no new row: what a repetition changes, and what follows from the rest
-REPEATED = ("seed", "fold", "version")
 SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
 METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headline
 
@@ -79,11 +78,12 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
             variant = tuple((n, option.get(n, "-")) for n in varying)
             found.setdefault((*key, variant), []).append(member)
     for members in found.values():
-        members.sort(key=_repetition)
+        members.sort(key=scores.repetition)
         for a, b in pairwise(members):
-            if _repetition(a) == _repetition(b):
+            if scores.repetition(a) == scores.repetition(b):
                 raise BenchError(
-                    f"{_file(a)} and {_file(b)} are two runs of one experiment: delete one of them"
+                    f"{scores.file_of(a)} and {scores.file_of(b)} are two runs of one experiment: "
+                    "delete one of them"
                 )
     return {key: found[key] for key in sorted(found, key=lambda k: _place(k, found[k][0]))}
 
@@ -117,14 +117,14 @@ def summary(records: list[dict]) -> pd.DataFrame:
         return records.table.copy()
     rows = []
     members_of = cells(records)
-    name_of = names(members_of)
-    scores_of = {key: [_scores(m) for m in members] for key, members in members_of.items()}
-    for key, scores in scores_of.items():
-        members = [each.record for each in scores]
+    name_of, cost_of = names(members_of), costs.of_cells(members_of)
+    runs_of = {key: [scores.of_record(m) for m in members] for key, members in members_of.items()}
+    for key, runs in runs_of.items():
+        members = [run.record for run in runs]
         suite, dataset, ways, shots, algorithm, variant = key
         metrics, learner = members[0]["metrics"], members[0]["experiment"]["learner"]
-        result = _over_runs(scores)
-        steps = np.array([m["metrics"][metrics["headline"]]["per_step"] for m in members], float)
+        result = scores.over_runs(runs)
+        steps = per_step(members)
         row = {
             "suite": suite,
             "dataset": dataset,
@@ -141,30 +141,40 @@ def summary(records: list[dict]) -> pd.DataFrame:
             "higher_is_better": metrics["higher_is_better"],
             "mean": result.mean,
             "half_width": result.half_width,
-            "interval_over": _interval_over(scores),
+            "interval_over": scores.interval_over(runs),
             "before": steps[:, 0].mean() if steps.shape[1] > 1 else np.nan,
             "after": steps[:, -1].mean(),
             "test_steps": steps.shape[1] - 1,
         }
-        partner = _first_order(scores_of, key)
-        row |= _compared(scores, scores_of.get(partner, []))
+        partner = _first_order(runs_of, key)
+        row |= _compared(runs, runs_of.get(partner, []))
         row |= {"partner": name_of.get(partner, "")}
         row |= _published(members[0], result.mean)
-        row |= _share(scores_of, key)
+        row |= _share(runs_of, key)
         for name in METRICS:
             values = [m["metrics"][name]["mean"] for m in members if name in m["metrics"]]
             # as of the headline: one run that diverged leaves no mean
             row[name] = float(np.array(values, float).mean()) if values else np.nan
         for name in ("ability_correlation", "mastery_auc"):
             row[name] = _mean(m.get("recovery", {}).get(name) for m in members)
-        for name in schema.COST_FIELDS:
-            row[name] = _mean(m["cost"][name] for m in members if m["cost"])
-        threads = {m.get("provenance", {}).get("threads") for m in members if m["cost"]} - {None}
-        row["threads"] = ", ".join(map(str, sorted(threads)))
+        cost = cost_of[key]
+        row |= cost.numbers
+        row |= {"measured_on": cost.measured_on, "measured_elsewhere": cost.is_elsewhere}
         row |= {"runs": len(members), "episodes": members[0]["evaluation"]["episodes"]}
         row["iterations"] = members[0]["experiment"]["iterations"]
         rows.append(row | {"chosen": "; ".join(dict.fromkeys(m["chosen"] for m in members))})
     return pd.DataFrame(rows).astype({"ways": "Int64", "shots": "Int64"})
+
+
+def per_step(members: Sequence[dict]) -> np.ndarray:
+    """The headline before the first and after each inner step at test, ``[runs, steps + 1]``.
+
+    A run of fewer steps than another (folds may be tuned apart) stays where it ended.
+    """
+    headline = members[0]["metrics"]["headline"]
+    found = [m["metrics"][headline]["per_step"] for m in members]
+    most = max(map(len, found))
+    return np.array([[*steps, *[steps[-1]] * (most - len(steps))] for steps in found], float)
 
 
 def setting(ways: int | None, shots: int | None) -> str:
@@ -199,12 +209,12 @@ def _variant(pairs: tuple) -> str:
 
 
 def _options(record: dict) -> dict[str, str]:
-    """What a run was made with; an argument that was tuned is what it is the best of."""
+    """What a run was made with; of folds, tuned each by itself, what a value is the best of."""
     experiment, tuned = record["experiment"], record.get("tuned")
     parts = experiment["data"] | experiment["learner"]
     parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
     found = {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
-    if tuned:
+    if tuned and any(experiment["data"].get(n) is not None for n in REPEATED[1:]):
         found |= dict.fromkeys(tuned["values"], f"best of {tuned['trials']} trials")
     return found
 
@@ -217,102 +227,29 @@ def _place(key: tuple, record: dict) -> tuple:
     return suite, dataset, ways or 0, -1 if shots is None else shots, rank, algorithm, values
 
 
-def _repetition(record: dict) -> tuple:
-    """Which run of its cell a record is: seed, fold, version."""
-    experiment = record["experiment"]
-    given = [experiment["seed"], *(experiment["data"].get(n) for n in REPEATED[1:])]
-    return tuple(-1 if v is None else v for v in given)
-
-
 def _mean(values: Iterable[float | None]) -> float:
     values = [v for v in values if v is not None]
     return float(np.mean(values)) if values else np.nan
 
 
-def _file(record: dict) -> Path:
-    return RunFiles.locate(Path(), record["experiment"]).record
-
-
-class Scores(NamedTuple):
-    """The headline of each episode of a record, ``[episodes]``, in the order of their numbers."""
-
-    record: dict
-    index: np.ndarray
-    values: np.ndarray
-
-
-def _scores(record: dict) -> Scores:
-    evaluation, headline = record["evaluation"], record["metrics"]["headline"]
-    index = np.array(evaluation["index"])
-    values = np.array(evaluation["per_episode"][headline], float)
-    order = np.argsort(index, kind="stable")  # which takes no time where they are in order
-    return Scores(record, index[order], values[order])
-
-
-def _aligned(scores: Sequence[Scores]) -> np.ndarray:
-    """Values on the same episodes, ``[runs, episodes]``."""
-    for other in scores[1:]:
-        if not np.array_equal(scores[0].index, other.index):
-            raise BenchError(
-                f"{_file(scores[0].record)} and {_file(other.record)} were tested on different "
-                "episodes, so they cannot be paired: run both again with the same test_episodes"
-            )
-    return np.stack([each.values for each in scores])
-
-
-def _interval_over(runs: Sequence[Scores]) -> str:
-    """What an interval is over: ``"episodes"``, ``"runs and episodes"`` or ``"runs"``."""
-    if len(runs) < 3:
-        return "episodes"
-    one_sample = len({_sample(run.record) for run in runs}) == 1
-    same = one_sample and all(np.array_equal(runs[0].index, run.index) for run in runs)
-    return "runs and episodes" if same else "runs"
-
-
-def _sample(record: dict) -> tuple:
-    """Whose episodes a run was tested on: fold and version."""
-    return _repetition(record)[1:]
-
-
-def _over_runs(runs: Sequence[Scores]) -> Interval:
-    """The interval that :func:`_interval_over` names."""
-    over, samples = _interval_over(runs), [_sample(run.record) for run in runs]
-    if over == "episodes" and len(set(samples)) > 1:  # each fold has other ones
-        return interval(np.concatenate([run.values for run in runs]))
-    if over == "episodes":
-        return interval(_aligned(runs).mean(0))
-    if over == "runs and episodes":
-        return interval_over_runs([run.values for run in runs])
-    if len(set(samples)) > 1:  # several seeds of one fold are one value
-        means = np.array([run.values.mean() for run in runs])
-        grouped = [means[[s == sample for s in samples]].mean() for sample in sorted(set(samples))]
-        return interval(grouped)
-    return interval([run.values.mean() for run in runs])
-
-
-def _together(*cells: list[Scores]) -> list[tuple[Scores, ...]]:
-    """The runs that all cells have."""
-    by_run = [{_repetition(s.record): s for s in cell} for cell in cells]
-    return [tuple(b[run] for b in by_run) for run in by_run[0] if all(run in b for b in by_run)]
-
-
-def _share(scores_of: dict[tuple, list[Scores]], key: tuple) -> dict:
+def _share(runs_of: dict[tuple, list[Scores]], key: tuple) -> dict:
     """How far a method gets from the item mean to the Bayes ceiling."""
 
     def cell(role: str) -> list[Scores]:
-        found = [s for k, s in scores_of.items() if k[:4] == key[:4] and _label(s).role == role]
+        found = [s for k, s in runs_of.items() if k[:4] == key[:4] and _label(s).role == role]
         return found[0] if len(found) == 1 else []
 
     result = Interval(np.nan, np.nan)
-    runs = _together(scores_of[key], cell("floor"), cell("ceiling"))
-    if runs and _label(scores_of[key]).role not in ("floor", "ceiling"):
-        shares = [share_of_way(*_aligned(run)) for run in runs]
-        result = shares[0] if len(shares) == 1 else interval([s.mean for s in shares])
+    runs = scores.together(runs_of[key], cell("floor"), cell("ceiling"))
+    alike = all(np.array_equal(run[0].index, other.index) for run in runs for other in run)
+    if runs and alike and _label(runs_of[key]).role not in ("floor", "ceiling"):
+        shares = [share_of_way(*(each.values for each in run)) for run in runs]
+        result = scores.over_runs([Scores(*run[0][:2], share) for run, share in zip(runs, shares)])
     return {"share": result.mean, "share_half_width": result.half_width}
 
 
-def _label(scores: list[Scores]) -> Label:
-    return labels.of_record(scores[0].record)
+def _label(runs: list[Scores]) -> Label:
+    return labels.of_record(runs[0].record)
 
 
 def _published(record: dict, mean: float) -> dict:
@@ -328,20 +265,20 @@ def _published(record: dict, mean: float) -> dict:
     }
 
 
-def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None:
+def _first_order(runs_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None:
     """The cell of first order that belongs to one of second order, if there is just one.
 
     It agrees in every option that varies within both orders; where an option varies within one, it
     agrees in all but the options of the algorithm, which each order may have chosen for itself.
     """
-    label, own = _label(scores_of[key]), scores_of[key][0].record
+    label, own = _label(runs_of[key]), runs_of[key][0].record
     if label.order != 2:
         return None
     found = []
-    for other, scores in scores_of.items():
-        if other[:4] == key[:4] and _label(scores) == label._replace(order=1):
+    for other, runs in runs_of.items():
+        if other[:4] == key[:4] and _label(runs) == label._replace(order=1):
             second, first = dict(key[5]), dict(other[5])
-            ours, theirs = _options(own), _options(scores[0].record)
+            ours, theirs = _options(own), _options(runs[0].record)
             chosen = own["experiment"]["learner"].keys() - (second.keys() & first.keys())
             varying = (second.keys() | first.keys()) - chosen - {"order"}
             if all(ours.get(n) == theirs.get(n) for n in varying):
@@ -349,35 +286,46 @@ def _first_order(scores_of: dict[tuple, list[Scores]], key: tuple) -> tuple | No
     return found[0] if len(found) == 1 else None
 
 
-def paired(ours: list[dict], theirs: list[dict]) -> Interval | None:
-    """The difference of two cells over the runs that both have; None if it cannot be paired.
-
-    Args:
-        ours: the records of one cell.
-        theirs: of the other, perhaps from another folder.
-    """
-    pairs = _together(*([_scores(m) for m in members] for members in (ours, theirs)))
-    if not pairs or any(not np.array_equal(a.index, b.index) for a, b in pairs):
-        return None
-    runs = [Scores(a.record, a.index, a.values - b.values) for a, b in pairs]
-    same = all(np.array_equal(runs[0].index, run.index) for run in runs)
-    return _over_runs(runs) if same or len(runs) > 2 else None
-
-
 def _compared(second: list[Scores], first: list[Scores]) -> dict:
-    """Second minus first order over the runs that both have."""
-    pairs = _together(second, first)
-    runs = [Scores(a.record, a.index, np.subtract(*_aligned((a, b)))) for a, b in pairs]
+    """Second minus first order over the runs that both have, if both were trained alike."""
+    pairs = scores.together(second, first)
     nothing = {"difference": np.nan, "difference_half_width": np.nan, "verdict": ""}
-    if not runs:
-        return nothing | {"difference_runs": 0}
-    result, better = _over_runs(runs), second[0].record["metrics"]["higher_is_better"]
+    nothing |= {"difference_runs": 0}
+    if not pairs:
+        return nothing
+    if not all(_trained_alike(a.record, b.record) for a, b in pairs):
+        return nothing | {"verdict": NOT_ALIKE}
+    runs = [Scores(a.record, a.index, np.subtract(*scores.aligned((a, b)))) for a, b in pairs]
+    result, better = scores.over_runs(runs), second[0].record["metrics"]["higher_is_better"]
+    verdict = _verdict(result, better)
+    if any(_has_diverged(each.record) for pair in pairs for each in pair):
+        verdict = DIVERGED
     return {
         "difference": result.mean,
         "difference_half_width": result.half_width,
-        "verdict": TOO_FEW.get(len(runs)) or _verdict(result, better),
+        "verdict": TOO_FEW.get(scores.independent(runs)) or verdict,
         "difference_runs": len(runs),
     }
+
+
+def _has_diverged(record: dict) -> bool:
+    """Whether it gave no numbers; AUC has none too where all answers are right, or all wrong."""
+    metrics = record["metrics"]
+    names = [metrics["headline"], *(["nll"] if metrics["headline"] == "auc" else [])]
+    return all(metrics.get(name, {}).get("mean") is None for name in names)
+
+
+def _trained_alike(second: dict, first: dict) -> bool:
+    """Whether two runs differ in their order and in what each algorithm may choose for itself."""
+
+    def shared(record: dict) -> tuple:
+        e = record["experiment"]
+        data = {n: v for n, v in e["data"].items() if n not in ("num_workers", "spec")}
+        model = [e["learner"].get(n) for n in ("model", "model_options", "batch_norm")]
+        return e["queries"], e["iterations"], data, model
+
+    checksums = {r.get("provenance", {}).get("data") for r in (second, first)} - {None}
+    return shared(second) == shared(first) and len(checksums) < 2
 
 
 def _verdict(difference: Interval, higher_is_better: bool) -> str:

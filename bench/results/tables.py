@@ -17,10 +17,11 @@ from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
 from bench.results.answer_tables import curve, details, is_curve, missing, shares
-from bench.results.captions import DIFFERS, caption
+from bench.results.captions import DIFFERS, ELSEWHERE, caption
 from bench.results.failed import Failure
 from bench.results.summary import (
     FIRST_AHEAD,
+    NOT_ALIKE,
     SECOND_AHEAD,
     Results,
     frame,
@@ -78,7 +79,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
                 "Before → after": _before_after(row),
                 "Second − first order": _difference(row),
                 "Verdict": row.verdict or "-",
-                "ms": _short(row.ms_per_iteration),
+                "ms": _short(row.ms_per_iteration) + ELSEWHERE * row.measured_elsewhere,
                 "MiB": _short(row.peak_memory_mib),
                 "Runs": str(row.runs),
                 "Published": _published(row),
@@ -283,7 +284,7 @@ def _before_after(row) -> str:
 
 
 def _difference(row) -> str:
-    if not row.verdict:
+    if row.verdict in ("", NOT_ALIKE):
         return "-"
     lacking = missing(row.metric, row.difference, row.nll)
     return lacking or figure(row.metric, row.difference, row.difference_half_width, sign=True)

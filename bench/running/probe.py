@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.base.allocator import c_function, keep_memory
 from bench.base.errors import BenchError
+from bench.results.provenance import processor
 from bench.running import server
 
 WARM_UP, LEAST, SECONDS = 2, 5, 5.0  # untimed iterations; fewest timed ones; stop after
@@ -41,7 +42,8 @@ def measure(
         threads: how many to use; None: what training in this process would use.
 
     Returns:
-        ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``parameters``, and
+        ``ms_per_iteration`` (median), ``ms_low`` and ``ms_high`` (quartiles), ``parameters``,
+        ``device`` (its name) and ``threads`` that they were measured on, and
         ``peak_memory_mib``: memory that one meta-iteration needs above what the process holds
         before it, resident on a CPU and allocated by tensors on a GPU; None where it cannot be
         told.
@@ -86,9 +88,10 @@ def _in_process(function: Callable, build: dict[str, Any], *arguments) -> Any:
 
 def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[str, float]:
     import numpy as np
+    import torch
 
     keep_memory()  # as training does
-    iteration, parameters, _ = _prepare(build, threads)
+    iteration, parameters, device = _prepare(build, threads)
     for _ in range(WARM_UP):  # Adam's state, kernels chosen, libraries loaded
         iteration()
     seconds: list[float] = []
@@ -102,6 +105,8 @@ def _time(build: dict[str, Any], threads: int | None, iterations: int) -> dict[s
         "ms_low": float(low),
         "ms_high": float(high),
         "parameters": parameters,
+        "device": torch.cuda.get_device_name() if device == "cuda" else processor(),
+        "threads": torch.get_num_threads(),
     }
 
 

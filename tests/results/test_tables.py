@@ -388,3 +388,118 @@ def test_one_training_tested_at_several_numbers_of_answers_is_a_row_each():
     assert "second − first: bilevel IRT" in text
     assert "Calibration error" in text
     assert "Calibration error" not in tables.to_markdown(records, brief=True)
+
+
+def test_two_seeds_of_two_folds_are_two_results():
+    found = []
+    for algorithm, values in (("maml", SECOND), ("fomaml", FIRST)):
+        for fold, seed in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            record = run(algorithm, values, seed)
+            record["experiment"]["data"] |= {"fold": fold}
+            record["experiment"]["key"] += f"-{fold}"
+            found.append(record)
+    row = tables.summary(found).iloc[0]
+    assert row["verdict"] == "two seeds"
+    assert row["interval_over"] == "episodes"
+    # eight students, seen by two seeds each
+    assert row["half_width"] == pytest.approx(interval(SECOND * 2).half_width)
+
+
+# What may not be compared ------------------------------------------------------------------------
+
+
+def changed(record, **experiment):
+    """The same record of a run that was made otherwise."""
+    record["experiment"] |= experiment
+    record["experiment"]["key"] += "-other"
+    return record
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"iterations": 100},
+        {"queries": 5},
+        {"data": {"seed": 0, "rotations": "all"}},
+        {"learner": {"batch_norm": "transductive"}},
+        {"learner": {"batch_norm": "support", "model_options": {"filters": 4}}},
+    ],
+)
+def test_orders_that_were_trained_otherwise_are_not_compared(other):
+    first = [changed(run("fomaml", FIRST), **other)]
+    row = tables.summary([run("maml", SECOND), *first]).iloc[0]
+    assert row["verdict"] == "not trained alike"
+    assert np.isnan(row["difference"])
+    text = tables.to_markdown([run("maml", SECOND), *first])
+    assert "the orders differ in more than their order" in text
+
+
+def test_orders_may_have_rates_of_their_own_and_must_have_the_same_data():
+    second, first = run("maml", SECOND, inner_lr=0.3), run("fomaml", FIRST, inner_lr=0.1)
+    assert tables.summary([second, first])["difference"][0] == pytest.approx(0.0875)
+    second["provenance"]["data"], first["provenance"]["data"] = "aaaa", "bbbb"
+    assert tables.summary([second, first])["verdict"][0] == "not trained alike"
+
+
+def test_what_has_diverged_is_no_difference_shown():
+    first = seeds("fomaml", FIRST)
+    for record in first:
+        record["metrics"]["accuracy"] |= {"mean": None, "per_step": [0.2, None]}
+        record["evaluation"]["per_episode"]["accuracy"] = [None] * 4
+    table = tables.summary(seeds("maml", SECOND) + first)
+    assert table["verdict"][0] == "diverged"
+
+
+def test_folds_that_were_tuned_to_other_numbers_of_steps_make_one_row():
+    found = []
+    for fold, steps in enumerate(([0.2, 0.6], [0.1, 0.5, 0.9], [0.3, 0.7])):
+        record = run("cavia", SECOND, inner_steps=len(steps) - 1)
+        record["experiment"]["data"] |= {"fold": fold}
+        record["experiment"]["key"] += f"-{fold}"
+        record["metrics"]["accuracy"]["per_step"] = steps
+        values = {"inner_steps": len(steps) - 1}
+        found.append(record | {"tuned": {"values": values, "trials": 8, "score": 0.5}})
+    table = tables.summary(found)
+    assert len(table) == 1
+    assert table["before"][0] == pytest.approx(0.2)
+    assert table["after"][0] == pytest.approx((0.6 + 0.9 + 0.7) / 3)
+    assert table["test_steps"][0] == 2
+
+
+def test_seeds_that_were_tuned_to_other_values_are_rows_of_their_own():
+    found = []
+    for seed, rate in enumerate((0.1, 0.1, 0.9)):
+        record = run("maml", SECOND, seed, inner_lr=rate)
+        found.append(record | {"tuned": {"values": {"inner_lr": rate}, "trials": 8, "score": 0.5}})
+    assert tables.summary(found)["runs"].tolist() == [2, 1]
+
+
+# Way to the ceiling ------------------------------------------------------------------------------
+
+
+def students(episodes=200, seeds=3, gain=0.5):
+    """Floor, method and ceiling, which the same students give to every seed."""
+    rng = np.random.default_rng(0)
+    floor, ceiling = 0.6 + 0.1 * rng.normal(size=(2, episodes)) + [[0.0], [0.2]]
+    found = []
+    for seed in range(seeds):
+        own = floor + gain * (ceiling - floor) + 0.1 * rng.normal(size=episodes)
+        for algorithm, values in (("item_mean", floor), ("maml", own), ("bayes", ceiling)):
+            found.append(run(algorithm, values.tolist(), seed, "auc", "irt"))
+    return found
+
+
+def test_the_way_to_the_ceiling_holds_for_other_students_too():
+    one, three = (
+        tables.summary(students(seeds=n)).set_index("algorithm").loc["maml"] for n in (1, 3)
+    )
+    assert three["share"] == pytest.approx(0.5, abs=3 * one["share_half_width"])
+    # its students are the same for all seeds: their noise does not average out
+    assert three["share_half_width"] > 0.4 * one["share_half_width"]
+
+
+def test_no_way_to_the_ceiling_over_other_episodes():
+    found = students(seeds=1)
+    other = found[1]
+    other["evaluation"]["index"] = [n + 1 for n in other["evaluation"]["index"]]
+    assert np.isnan(tables.summary(found)["share"]).all()

@@ -54,7 +54,7 @@ def test_memory_of_forked_processes_counts():
 def test_a_probe_of_students_and_sines():
     for algorithm, dataset in (("maml", "sinusoid"), ("item_mean", "irt")):
         cost = measure(build(algorithm, dataset), iterations=5)
-        assert set(cost) == set(COST_FIELDS)
+        assert set(cost) == {*COST_FIELDS, "device", "threads"}
         assert 0 < cost["ms_low"] <= cost["ms_per_iteration"] <= cost["ms_high"]
         assert cost["peak_memory_mib"] >= 0
     assert cost["parameters"] == 100  # one log-odds an item

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from bench.results.answer_tables import missing
-from bench.results.summary import cells, names, paired, setting
+from bench.results.scores import paired
+from bench.results.summary import cells, names, setting
 from bench.results.tables import figure
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from bench.results.answer_tables import is_curve, missing
-from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD
+from bench.results.summary import (
+    DIVERGED,
+    FIRST_AHEAD,
+    NO_DIFFERENCE,
+    NOT_ALIKE,
+    SECOND_AHEAD,
+    TOO_FEW,
+)
 from bench.results.tables import figure
 
 
@@ -52,7 +59,7 @@ def pairs(table: pd.DataFrame, all_shots: bool = False) -> list[Pair]:
     for (suite, dataset), rows in table.groupby(["suite", "dataset"], sort=False):
         if is_curve(rows) and not all_shots:
             rows = rows[rows["shots"] == rows["shots"].max()]
-        for row in rows[rows["verdict"] != ""].itertuples():
+        for row in rows[~rows["verdict"].isin(["", NOT_ALIKE])].itertuples():
             same = rows["setting"].eq(row.setting) & rows["label"].eq(row.partner)
             found.append(_pair(suite, dataset, row, rows[same].iloc[0]))
     return found
@@ -65,6 +72,7 @@ def _pair(suite: str, dataset: str, second, first) -> Pair:
     gain = missing(second.metric, second.difference, second.nll) or figure(
         second.metric, second.difference, second.difference_half_width, sign=True
     )
+    same_machine = second.measured_on == first["measured_on"]
     return Pair(
         suite,
         dataset,
@@ -73,7 +81,7 @@ def _pair(suite: str, dataset: str, second, first) -> Pair:
         gain,
         sign * second.difference / wrong if wrong > 0 else np.nan,
         second.difference_half_width / wrong if wrong > 0 else np.nan,
-        _ratio(second.ms_per_iteration, first["ms_per_iteration"]),
+        _ratio(second.ms_per_iteration, first["ms_per_iteration"]) if same_machine else np.nan,
         _ratio(second.peak_memory_mib, first["peak_memory_mib"]),
         second.verdict,
         second.difference_runs,
@@ -105,9 +113,10 @@ def sentences(found: list[Pair]) -> list[str]:
             f"(all: {_signed(shares.min())} to {_signed(shares.max())})."
         )
         best = max(found, key=lambda p: np.nan_to_num(p.share, nan=-np.inf))
-        text.append(
-            f"It helps most on {best.dataset} ({best.setting}, {best.method}): {best.gain}."
-        )
+        if best.share > 0:
+            text.append(
+                f"It helps most on {best.dataset} ({best.setting}, {best.method}): {best.gain}."
+            )
     text += _price(found)
     judged = [p for p in found if p.is_judged]
     verdicts = {v: sum(p.verdict == v for p in judged) for v in (SECOND_AHEAD, FIRST_AHEAD)}
@@ -118,7 +127,9 @@ def sentences(found: list[Pair]) -> list[str]:
             f"{verdicts[SECOND_AHEAD]}, first order in {verdicts[FIRST_AHEAD]}, and in {open_} no "
             "difference is shown."
         )
-    if few := [p for p in found if not p.is_judged]:
+    if diverged := [p for p in found if p.verdict == DIVERGED]:
+        text.append(f"In {_count(diverged, 'comparison')} a run has diverged: there is no verdict.")
+    if few := [p for p in found if p.verdict in TOO_FEW.values()]:
         rest = "rests" if len(few) == 1 else "rest"
         text.append(
             f"{_count(few, 'comparison').capitalize()} {rest} on one or two seeds: what other "
