@@ -7,9 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lightning import Trainer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from bench.base import registry
 from bench.base.errors import BenchError
@@ -209,28 +206,4 @@ def figures(
         Count(sum(below), len(below)),
         Count(len(above) + len(below), judged),
         Count(unlucky.count(MASTERED), len(unlucky)),
-    )
-
-
-def show(found: Sequence[tuple[str, int, Figures]], console: Console) -> None:
-    """Prints the figures, a line for each model and number of answers."""
-    sure = SETTINGS.certainty
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in (
-        "Algorithm",
-        "Answers",
-        f"Intervals hold ({2 * sure - 1:.0%})",
-        f"Mastered, right ({sure:.0%})",
-        f"Not mastered, right ({sure:.0%})",
-        "Decided",
-        "Mastered with 0 right",
-    ):
-        table.add_column(heading, justify="left" if heading == "Algorithm" else "right")
-    for name, count, row in found:
-        table.add_row(name, str(count), *map(str, row))
-    console.print(table)
-    console.print(
-        "In brackets what they should be, or more. Over students and skills; of a model of one "
-        "ability over students, with all questions for a skill.",
-        style="dim",
     )

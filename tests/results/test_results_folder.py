@@ -106,15 +106,15 @@ def test_the_answer_on_the_first_page_is_what_the_tables_say():
     def students(dataset: str) -> list[str]:
         names = ("bilevel_irt", "bayes", "first_order_bilevel_irt")
         means = (row("students", name, dataset, "25-shot")["mean"] for name in names)
-        return [f"{mean:.2f}".lstrip("0") for mean in means]
+        return [f"{mean:.3f}".lstrip("0") for mean in means]
 
-    gain, times = images("mini-real", "caltech101", "5-way 1-shot")
+    gain, times = images("mini-real", "caltech101", "5-way 5-shot")
     assert f"{gain} with first order, {times}" in answer
     assert images("omniglot-small", "omniglot", "5-way 1-shot")[0] in answer
     assert ", ".join(images("omniglot-runs", "omniglot_runs", "20-way 1-shot")) in answer
     assert images("meta-dataset-small", "omniglot → quickdraw", "varying")[0] in answer
     assert "{} (ceiling {}) against {}".format(*students("growing_skills")) in answer
-    for dataset in ("irt", "dina"):
+    for dataset in ("irt", "bkt"):
         second, _, first = students(dataset)
         assert f"`{dataset}`: {second} against {first}" in answer
 

@@ -4,7 +4,7 @@ import torch
 
 from bench.base.errors import BenchError
 from bench.cli import main as cli
-from bench.tutor import calibration
+from bench.tutor import calibration, calibration_report
 from bench.tutor.assessment import Student
 from bench.tutor.calibration import Count
 from bench.tutor.judgement import Settings
@@ -43,16 +43,26 @@ def test_all_questions_are_compared_where_skills_are_not_told_apart():
     assert str(found.decided) == "-"
 
 
-def test_the_command(monkeypatch, capsys):
+def test_the_command(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(calibration, "STEPS", 2)
     monkeypatch.setattr(calibration, "TESTED", 10)
     arguments = ["check-tutor", "--algorithms", "bilevel_irt", "rasch", "--students", "30"]
-    assert cli.main([*arguments, "--skills", "2", "--dimensions", "3"]) == 0
+    command = [*arguments, "--skills", "2", "--dimensions", "3", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
     printed = capsys.readouterr().out
     assert len([line for line in printed.splitlines() if "of 20" in line]) == 3
     assert "Intervals hold" in printed
+    folder = tmp_path / "tutoring"
+    (path,) = folder.glob("*.json")
+    assert path.name == "check-students30-skills2-correlation0.5-dimensions3.json"
+    (kept,) = calibration_report.read_all(tmp_path)
+    assert (folder / "check.md").read_text() == calibration_report.markdown([kept]) + "\n"
+    assert len(kept["rows"]) == 6
     for wrong in (["--skills", "9"], ["--students", "2"], ["--algorithms", "raschh"]):
-        assert cli.main(["check-tutor", *wrong]) == 2
+        assert cli.main(["check-tutor", *wrong, "--out", str(tmp_path)]) == 2
+    path.write_text('{"rows": 3}')
+    with pytest.raises(BenchError, match=r"check-students30.*is no record of check-tutor"):
+        calibration_report.read_all(tmp_path)
 
 
 def test_numbers_of_answers_are_checked():
@@ -63,7 +73,7 @@ def test_numbers_of_answers_are_checked():
 @pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.2, 0.5])
 def test_intervals_hold_and_verdicts_are_right(correlation):
-    """What datasets/student/README.md says, with room for other machines."""
+    """What results/README.md says, with room for other machines."""
     for name, _, found in calibration.measure(["bilevel_irt", "rasch"], correlation=correlation):
         assert 0.7 < found.held.hits / found.held.of < 0.93, name
         assert found.without_right.hits == 0

@@ -1,6 +1,7 @@
 """Measures how often what the tutor says is right."""
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
@@ -22,20 +23,20 @@ def flags(command: argparse.ArgumentParser) -> None:
         "--correlation", type=float, default=0.5, help="of the abilities in two skills, 0 to 0.9"
     )
     command.add_argument("--dimensions", type=int, help="abilities of bilevel_irt; 5 by default")
+    command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
-    from bench.tutor import calibration
+    from bench.base import paths
+    from bench.tutor import calibration, calibration_report
 
-    found = []
+    out = paths.writable(options.out)
+    names = ("students", "skills", "correlation", "dimensions")
+    asked = {name: getattr(options, name) for name in names}
     with console.status("training on made-up students: about half a minute each"):
-        for row in calibration.measure(
-            options.algorithms,
-            options.students,
-            options.skills,
-            options.correlation,
-            options.dimensions,
-        ):
-            found.append(row)
-    calibration.show(found, console)
+        found = list(calibration.measure(options.algorithms, **asked))
+    kept = calibration_report.record(found, asked)
+    calibration_report.show(kept, console)
+    for path in calibration_report.write(kept, out):
+        console.print(f"wrote {path}", markup=False, highlight=False)
