@@ -14,7 +14,7 @@ from bench.results.report import trials
 from bench.results.report.answer import pairs, sentences
 from bench.results.summary import Results
 from bench.running.tuned_values import TunedValues
-from bench.tutor import tutoring_report
+from bench.tutor import calibration_report, tutoring_report
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -65,6 +65,12 @@ def test_the_tables_of_the_tutor_are_of_its_record():
     made = tutoring_report.markdown(json.loads((folder / "tutoring.json").read_text()))
     assert (folder / "tutoring.md").read_text() == made + "\n"
     assert block("results/README.md", "tutoring") == made
+
+
+def test_the_table_of_how_right_the_tutor_is_is_of_its_records():
+    made = calibration_report.markdown(calibration_report.read_all(RESULTS))
+    assert (RESULTS / "tutoring" / "check.md").read_text() == made + "\n"
+    assert block("results/README.md", "check") == made
 
 
 @pytest.mark.parametrize("suite", SUITES)
