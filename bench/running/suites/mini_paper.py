@@ -4,16 +4,15 @@ Network, batch, rates, steps and iterations are the paper's. Its inner rate of 0
 summed over the five classes; for the mean loss, as here, it is 0.05. The authors' code also cuts
 each entry of the meta-gradient to between -10 and 10, which is not done here.
 
-Hours that training takes on one core of a server's processor, second and first order, from the time
-of a meta-iteration (nobody has measured them on a GPU): 1-shot 39 and 23, 5-shot 57 and 23.
+Hours of training on one core of a server's processor, second and first order, from the time of a
+meta-iteration (nobody has measured them on a GPU): 1-shot 39 and 23, 5-shot 57 and 23.
 """
 
 from bench.running.suite import Study, Suite
 
 SUITE = Suite(
     name="mini-paper",
-    description="MAML's two miniImageNet cells as in the paper, three seeds: for a GPU, or 420 hours of "
-    "a core",
+    description="MAML's two miniImageNet cells as in the paper, three seeds: a GPU, or 420 core-hours",
     seeds=(0, 1, 2),
     studies=tuple(
         Study(

@@ -5,8 +5,8 @@ over the classes, 0.4 (5-way) and 0.1 (20-way); for the mean loss, as here, both
 are split as in Vinyals et al. 2016: the authors' own order of them is not known. Both orders train
 with the same settings, which are those of second order.
 
-Hours that training takes on one core of a server's processor, second and first order, from the time
-of a meta-iteration (nobody has measured them on a GPU): 5-way 1-shot 5 and 2, 5-shot 18 and 8; 20-way
+Hours of training on one core of a server's processor, second and first order, from the time of a
+meta-iteration (nobody has measured them on a GPU): 5-way 1-shot 5 and 2, 5-shot 18 and 8; 20-way
 1-shot 29 and 11, 5-shot 123 and 43.
 """
 
@@ -34,8 +34,7 @@ def cells(ways: int, learner: dict[str, Any], **data: Any) -> tuple[Study, ...]:
 
 SUITE = Suite(
     name="omniglot-paper",
-    description="MAML's four Omniglot cells as in the paper, three seeds: for a GPU, or 720 hours of a "
-    "core",
+    description="MAML's four Omniglot cells as in the paper, three seeds: a GPU, or 720 core-hours",
     seeds=(0, 1, 2),
     studies=(
         *cells(5, {"inner_steps": 1, "test_steps": 3}, tasks_per_batch=32),
