@@ -12,7 +12,7 @@ from bench.running.suite import Study, Suite
 
 SUITE = Suite(
     name="mini-paper",
-    description="MAML's two miniImageNet cells as in the paper, three seeds: a GPU, or 420 core-hours",
+    description="MAML's two miniImageNet cells as in the paper, 3 seeds: a GPU, or 420 core-hours",
     seeds=(0, 1, 2),
     studies=tuple(
         Study(
