@@ -1,17 +1,29 @@
-"""Which method to take: ranks and wins over data sets, and how far they can be relied upon.
+"""Which method to take: win rates over data sets, and how far they can be relied upon.
 
-Methods are compared within a data set and setting, by their rank: 1 is the best. The win rate is
-the share of the others that a method beats there, ties counting half. Settings of a data set are
-averaged first, so that one with many does not count more than one with few.
+Two methods are compared wherever both were run in the same setting of the same suite, by their
+means over seeds, ties counting half. Settings are averaged first and data sets then, so that one
+with many settings does not count more than one with few. The win rate of a method is the average of
+these comparisons over its opponents: the methods that have a place, as they were run on at least
+half of the data sets, and on two.
+
+This is the average win rate of Chatbot Arena (https://github.com/lm-sys/FastChat,
+``fastchat/serve/monitor/elo_analysis.py``). Where everything was run everywhere it is the mean win
+rate of HELM (Liang et al. 2022, https://arxiv.org/abs/2211.09110), which is the average rank in
+other words. In a table with gaps those two reward who met weak opponents; here all meet the same.
+A Bradley-Terry model does so too, but supposes that one order of strength holds on all data sets,
+and has no finite solution where a method beats all others.
+
+The interval is a Bayesian bootstrap (Rubin 1981, https://doi.org/10.1214/aos/1176345338): data sets
+and seeds get random weights instead of being drawn, so that a method keeps all runs that it has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.results.summary import Results, cells, names, summary
+from bench.results.summary import Results, cells, names, repetition, summary
 
 KINDS = {
     "accuracy": "images",
@@ -20,31 +32,23 @@ KINDS = {
     "mse": "regression",
 }
 DRAWS = 1000  # of the bootstrap
-
-
-class Contest(NamedTuple):
-    """What the methods reached on one data set.
-
-    Attributes:
-        methods: their numbers, ``[methods]``.
-        scores: of each setting ``[methods, runs]``, the larger the better.
-    """
-
-    methods: np.ndarray
-    scores: list[np.ndarray]
+FEWEST = 3  # data sets: an interval over fewer would claim more than they tell
+SHOWN = 15  # rows, if no more have a place
 
 
 class Ranking(NamedTuple):
-    """The methods of one kind of data, the best first.
+    """The methods of one kind of data, the best first, those without a place below the others.
 
     Attributes:
         kind: what the data is.
-        rows: one a method: ``method``, ``datasets``, ``rank``, ``wins`` with ``low`` and ``high``
-            (95 % interval over data sets and seeds), ``share`` (of the way from floor to ceiling),
-            ``times`` (a meta-iteration, over the fastest method trained on the same data).
+        rows: one a method: ``method``, ``datasets`` (on which it was compared), ``place`` (none on
+            one data set, or fewer than half), ``wins`` with ``low`` and ``high`` (95 % interval
+            over data sets and seeds, none on fewer than three data sets), ``share`` (of the way
+            from floor to ceiling), ``times`` (a meta-iteration, over the fastest trained on the
+            same data).
         datasets: how many it rests on.
-        seeds: the fewest and the most runs of a method on a data set.
-        notes: whether fewer would have given the same order, in words.
+        seeds: the fewest and the most runs of a method in a setting.
+        notes: whether less would have given the same order, and what is not counted, in words.
     """
 
     kind: str
@@ -55,7 +59,7 @@ class Ranking(NamedTuple):
 
 
 def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
-    """One ranking a kind of data of which there are two data sets or more.
+    """One ranking a kind of data of which methods can be compared on two data sets or more.
 
     Args:
         records: of any suites; trials of a choice left out.
@@ -67,52 +71,94 @@ def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
     for kind in dict.fromkeys(kinds):
         is_own = (kinds == kind) & (table["role"] != "ceiling")  # which knows the truth
         own = {key: m for (key, m), is_in in zip(members_of.items(), is_own) if is_in}
-        methods, contests = _contests(own, names(own))
-        if len(contests) > 1:
-            found.append(_ranking(kind, methods, contests, own, table[is_own]))
+        found.append(_ranking(kind, own, table[is_own]))
+    return [ranking for ranking in found if ranking]
+
+
+def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking | None:
+    longest = _longest(members_of)
+    name_of = names({short: members_of[key] for short, key in longest.items()})
+    counted = {key: name_of[short] for short, key in longest.items()}
+    shorter = {key: name_of[_short(key)] for key in members_of if key not in counted}
+    methods = np.array(sorted(set(counted.values())))
+    contests = _contests({key: members_of[key] for key in counted}, counted, [*methods])
+    if len(contests) < 2:
+        return None
+    beats = _all_beats(contests)
+    datasets = (~np.isnan(beats)).any(2).sum(0)
+    placed = datasets >= max(2, len(contests) / 2)
+    wins = _wins(beats[..., placed])
+    if np.isfinite(wins[placed]).sum() < 2:
+        return None
+    bounds = np.where(datasets < FEWEST, np.nan, _interval(contests, placed))
+    rows = pd.DataFrame({"method": methods, "datasets": datasets})
+    place = pd.Series(wins).where(placed).rank(ascending=False, method="min")
+    rows["place"] = place.astype("Int64")
+    rows["wins"], (rows["low"], rows["high"]) = wins, bounds
+    table = table.assign(label=[counted.get(key) for key in members_of]).dropna(subset="label")
+    label = table["label"]
+    share = table.groupby([label, table["dataset"]])["share"].mean().groupby("label").mean()
+    rows["share"] = rows["method"].map(share)
+    rows["times"] = rows["method"].map(_times(table).groupby(label).apply(_geometric_mean))
+    counts = np.concatenate([(~np.isnan(scores)).sum(2).ravel() for scores in contests])
+    seeds = int(counts[counts > 0].min()), int(counts.max())
+    notes = _stability([*methods[placed]], [scores[:, placed] for scores in contests])
+    rows = _sorted(rows, _wins(beats))
+    return Ranking(kind, rows, len(contests), seeds, [*notes, *_not_counted(shorter)])
+
+
+def _sorted(rows: pd.DataFrame, over_all: np.ndarray) -> pd.DataFrame:
+    """First those with a place, then those seen often enough for an interval, by their wins.
+
+    Args:
+        rows: as in a :class:`Ranking`.
+        over_all: win rates over all methods, with a place or not: they part those that tie.
+    """
+    by = {"place": True, "few": True, "wins": False, "over_all": False, "method": True}
+    rows = rows.assign(few=rows["low"].isna(), over_all=over_all)
+    rows = rows.sort_values([*by], ascending=[*by.values()], ignore_index=True)
+    return rows.drop(columns=["few", "over_all"])
+
+
+def _longest(members_of: dict) -> dict[tuple, tuple]:
+    """The cells with the longest training of a method, by their key without its length."""
+    found: dict[tuple, tuple] = {}
+    for key, members in members_of.items():
+        other = found.setdefault(_short(key), key)
+        if _iterations(members) > _iterations(members_of[other]):
+            found[_short(key)] = key
     return found
 
 
-def _ranking(
-    kind: str, methods: list[str], contests: list[Contest], members_of: dict, table: pd.DataFrame
-) -> Ranking:
-    scores = [np.stack([c.mean(-1) for c in contest.scores])[None] for contest in contests]
-    ranks, wins = _placed(contests, scores, len(methods))
-    over_datasets = np.nanmean(wins[:, 0], 0)
-    low, high = _interval(contests, len(methods))
-    rows = pd.DataFrame({"method": methods})
-    rows["datasets"] = np.isfinite(wins[:, 0]).sum(0)
-    rows["rank"], rows["wins"] = np.nanmean(ranks[:, 0], 0), over_datasets
-    rows["low"], rows["high"] = low, high
-    label = table["label"]
-    rows["share"] = rows["method"].map(table.groupby(label)["share"].mean())
-    rows["times"] = rows["method"].map(_times(table).groupby(label).apply(_geometric_mean))
-    rows = rows.sort_values(["wins", "method"], ascending=[False, True], ignore_index=True)
-    counts = [len(members) for members in members_of.values()]
-    seeds = min(counts), max(counts)
-    return Ranking(kind, rows, len(contests), seeds, _stability(methods, wins[:, 0], contests))
+def _short(key: tuple) -> tuple:
+    return *key[:5], tuple((name, value) for name, value in key[5] if name != "iterations")
 
 
-def _contests(members_of: dict, name_of: dict) -> tuple[list[str], list[Contest]]:
-    """All methods, and their scores on each data set, in those of its settings that have most."""
-    of_dataset = []
+def _iterations(members: list[dict]) -> int:
+    return members[0]["experiment"]["iterations"] or 0
+
+
+def _contests(members_of: dict, name_of: dict, methods: list[str]) -> list[np.ndarray]:
+    """What was reached on each data set: scores ``[settings, methods, runs]``, NaN where not run.
+
+    The larger the better. A run is one seed, fold and version, whichever methods have it.
+    """
+    found = []
     for dataset in dict.fromkeys(key[1] for key in members_of):
-        settings: dict[tuple, dict[str, list[float]]] = {}
+        settings: dict[tuple, dict[str, list[dict]]] = {}
         for key, members in members_of.items():
             if key[1] == dataset:
-                own = settings.setdefault((key[0], *key[2:4]), {})
-                own[name_of[key]] = [_score(m) for m in members]
-        most = max(settings.values(), key=len)
-        if len(most) > 1:
-            of_dataset.append([s for s in settings.values() if s.keys() == most.keys()])
-    methods = list(dict.fromkeys(name for settings in of_dataset for name in settings[0]))
-    found = []
-    for settings in of_dataset:
-        runs = min(len(values) for s in settings for values in s.values())
-        numbers = sorted(methods.index(name) for name in settings[0])
-        scores = [np.array([s[methods[n]][:runs] for n in numbers]) for s in settings]
-        found.append(Contest(np.array(numbers), scores))
-    return methods, found
+                settings.setdefault((key[0], *key[2:4]), {})[name_of[key]] = members
+        compared = [setting for setting in settings.values() if len(setting) > 1]
+        runs = sorted({repetition(m) for s in compared for own in s.values() for m in own})
+        scores = np.full((len(compared), len(methods), len(runs)), np.nan)
+        for number, setting in enumerate(compared):
+            for name, members in setting.items():
+                columns = [runs.index(repetition(m)) for m in members]
+                scores[number, methods.index(name), columns] = [_score(m) for m in members]
+        if compared:
+            found.append(scores)
+    return found
 
 
 def _score(record: dict) -> float:
@@ -124,94 +170,123 @@ def _score(record: dict) -> float:
     return mean if metrics["higher_is_better"] else -mean
 
 
-def _placed(
-    contests: list[Contest], scores: list[np.ndarray], methods: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks and win rates of each data set ``[datasets, draws, methods]``, NaN where not run.
+def _beats(
+    scores: np.ndarray, weights: np.ndarray, opponents: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """How often methods beat others on a data set, ``[draws, methods, opponents]``.
 
     Args:
-        contests: one a data set.
-        scores: of each ``[draws, settings, methods of it]``.
-        methods: how many there are in all.
+        scores: ``[settings, methods, runs]``.
+        weights: of the runs, ``[draws, runs]``, all above zero.
+        opponents: which of the methods, ``[methods]``.
     """
-    shape = (len(contests), scores[0].shape[0], methods)
-    ranks, wins = np.full(shape, np.nan), np.full(shape, np.nan)
-    for number, (contest, values) in enumerate(zip(contests, scores)):
-        count = len(contest.methods)
-        mine, others = values[..., :, None], values[..., None, :]
-        beaten = ((mine > others) + 0.5 * (mine == others)).sum(-1) - 0.5  # not itself
-        won = beaten.mean(1) / (count - 1)
-        wins[number][:, contest.methods] = won
-        ranks[number][:, contest.methods] = count - won * (count - 1)
-    return ranks, wins
+    means = _mean(scores, -1, weights[:, None, None])
+    mine, others = means[..., :, None], means[..., None, opponents]
+    won = (mine > others) + 0.5 * (mine == others)
+    itself = np.eye(scores.shape[1], dtype=bool)[:, opponents]
+    won[np.isnan(mine) | np.isnan(others) | itself] = np.nan
+    return _mean(won, 1)
 
 
-def _interval(contests: list[Contest], methods: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the win rates ``[methods]``, from drawing data sets and seeds again."""
+def _all_beats(contests: list[np.ndarray], run: int | None = None) -> np.ndarray:
+    """How often methods beat others ``[datasets, methods, methods]``, NaN where they never met.
+
+    Args:
+        contests: scores of each data set.
+        run: counts instead of all of them, for methods that have it.
+    """
+    found = []
+    for scores in contests:
+        count = scores.shape[2]
+        weights = np.ones((1, count)) if run is None else np.eye(count)[[run % count]] + 1e-9
+        found.append(_beats(scores, weights)[0])
+    return np.stack(found)
+
+
+def _wins(beats: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
+    """Win rates ``[..., methods]``.
+
+    Args:
+        beats: ``[..., datasets, methods, opponents]``.
+        weights: of the data sets, ``[..., datasets, 1, 1]``.
+    """
+    return _mean(_mean(beats, -3, weights), -1).round(9)  # ties remain ties
+
+
+def _mean(values: np.ndarray, axis: int, weights: np.ndarray | float = 1.0) -> np.ndarray:
+    """Over what is not NaN; NaN where nothing is."""
+    seen = ~np.isnan(values)
+    total = (weights * seen).sum(axis)
+    summed = (weights * np.where(seen, values, 0)).sum(axis)
+    return np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def _interval(contests: list[np.ndarray], placed: np.ndarray) -> np.ndarray:
+    """Bounds of the win rates ``[2, methods]``, from weighting data sets and runs at random.
+
+    A weight is that of a run, such as seed 1 on a data set, for all methods that have it.
+    """
     rng = np.random.default_rng(0)
-    resampled = []
-    for contest in contests:
-        runs = contest.scores[0].shape[-1]
-        weights = rng.multinomial(runs, np.full(runs, 1 / runs), size=DRAWS) / runs
-        # what has diverged is worse than all, however often it is drawn
-        scores = np.nan_to_num(np.stack(contest.scores), neginf=-1e9)
-        resampled.append(np.einsum("br,smr->bsm", weights, scores))
-    wins = _placed(contests, resampled, methods)[1]
-    counts = rng.multinomial(
-        len(contests), np.full(len(contests), 1 / len(contests)), size=DRAWS
-    ).T[:, :, None]
-    drawn = np.where(np.isfinite(wins), counts, 0)
-    total = drawn.sum(0)
-    means = np.divide(
-        np.nansum(wins * drawn, 0), total, out=np.full(total.shape, np.nan), where=total > 0
-    )
-    low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)
-    return low, high
+    drawn = [_beats(s, rng.exponential(size=(DRAWS, s.shape[2])), placed) for s in contests]
+    weights = rng.exponential(size=(DRAWS, len(contests), 1, 1))
+    return np.percentile(_wins(np.stack(drawn, 1), weights), [2.5, 97.5], axis=0)
 
 
-def _stability(methods: list[str], wins: np.ndarray, contests: list[Contest]) -> list[str]:
+def _stability(methods: list[str], contests: list[np.ndarray]) -> list[str]:
     """Whether the order would have been the same with less, in words.
 
     Args:
-        methods: their names.
-        wins: ``[datasets, methods]``.
-        contests: one a data set.
+        methods: those with a place.
+        contests: their scores on each data set.
     """
-    whole = np.nanmean(wins, 0)
+    beats = _all_beats(contests)
+    whole = _wins(beats)
     first = int(np.nanargmax(whole))
     alike, lost = [], 0
-    for left_out in range(len(wins)):
-        order = np.delete(wins, left_out, 0)
-        seen = np.isfinite(order).any(0)
-        order = np.nanmean(order[:, seen], 0)
-        alike.append(_alike(order, whole[seen]))
-        others = np.flatnonzero(seen) != first
-        lost += not seen[first] or bool((order[others] >= order[~others]).any())
+    for left_out in range(len(beats)):
+        order = _wins(np.delete(beats, left_out, 0))
+        alike.append(_alike(order, whole))
+        lost += not order[first] > np.nanmax(np.delete(order, first), initial=-1)
     stays = f'"{methods[first]}" stays first'
     if lost:
-        stays = f"the first place is lost or shared in {lost} of {len(wins)} cases"
+        stays = f"the first place is lost or shared in {lost} of {len(beats)} cases"
     notes = [
-        f"With each data set left out in turn {stays}, and {min(alike):.0%} of the pairs of "
-        "methods or more keep their order."
+        f"With each data set left out in turn {stays}, and {_at_least(min(alike))} of the pairs of "
+        "methods with a place keep their order."
     ]
-    runs = [contest.scores[0].shape[-1] for contest in contests]
-    if max(runs) == 1:
+    runs = max(scores.shape[2] for scores in contests)
+    if runs == 1:
         return [*notes, "One seed each: what others would give is not known."]
-    agree = []
-    for run in range(max(runs)):
-        scores = [
-            np.stack([s[:, run % s.shape[1]] for s in contest.scores])[None] for contest in contests
-        ]
-        single = np.nanmean(_placed(contests, scores, len(methods))[1][:, 0], 0)
-        agree.append(_alike(single, whole))
-    one = f"With one seed of each instead of all, {min(agree):.0%} of them or more do."
-    return [*notes, one]
+    agree = min(_alike(_wins(_all_beats(contests, run)), whole) for run in range(runs))
+    return [*notes, f"With one seed of each instead of all, {_at_least(agree)} of them do."]
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> float:
     """The share of pairs that two orders ``[methods]`` have alike."""
-    first, second = np.triu_indices(len(a), 1)
-    return float(np.mean(np.sign(a[first] - a[second]) == np.sign(b[first] - b[second])))
+    seen = ~np.isnan(a) & ~np.isnan(b)
+    first, second = np.triu_indices(seen.sum(), 1)
+    a, b = np.sign(a[seen][first] - a[seen][second]), np.sign(b[seen][first] - b[seen][second])
+    return float(np.mean(a == b)) if len(a) else 0.0
+
+
+def _at_least(share: float) -> str:
+    return "all" if share == 1 else f"at least {int(100 * share)} %"
+
+
+def _not_counted(shorter: dict[tuple, str]) -> list[str]:
+    """Which trainings are left out, in words.
+
+    Args:
+        shorter: the methods by the keys of the cells.
+    """
+    found: dict[tuple, list[str]] = {}
+    for (suite, dataset, *_), name in shorter.items():
+        found.setdefault((suite, dataset), []).append(name)
+    return [
+        f"Not counted: the shorter trainings of {_listed(dict.fromkeys(methods))} on {dataset} in "
+        f"suite {suite}."
+        for (suite, dataset), methods in found.items()
+    ]
 
 
 def _times(table: pd.DataFrame) -> pd.Series:
@@ -234,35 +309,64 @@ def _geometric_mean(values: pd.Series) -> float:
 
 
 def display(ranking: Ranking) -> pd.DataFrame:
-    """The rows in words, one column a heading."""
+    """The rows in words, one column a heading; of many without a place only the first."""
     lines = []
-    for row in ranking.rows.itertuples():
+    for row in ranking.rows.head(_shown(ranking)).itertuples():
+        has_place, low = not pd.isna(row.place), f"{100 * row.low:.0f} to "
         lines.append(
             {
                 "Method": row.method,
-                "Wins": f"{100 * row.wins:.0f} %",
-                "95 % interval": f"{100 * row.low:.0f} to {100 * row.high:.0f} %",
-                "Mean rank": f"{row.rank:.1f}",
-                "Way to ceiling": "-" if np.isnan(row.share) else f"{100 * row.share:.0f} %",
+                "Place": str(row.place) if has_place else "-",
+                "Wins": _percent(row.wins),
+                "95 % interval": "-" if np.isnan(row.low) else low + _percent(row.high),
+                # where few data sets have a ceiling, all methods may be near it
+                "Way to ceiling": _percent(row.share) if has_place else "-",
                 "Time": "-" if np.isnan(row.times) else f"{row.times:.1f} times",
-                "Data sets": str(row.datasets),
+                "Data sets": f"{row.datasets} of {ranking.datasets}",
             }
         )
     shown = pd.DataFrame(lines)
-    return shown.drop(columns=[n for n in ("Way to ceiling", "Time") if (shown[n] == "-").all()])
+    optional = "95 % interval", "Way to ceiling", "Time"
+    return shown.drop(columns=[name for name in optional if (shown[name] == "-").all()])
 
 
 def caption(ranking: Ranking) -> str:
     """What a reader must know of it."""
-    low, high = ranking.seeds
+    columns, (low, high) = display(ranking).columns, ranking.seeds
     seeds = f"{low} to {high} runs" if low < high else f"{low} run{'s' if low > 1 else ''}"
-    return " ".join(
-        [
-            f"Over {ranking.datasets} data sets, {seeds} of a method on each. Wins: the share "
-            "of the other methods that it beats on a data set, on average; the interval is a "
-            "bootstrap over data sets and seeds, and where two overlap this does not tell them "
-            "apart. A method that was not run everywhere is compared where it was. Time: of a "
-            "meta-iteration, over the fastest that learns on the same data.",
-            *ranking.notes,
-        ]
-    )
+    text = [
+        f"Over {ranking.datasets} data sets, {seeds} of a method in each setting. Wins: how often "
+        "a method does better, by the mean of its runs, than those that have a place, where both "
+        "were run in the same setting; every data set and every opponent counts once. So all meet "
+        "the same opponents, but not all on the same data sets: win rates of methods that were run "
+        "on different ones compare only roughly."
+    ]
+    if "95 % interval" in columns:
+        text.append(
+            "The interval is a bootstrap over data sets and seeds, where there are three data sets "
+            "or more; where two overlap this does not tell the methods apart."
+        )
+    if ranking.rows["place"].isna().any():
+        text.append(
+            "No place: run on fewer than half of the data sets, or on one, a hint of what else to "
+            "try there; those that win alike stand in the order of their wins over all methods."
+        )
+    if len(further := ranking.rows["method"][_shown(ranking) :]):
+        text.append(f"Not shown, in this order: {_listed(further)}.")
+    if "Way to ceiling" in columns:
+        text.append("Way to ceiling: on average over the data sets that have one.")
+    if "Time" in columns:
+        text.append("Time: of a meta-iteration, over the fastest that learns on the same data.")
+    return " ".join([*text, *ranking.notes])
+
+
+def _shown(ranking: Ranking) -> int:
+    return max(SHOWN, ranking.rows["place"].notna().sum())
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{100 * value:.0f} %"
+
+
+def _listed(methods: Iterable[str]) -> str:
+    return "; ".join(methods)  # names have commas

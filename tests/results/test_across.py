@@ -7,13 +7,17 @@ from bench.results import records as files
 from bench.results.across import across, caption, display
 from bench.results.run_files import RunFiles
 
+SECOND, FIRST, RANDOM = "MAML, second order", "MAML, first order", "fine-tune from random init"
+
 
 @pytest.fixture
 def result(new_record):
     """``result("cub", "maml", 0.9)``: a record with that accuracy."""
 
-    def make(dataset, algorithm, mean, seed=0, shots=1, ms=10.0):
-        record = new_record(dataset=dataset, algorithm=algorithm, seed=seed, shots=shots)
+    def make(dataset, algorithm, mean, seed=0, shots=1, ms=10.0, **experiment):
+        record = new_record(
+            dataset=dataset, algorithm=algorithm, seed=seed, shots=shots, **experiment
+        )
         record["experiment"]["key"] = f"{dataset}-{shots}shot-{algorithm}-s{seed}"
         record["metrics"]["accuracy"] = {"mean": mean, "ci95": 0.01, "per_step": [mean]}
         record["evaluation"]["per_episode"] = {"accuracy": [mean] * 3}
@@ -29,8 +33,13 @@ def result(new_record):
     return make
 
 
-def test_ranks_and_wins_by_hand(result):
-    """Three methods: ranks 1 2 3 on one data set, 2 1 3 on the other."""
+def wins(ranking):
+    """Rounded percentages, in order."""
+    return {row.method: round(100 * row.wins) for row in ranking.rows.itertuples()}
+
+
+def test_wins_by_hand(result):
+    """Three methods: 1 2 3 on one data set, 2 1 3 on the other."""
     found = [
         *(result("cub", a, m, ms=t) for a, m, t in (("maml", 0.9, 20), ("fomaml", 0.8, 10))),
         *(result("omniglot", a, m, ms=t) for a, m, t in (("maml", 0.7, 40), ("fomaml", 0.8, 10))),
@@ -39,12 +48,14 @@ def test_ranks_and_wins_by_hand(result):
     (ranking,) = across(found)
     rows = ranking.rows.set_index("method")
     assert (ranking.kind, ranking.datasets, ranking.seeds) == ("images", 2, (1, 1))
-    assert rows["rank"].tolist() == [1.5, 1.5, 3]
-    assert rows["wins"].tolist() == [0.75, 0.75, 0]
-    assert rows.loc["MAML, second order", ["low", "high"]].tolist() == [0.5, 1]
-    assert rows.loc["MAML, second order", "times"] == pytest.approx(8**0.5)  # of 2 and 4
-    assert display(ranking)["Wins"].tolist() == ["75 %", "75 %", "0 %"]
-    assert "Over 2 data sets, 1 run of a method on each" in caption(ranking)
+    assert rows["wins"].to_dict() == {FIRST: 0.75, SECOND: 0.75, RANDOM: 0}
+    assert rows["place"].to_dict() == {FIRST: 1, SECOND: 1, RANDOM: 3}
+    assert rows.loc[SECOND, "times"] == pytest.approx(8**0.5)  # of 2 and 4
+    shown = display(ranking)
+    assert shown["Wins"].tolist() == ["75 %", "75 %", "0 %"]
+    assert "95 % interval" not in shown  # of two data sets
+    assert "The interval" not in caption(ranking)
+    assert "Over 2 data sets, 1 run of a method in each setting" in caption(ranking)
     assert "One seed each" in caption(ranking)
 
 
@@ -63,6 +74,134 @@ def test_settings_of_a_data_set_count_as_one(result):
         found += [result("omniglot", "fomaml", 0.8, shots=shots)]
     (ranking,) = across(found)
     assert ranking.rows["wins"].tolist() == pytest.approx([0.625, 0.375])
+
+
+def test_every_setting_of_a_data_set_counts(result):
+    """The largest has no say over those with fewer methods or other ones."""
+    ranked = {"fomaml": 0.7, "maml": 0.8, "random_init": 0.6}
+    found = [result("cub", a, m) for a, m in ranked.items()]
+    for suite, algorithms in {
+        "large": ("fomaml", "maml", "random_init", "proto_net"),
+        "small": ("maml", "fomaml"),
+        "other": ("random_init", "maml"),
+    }.items():
+        means = zip(algorithms, (0.9, 0.8, 0.7, 0.6))
+        found += [result("omniglot", a, m, suite=suite) for a, m in means]
+    (ranking,) = across(found)
+    rows = ranking.rows.set_index("method")["wins"]
+    # MAML wins once on cub and in one setting of two here, against each of the others
+    assert rows[[SECOND, FIRST, RANDOM]].tolist() == [0.75, (0.25 + 1) / 2, (0.25 + 0) / 2]
+    assert "Not counted" not in caption(ranking)
+
+
+def test_weak_opponents_do_not_make_a_better_method(result):
+    """First order always loses to MAML, which meets stronger ones; on other data it meets a floor.
+
+    The share of the others that they beat on a data set, on average: a half against a third.
+    """
+    strong = {"proto_net": 0.9, "r2d2": 0.95, "maml": 0.8, "fomaml": 0.7}
+    found = [result(d, a, m) for d in "abc" for a, m in strong.items()]
+    found += [result(d, a, m) for d in "def" for a, m in (("fomaml", 0.7), ("random_init", 0.2))]
+    (ranking,) = across(found)
+    assert wins(ranking)[SECOND] == 33  # one of three
+    assert wins(ranking)[FIRST] == 25  # one of four
+    assert ranking.rows["place"].notna().all()
+
+
+def test_only_the_longest_training_of_a_method_counts(result):
+    """Of a suite with several: it would win against itself."""
+    found = [result("cub", a, m) for a, m in (("maml", 0.8), ("fomaml", 0.9))]
+    found += [
+        result("omniglot", a, m, iterations=n)
+        for n, means in {1000: (0.7, 0.6), 20000: (0.8, 0.95), 5000: (0.9, 0.7)}.items()
+        for a, m in zip(("maml", "fomaml"), means)
+    ]
+    (ranking,) = across(found)
+    assert wins(ranking) == {FIRST: 100, SECOND: 0}
+    left_out = f"Not counted: the shorter trainings of {SECOND}; {FIRST} on omniglot in suite quick"
+    assert left_out in caption(ranking)
+
+
+def test_a_method_with_fewer_seeds_takes_none_from_the_others(result):
+    """Seed 0 alone would turn the order round."""
+    found = [result(d, "random_init", 0.1) for d in ("cub", "omniglot")]
+    for seed, second in enumerate((0.5, 0.9, 0.9)):
+        found += [result(d, "maml", second, seed) for d in ("cub", "omniglot")]
+        found += [result(d, "fomaml", 0.6, seed) for d in ("cub", "omniglot")]
+    (ranking,) = across(found)
+    assert wins(ranking) == {SECOND: 100, FIRST: 50, RANDOM: 0}
+    assert ranking.seeds == (1, 3)
+
+
+def test_runs_are_counted_where_they_are_compared(result):
+    found = [result(d, a, m) for d in "ab" for a, m in (("maml", 0.9), ("fomaml", 0.8))]
+    found += [result("a", "maml", 0.9, seed, shots=5) for seed in range(4)]  # alone there
+    (ranking,) = across(found)
+    assert ranking.seeds == (1, 1)
+
+
+def test_what_was_seen_on_few_data_sets_has_no_place(result):
+    """However often it wins; with three data sets it has an interval all the same."""
+    means = {"maml": 0.8, "fomaml": 0.7, "proto_net": 0.9, "anil": 0.75, "reptile": 0.6}
+    only = {"proto_net": "a", "anil": "abc", "reptile": "a"}
+    found = [result(d, a, m) for a, m in means.items() for d in only.get(a, "abcdefg")]
+    (ranking,) = across(found)
+    shown = display(ranking).set_index("Method")
+    assert shown["Place"].tolist() == ["1", "2", "-", "-", "-"]
+    assert shown["Wins"].tolist() == ["100 %", "0 %", "50 %", "100 %", "0 %"]
+    assert shown.loc["ProtoNet", ["95 % interval", "Data sets"]].tolist() == ["-", "1 of 7"]
+    assert (shown["95 % interval"] == "-").tolist() == [False, False, False, True, True]
+    assert f'"{SECOND}" stays first, and all of the pairs' in caption(ranking)
+    assert "No place: run on fewer than half" in caption(ranking)
+
+
+def test_one_data_set_of_two_makes_no_first_place(result):
+    found = [result(d, a, m) for d in "ab" for a, m in (("maml", 0.8), ("fomaml", 0.7))]
+    found += [result("a", "r2d2", 0.9)]
+    (ranking,) = across(found)
+    assert display(ranking)["Place"].tolist() == ["1", "2", "-"]
+
+
+def test_of_many_without_a_place_the_first_are_shown_and_the_others_named(result):
+    found = [result(d, a, m) for d in "abc" for a, m in (("maml", 0.8), ("fomaml", 0.7))]
+    found += [result("a", f"new_{n:02}", 0.5 + n / 100) for n in range(15)]
+    (ranking,) = across(found)
+    shown = display(ranking)["Method"].tolist()
+    assert shown == [SECOND, FIRST, *(f"new {n:02}" for n in range(14, 1, -1))]
+    assert "Not shown, in this order: new 01; new 00." in caption(ranking)
+
+
+def test_methods_that_met_nobody_with_a_place(result):
+    """On one data set of four by themselves, or each on data sets of its own."""
+    found = [result(d, a, m) for d in "abc" for a, m in (("maml", 0.8), ("fomaml", 0.7))]
+    found += [result("d", a, m) for a, m in (("proto_net", 0.8), ("anil", 0.7))]
+    (ranking,) = across(found)
+    shown = display(ranking).set_index("Method")
+    assert shown.loc["ProtoNet", ["Place", "Wins", "Data sets"]].tolist() == ["-", "-", "1 of 4"]
+    apart = {"a": ("maml", "anil"), "b": ("fomaml", "reptile"), "c": ("proto_net", "cnp")}
+    assert across([result(d, a, 0.5) for d, methods in apart.items() for a in methods]) == []
+
+
+def test_the_same_records_give_the_same_text(result):
+    found = [
+        result(d, a, 0.5 + (seed * 7 + len(a) * len(d)) % 10 / 20, seed)
+        for d in ("cub", "omniglot", "glyphs")
+        for a in ("maml", "fomaml", "proto_net", "reptile")
+        for seed in range(3)
+    ]
+    (one,), (other,) = across(found), across(found[::-1])
+    assert display(one).equals(display(other))
+    assert caption(one) == caption(other)
+
+
+def test_seeds_are_drawn_by_their_number(result):
+    """On the seeds that both have, MAML is ahead by each; what one has alone adds to that."""
+    found = []
+    for dataset in "abc":
+        found += [result(dataset, "maml", m, s) for s, m in ((0, 0.95), (1, 0.1), (2, 0.9))]
+        found += [result(dataset, "fomaml", m, s) for s, m in ((1, 0.09), (2, 0.89), (3, 0))]
+    (ranking,) = across(found)
+    assert ranking.rows.loc[0, ["method", "low", "high"]].tolist() == [SECOND, 1, 1]
 
 
 def test_the_interval_covers_seeds_too(result):
@@ -89,8 +228,7 @@ def test_what_diverged_is_the_worst_and_what_knows_the_truth_does_not_compete(re
     found = [result(d, a, 0.5) for d in ("cub", "omniglot") for a in ("maml", "fomaml", "bayes")]
     found[0]["metrics"]["accuracy"]["mean"] = None
     (ranking,) = across(found)
-    assert ranking.rows["method"].tolist() == ["MAML, first order", "MAML, second order"]
-    assert ranking.rows["wins"].tolist() == [0.75, 0.25]
+    assert wins(ranking) == {FIRST: 75, SECOND: 25}
 
 
 def test_a_first_place_that_hangs_on_one_data_set_is_told(result):
@@ -99,7 +237,7 @@ def test_a_first_place_that_hangs_on_one_data_set_is_told(result):
     (ranking,) = across(found)
     assert "the first place is lost or shared in 2 of 3" in caption(ranking)
     steady = [result(d, a, m) for d in means for a, m in (("maml", 0.9), ("fomaml", 0.8))]
-    assert '"MAML, second order" stays first, and 100%' in caption(across(steady)[0])
+    assert f'"{SECOND}" stays first, and all of the pairs' in caption(across(steady)[0])
 
 
 def test_the_command_prints_it(tmp_path, result, monkeypatch, capsys, refused):
@@ -110,7 +248,7 @@ def test_the_command_prints_it(tmp_path, result, monkeypatch, capsys, refused):
         ("terminal", "Which method to take, images"),
         ("markdown", "| MAML, second order"),
         ("latex", r"\toprule"),
-        ("csv", "method,datasets,rank,wins"),
+        ("csv", "method,datasets,place,wins"),
     ):
         assert main(["table", "--across", "quick", "--out", "mine", "--format", form]) == 0
         assert words in capsys.readouterr().out
