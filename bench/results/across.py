@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.results.summary import Results, cells, names, repetition, summary
+from bench.results.scores import repetition
+from bench.results.summary import Results, cells, names, summary
 
 KINDS = {
     "accuracy": "images",
