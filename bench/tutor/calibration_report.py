@@ -1,6 +1,7 @@
 """``maml-bench check-tutor``: a record of what came out, and one table of all records."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,10 @@ def read_all(out: Path) -> list[dict[str, Any]]:
 
 def rows_of(kept: dict[str, Any]) -> list[dict[str, str]]:
     """The rows of a record in words."""
+    dimensions = kept["asked"]["dimensions"]
+    of_model = f", {dimensions} dimensions" if dimensions else ""
     return [
-        {"Model": row["model"], "Answers": str(row["answers"])}
+        {"Model": row["model"] + of_model, "Answers": str(row["answers"])}
         | {words: str(Count(**row[key])) for key, words in HEADINGS.items()}
         for row in kept["rows"]
     ]
@@ -92,7 +95,8 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
         for kept in records
         for row in rows_of(kept)
     ]
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) + f"\n\n{NOTE}"
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return re.sub(r" +(?= )|-+(?=---)", "", table) + f"\n\n{NOTE}"  # without blanks that line up
 
 
 def show(kept: dict[str, Any], console: Console) -> None:
