@@ -120,8 +120,9 @@ def load(kind: str, name: str):
     Raises:
         BenchError: for an unknown name; the message gives the nearest match.
     """
-    if found := _outside.get((kind, name.replace("-", "_"))):
-        return outside.load(found)
+    for spelling in (name, name.replace("-", "_")):
+        if found := _outside.get((kind, spelling)):
+            return outside.load(found)
     module = importlib.import_module(module_name(kind, name))
     return module.SUITE if kind == "suites" else getattr(module, class_name(kind, name))
 

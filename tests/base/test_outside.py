@@ -8,6 +8,7 @@ from bench.base import outside, registry
 from bench.base.errors import BenchError
 from bench.cli.main import main
 from bench.results import records, tables
+from bench.running import suite_files
 from bench.running.suites.quick import SUITE
 
 ANIL = '''
@@ -123,6 +124,17 @@ def test_a_suite_in_a_file(file, tmp_path):
     assert main(["run", path, *SMALL, "--out", "out"]) == 0
     (record,) = records.read_all(tmp_path / "out")
     assert record["experiment"]["suite"] == "mine"
+
+
+def test_a_suite_of_an_entry_point_may_have_a_hyphen(file, tmp_path, monkeypatch):
+    file("their_suites.py", "SUITE = 'theirs'")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = importlib.metadata.EntryPoint("of-theirs", "their_suites:SUITE", "maml_bench.suites")
+    monkeypatch.setattr(outside.importlib.metadata, "entry_points", lambda group: [point])
+    outside.entry_points.cache_clear()
+    assert suite_files.find("of-theirs") == "theirs"
+    outside.entry_points.cache_clear()
+    del sys.modules["their_suites"]
 
 
 def test_a_class_of_a_package_and_an_entry_point(file, tmp_path, monkeypatch):

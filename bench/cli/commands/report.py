@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
+from bench.cli.commands._suites import with_records
 
 HELP = "write all results as one self-contained page"
 
@@ -25,24 +26,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.results import failure_tables, records
     from bench.results.report import page, trials
 
-    wanted = [name.replace("_", "-") for name in options.suites]
-
     def read(folder: Path) -> list[dict]:
+        """Records of the suites that are asked for, and of the trials of their choices."""
         found = records.read_all(folder)
         suites = sorted({r["experiment"]["suite"] for r in found if not trials.is_trial(r)})
         if not suites:
             raise BenchError(f"no records under {folder}: make some with maml-bench run SUITE")
-        for name in wanted:
-            if name not in suites:
-                raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
-        shown = {n for name in wanted or suites for n in (name, name + trials.TUNING)}
+        named = with_records(options.suites, suites) or suites
+        shown = {n for name in named for n in (name, name + trials.TUNING)}
         return [r for r in found if r["experiment"]["suite"] in shown]
 
     found = read(options.out)
+    suites = {r["experiment"]["suite"] for r in found}
     failed = [
         failure
         for failure in failed_runs.read_all(options.out)
-        if not wanted or failure.experiment["suite"] in wanted
+        if not options.suites or failure.experiment["suite"] in suites
     ]
     other = read(options.against) if options.against else []
     path = page.write(

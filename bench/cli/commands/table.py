@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.base.errors import BenchError, nearest
+from bench.base.errors import BenchError
+from bench.cli.commands._suites import with_records
 
 HELP = "make the table again from the records"
 
@@ -39,11 +40,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.suite and options.across is not None:
         raise BenchError(f"table {options.suite} --across: name the suites after --across")
     wanted = options.across or ([options.suite] if options.suite else [])
-    if wanted := [name.replace("_", "-") for name in wanted]:
-        for name in wanted if suites else ():
-            if name not in suites:
-                raise BenchError(f"no records of suite {name!r}: {nearest(name, suites)}")
-        suites = [name for name in suites if name in wanted]
+    if wanted and suites:
+        named = with_records(wanted, suites)
+        suites = [name for name in suites if name in named]
     if not suites:
         many = f" ({len(failed)} failed, see failed/ there)" if failed else ""
         raise BenchError(
