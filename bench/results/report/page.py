@@ -252,6 +252,11 @@ def _reported(row: published.Published) -> dict[str, str]:
     said = {
         "network": row.backbone,
         "pretrained": row.pretrained if row.pretrained == "yes" else "",
+        "inner steps": row.inner_steps,
+        "test steps": row.test_steps,
+        "training ways": row.train_ways if row.train_ways != row.ways else "",
+        "split": row.split,
+        "rotations": row.rotations if row.rotations != "none" else "",
         "queries": row.queries,
         "batch norm": row.batch_norm,
         "test episodes": row.episodes,
