@@ -71,11 +71,10 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
         groups.setdefault(key, []).append(record)
     found: dict[tuple, list[dict]] = {}
     for key, members in groups.items():
-        options = [_options(m) for m in members]
-        names = sorted(set().union(*options))
-        varying = [n for n in names if len({o.get(n) for o in options}) > 1]
-        for member, option in zip(members, options):
-            variant = tuple((n, option.get(n, "-")) for n in varying)
+        given = [options(m) for m in members]
+        varying = [n for n in sorted(set().union(*given)) if len({g.get(n) for g in given}) > 1]
+        for member, own in zip(members, given):
+            variant = tuple((n, own.get(n, "-")) for n in varying)
             found.setdefault((*key, variant), []).append(member)
     for members in found.values():
         members.sort(key=scores.repetition)
@@ -208,7 +207,7 @@ def _variant(pairs: tuple) -> str:
     return ", ".join(f"{name}={value}" for name, value in pairs)
 
 
-def _options(record: dict) -> dict[str, str]:
+def options(record: dict) -> dict[str, str]:
     """What a run was made with; of folds, tuned each by itself, what a value is the best of."""
     experiment, tuned = record["experiment"], record.get("tuned")
     parts = experiment["data"] | experiment["learner"]
@@ -278,7 +277,7 @@ def _first_order(runs_of: dict[tuple, list[Scores]], key: tuple) -> tuple | None
     for other, runs in runs_of.items():
         if other[:4] == key[:4] and _label(runs) == label._replace(order=1):
             second, first = dict(key[5]), dict(other[5])
-            ours, theirs = _options(own), _options(runs[0].record)
+            ours, theirs = options(own), options(runs[0].record)
             chosen = own["experiment"]["learner"].keys() - (second.keys() & first.keys())
             varying = (second.keys() | first.keys()) - chosen - {"order"}
             if all(ours.get(n) == theirs.get(n) for n in varying):

@@ -86,7 +86,7 @@ def html(
         sections=sections,
         run_headings=runs.HEADINGS,
         runs=runs.lines(results, out),
-        against=against.lines(results, [r for r in other if not trials.is_trial(r)]),
+        against=_against(results, other),
         against_name=other_name,
         failed=failed,
         count=len(results),
@@ -98,6 +98,12 @@ def html(
         dark=drawings.dark,
         rules=drawings.rules,
     )
+
+
+def _against(ours: Results, other: Sequence[dict[str, Any]]) -> against.Comparison | None:
+    """The comparison with another folder, if there is one."""
+    theirs = [r for r in other if not trials.is_trial(r)]
+    return against.compare(ours, theirs) if theirs else None
 
 
 def _section(
