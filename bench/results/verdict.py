@@ -192,7 +192,10 @@ def _apart(
 
 
 def _orders(methods: list[dict], whole: dict, settings: list[int], sign: int) -> list[dict]:
-    """Second against first order of each method that has both; above 0: second is ahead."""
+    """Second against first order of each method that has both; above 0: second is ahead.
+
+    Of one training each, or one a fold: ``sure`` is over units, and no verdict over seeds.
+    """
     found = []
     for second in methods:
         for first in methods:

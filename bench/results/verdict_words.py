@@ -1,6 +1,7 @@
 """A verdict in words: its table, and what to conclude from it. All from plain numbers.
 
-The numbers are those of :func:`bench.results.verdict.numbers`.
+The numbers are those of :func:`bench.results.verdict.numbers`. Each method was trained with one
+seed, so that what is said of two orders is said of these trainings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -151,7 +152,7 @@ def _to_take(numbers: Mapping[str, Any]) -> str:
 
 
 def _orders(numbers: Mapping[str, Any]) -> str:
-    """Whether second order pays, of each method that has both."""
+    """Which order was ahead, of each method that has both, and for what trainings that holds."""
     answers, said = numbers["judged_by"] == "log_loss", []
     for pair in numbers["orders"]:
         gain = (
@@ -160,9 +161,23 @@ def _orders(numbers: Mapping[str, Any]) -> str:
         if not pair["sure"]:
             verdict = "no difference shown"
         else:
-            verdict = "pays" if pair["gain"][0] > 0 else "does not pay: first order is ahead"
+            order = ORDERS[2 if pair["gain"][0] > 0 else 1]
+            verdict = f"{order} is ahead for these trainings"
         said.append(f"{pair['method']}: {verdict} ({gain}).")
-    return "\n".join(said)
+    if len(said) == 1:  # a sentence more in the same line
+        return f"{said[0]} {_covered(numbers)}"
+    return "\n".join([*said, _covered(numbers)] if said else [])
+
+
+def _covered(numbers: Mapping[str, Any]) -> str:
+    """What an interval of the difference between the orders is over, and what it is not."""
+    folds, unit = numbers["folds"], UNITS[numbers["judged_by"]]
+    if folds == 1:
+        return f"One training of each order: ± is over {unit}, not over seeds."
+    return (
+        f"One training of each order a fold, {folds} in all: ± is over {unit}, each predicted by "
+        "one of them, not over seeds."
+    )
 
 
 def _enough(numbers: Mapping[str, Any]) -> str:

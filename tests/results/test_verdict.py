@@ -319,7 +319,7 @@ def test_the_words_are_those_of_the_numbers_as_they_stand_in_a_file():
     assert first.startswith("After 1 answer: second-order bilevel IRT, .")
     assert "not told apart" not in first
     assert said["To take"].startswith("Take second-order bilevel IRT.")
-    assert "pays" in said["Second order"]
+    assert said["Second order"].startswith("Bilevel IRT: second order is ahead for these trainings")
     assert "A temperature does not help" in said["Calibration"]
     cells = verdict_words.table(numbers)
     assert cells["Method"].iloc[0] == "second-order bilevel IRT"
@@ -327,6 +327,28 @@ def test_the_words_are_those_of_the_numbers_as_they_stand_in_a_file():
     page = verdict_words.markdown(numbers, "What predicts best", ["Read it."], ["maml-bench tutor"])
     assert "* After 5 answers:" in page
     assert "```bash\nmaml-bench tutor\n```" in page
+
+
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [
+        (1, " One training of each order: ± is over students, not over seeds."),
+        (5, " One training of each order a fold, 5 in all: ± is over students, each predicted by "),
+    ],
+)
+def test_no_order_is_said_to_pay_by_trainings_of_one_seed(folds, said):
+    worse = TRUTH | {"bilevel_irt": TRUTH["rasch"], "first_order_bilevel_irt": TRUTH["bilevel_irt"]}
+    for predict, ahead in ((TRUTH, "second"), (worse, "first")):
+        numbers = verdict.numbers(runs(1000 // folds, predict, folds))
+        text = dict(verdict_words.sentences(numbers))["Second order"]
+        assert f"{ahead} order is ahead for these trainings (" in text
+        assert said in text
+        assert "\n" not in text
+        numbers["orders"] *= 2
+        lines = dict(verdict_words.sentences(numbers))["Second order"].split("\n")
+        assert [line.startswith("One training") for line in lines] == [False, False, True]
+    numbers["orders"] = []
+    assert "Second order" not in dict(verdict_words.sentences(numbers))
 
 
 def test_every_sentence_begins_with_a_capital_letter():
