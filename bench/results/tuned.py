@@ -124,9 +124,18 @@ def _contradiction(content: dict[str, Any]) -> str | None:
             return f"{where}.trials is {row['trials']}, and tried has {len(row['tried'])}"
         if [row["best"], row["score"]] not in [list(t) for t in row["tried"]]:
             return f"{where}.best with its score is none of those tried"
+        for name in row["at_edge"]:
+            if name not in row["best"] or not _is_range(row["space"].get(name, [])):
+                return f"{where}.at_edge names {name!r:.60}, which best and space have no values of"
         if not (row["label"] + row["setting"]).isprintable():
             return f"{where}: label or setting holds control characters"
     return None
+
+
+def _is_range(space: list[Any]) -> bool:
+    """Whether it is a scale with its candidates, or with its two ends."""
+    scale, *values = space or [None]
+    return len(values) == 2 or (scale == "choice" and len(values) > 0)
 
 
 def judge(record: dict[str, Any]) -> tuple[str, bool]:

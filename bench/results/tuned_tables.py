@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.tables import figure
+from bench.results.tables import figure, markdown
 from bench.results.tuned import Row, expected_best
 
 CAPTION = (
@@ -81,9 +81,9 @@ def to_markdown(rows: Sequence[Row], suite: str) -> str:
     """A GitHub table with its caption and notes."""
     import pandas as pd
 
-    table = pd.DataFrame(lines(rows)).to_markdown(index=False, disable_numparse=True)
     title = f"Tuning of suite {suite}: {trials_in_words(rows)}."
-    parts = [title, table, CAPTION, "\n".join(f"* {note}" for note in notes(rows))]
+    below = "\n".join(f"* {note}" for note in notes(rows)).replace("<", "&lt;")
+    parts = [title, markdown(pd.DataFrame(lines(rows))), CAPTION, below]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.results import tables
 from bench.results.answer_tables import short, with_interval
 from bench.results.labels import ORDERS
 
@@ -80,15 +81,18 @@ def markdown(
         read: what was read and planned, in sentences.
         steps: commands to go on with.
     """
-    cells = table(numbers)
-    lines = [" | ".join(cells.columns), " | ".join(":---" for _ in cells.columns)]
-    lines += [" | ".join(map(str, row)) for row in cells.itertuples(index=False)]
-    parts = [f"# {title}", *read, "\n".join(f"| {line} |" for line in lines), caption(numbers)]
-    parts += [f"**{heading}.**{_as_list(text)}" for heading, text in sentences(numbers)]
+    parts = [*map(_text, [f"# {title}", *read]), tables.markdown(table(numbers))]
+    parts.append(_text(caption(numbers)))
+    parts += [_text(f"**{heading}.**{_as_list(text)}") for heading, text in sentences(numbers)]
     if steps:
         said = "Go on with, in the folder of results:"
         parts.append(f"{said}\n\n```bash\n" + "\n".join(steps) + "\n```")
     return "\n\n".join(parts) + "\n"
+
+
+def _text(words: str) -> str:
+    """Words in which no tag begins."""
+    return words.replace("<", "&lt;")
 
 
 def _as_list(text: str) -> str:

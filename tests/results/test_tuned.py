@@ -116,3 +116,34 @@ def test_the_figure_has_a_line_for_each_algorithm(tmp_path):
     assert sinusoid.lines[0].get_ydata().tolist() == [3.0, 3.0]
     tuned_figure.write(rows, "tiny", tmp_path / "figures" / "a.png")
     assert (tmp_path / "figures" / "a.png").stat().st_size
+
+
+HOSTILE = r"P(y|x) <img src=x> $\frac$"
+
+
+def test_a_hostile_label_is_text_in_table_and_figure(tmp_path):
+    rows = [row([0.5, None], label=HOSTILE, setting=HOSTILE, at_edge=["inner_lr"])]
+    text = tuned_tables.to_markdown(rows, "tiny")
+    assert "<img" not in text
+    assert "| P(y\\|x) &lt;img src=x> " in text
+    tuned_figure.write(rows, "tiny", tmp_path / "tiny.png")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"at_edge": ["zzz"]},
+        {"space": {}},
+        {"space": {"inner_lr": []}},
+        {"space": {"inner_lr": ["log", 1.0]}},
+        {"space": {"inner_lr": ["choice"]}},
+    ],
+    ids=str,
+)
+def test_a_value_at_the_edge_of_nothing_is_refused(tmp_path, change):
+    path = tuned.path_in(tmp_path, "tiny")
+    tuned.write(path, "tiny", {"key": row([0.1], at_edge=["inner_lr"])})
+    assert tuned.read(path)
+    tuned.write(path, "tiny", {"key": row([0.1], **{"at_edge": ["inner_lr"]} | change)})
+    with pytest.raises(BenchError, match=r"tiny\.json: rows\.key\.at_edge names .*: delete it"):
+        tuned.read(path)

@@ -362,6 +362,18 @@ def test_every_sentence_begins_with_a_capital_letter():
         assert not re.search("^[a-z]", text, re.MULTILINE), text
 
 
+def test_hostile_names_are_text_on_the_page():
+    numbers = verdict.numbers(runs(40, TRUTH))
+    for method in numbers["methods"]:
+        method["name"] = "P(y|x) <img src=x>"
+    for pair in numbers["orders"]:
+        pair["method"] = "<img src=x>"
+    page = verdict_words.markdown(numbers, "<img src=x>", ["<img src=x>"], ["maml-bench < a.csv"])
+    assert "<img" not in page
+    assert page.count("| P(y\\|x) &lt;img src=x> ") == 2
+    assert "maml-bench < a.csv" in page
+
+
 def test_too_few_students_are_said_to_be_too_few():
     predict = {"item_mean": TRUTH["item_mean"], "rasch": lambda x: 3 * x + 1}
     said = dict(verdict_words.sentences(verdict.numbers(runs(5, predict, folds=5))))
