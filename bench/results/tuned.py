@@ -15,6 +15,7 @@ from bench.base import paths, regular_files
 from bench.base.errors import BenchError
 from bench.results import records
 from bench.results.checking import problem
+from bench.results.run_files import RunFiles
 from bench.results.schema import Count, MaybeNumber, Name
 from bench.tasks.metrics import HIGHER_IS_BETTER
 
@@ -139,8 +140,19 @@ def _is_range(space: list[Any]) -> bool:
 
 
 def judge(record: dict[str, Any]) -> tuple[str, bool]:
-    """The metric by which a record is compared with others in a choice; whether more is better."""
-    metric = record["experiment"].get("judged_by") or record["metrics"]["headline"]
+    """The metric by which a record is compared with others in a choice; whether more is better.
+
+    Raises:
+        BenchError: names the record that lacks its metric.
+    """
+    experiment, metrics = record["experiment"], record["metrics"]
+    metric = experiment.get("judged_by") or metrics["headline"]
+    if not isinstance(metrics.get(metric), dict):
+        path = RunFiles.locate(Path(), experiment).record
+        raise BenchError(
+            f"{path}: experiment.judged_by is {metric!r:.60}, of which it has no value: delete the "
+            "file and tune again"
+        )
     return metric, metric in HIGHER_IS_BETTER
 
 

@@ -17,7 +17,7 @@ TUNING = "-tuning"  # the end of the name of a suite of trials
 
 
 class Tuned(NamedTuple):
-    """All trials of an algorithm on a data set and setting.
+    """The trials of an algorithm on a data set and setting: of one length, judged by one metric.
 
     Attributes:
         label: of the algorithm.
@@ -27,6 +27,7 @@ class Tuned(NamedTuple):
         best: the values of the best one, in words.
         trials: how many there were.
         iterations: meta-iterations of each.
+        left_out: how many others there are, from choices before this one.
     """
 
     label: Label
@@ -36,6 +37,7 @@ class Tuned(NamedTuple):
     best: str
     trials: int
     iterations: int
+    left_out: int
 
     def score(self, number: int) -> str:
         """What to expect of the best of so many trials; a dash where there were fewer."""
@@ -54,6 +56,9 @@ def of_dataset(records: Sequence[dict[str, Any]], suite: str, dataset: str) -> l
         records: of trials.
         suite: whose choices.
         dataset: of which data set.
+
+    Raises:
+        BenchError: names a record that lacks the metric that it was judged by.
     """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
@@ -64,7 +69,8 @@ def of_dataset(records: Sequence[dict[str, Any]], suite: str, dataset: str) -> l
                 words = f"{words}, fold {e['data']['fold']}"
             groups.setdefault((words, labels.of_record(record)), []).append(record)
     found = []
-    for (words, label), members in groups.items():
+    for (words, label), every in groups.items():
+        members = _latest(every)
         metric, better = judge(members[0])
         scores = [m["metrics"][metric]["mean"] for m in members]
         if len(members) > 1:
@@ -77,9 +83,23 @@ def of_dataset(records: Sequence[dict[str, Any]], suite: str, dataset: str) -> l
                     _values(members, best_of(scores, better)),
                     len(members),
                     members[0]["experiment"]["iterations"],
+                    len(every) - len(members),
                 )
             )
     return found
+
+
+def _latest(records: list[dict]) -> list[dict]:
+    """Of trials of several lengths, or judged by several metrics, those that were made last.
+
+    The others stay in the folder when a suite is tuned again, and cannot be compared with these.
+    """
+
+    def kind(record: dict) -> tuple[int, str]:
+        return record["experiment"]["iterations"], judge(record)[0]
+
+    last = max(records, key=lambda r: (str(r["provenance"].get("date") or ""), kind(r)))
+    return [r for r in records if kind(r) == kind(last)]
 
 
 def _values(members: list[dict], best: int) -> str:

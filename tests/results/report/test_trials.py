@@ -1,5 +1,9 @@
 """Trials as the report has them: the choice that was made, and no other."""
 
+import pytest
+
+from bench.base.errors import BenchError
+from bench.results.report import page
 from bench.results.report.trials import of_dataset
 
 
@@ -19,3 +23,33 @@ def test_the_choice_is_by_what_judged_and_one_a_fold(trials):
     assert first.setting.endswith("fold 0")
     assert (first.best, second.best) == ("inner_lr=0.0", "inner_lr=0.2")
     assert first.expected[-1] == 0.4
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [{"iterations": 300}, {"judged_by": "nll"}],
+    ids=["length", "measure"],
+)
+def test_trials_of_an_earlier_choice_are_left_out_and_counted(trials, runs, earlier):
+    """Whichever are the longer ones, those that were made last are the choice."""
+    latest, before = trials("omniglot", [0.1, 0.5, 0.3]), trials("omniglot", [0.9, 0.8])
+    for record in before:
+        record["experiment"] |= earlier | {"key": record["experiment"]["key"] + "-before"}
+        record["metrics"]["nll"] = record["metrics"]["accuracy"]
+        record["provenance"]["date"] = "2026-11-01T10:00:00Z"
+    for records in (before + latest, latest + before):
+        (found,) = of_dataset(records, "quick", "omniglot")
+        assert (found.trials, found.iterations, found.left_out) == (3, 10, 2)
+        assert (found.metric, found.expected[-1]) == ("accuracy", 0.5)
+    text = page.html("results", runs("omniglot") + before + latest)
+    assert "10 (2 earlier trials of another length or measure left out)" in text
+    assert "earlier trials" not in page.html("results", runs("omniglot") + latest)
+
+
+@pytest.mark.parametrize("metric", ["auc", "headline"])
+def test_a_record_without_the_metric_that_judges_it_is_named(trials, metric):
+    found = trials("omniglot", [0.1, 0.5])
+    found[1]["experiment"]["judged_by"] = metric
+    says = rf"runs/quick-tuning/.*-1\.json: experiment\.judged_by is '{metric}'.*tune again"
+    with pytest.raises(BenchError, match=says):
+        of_dataset(found, "quick", "omniglot")
