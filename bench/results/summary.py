@@ -22,6 +22,7 @@ TOO_FEW = {1: "one seed", 2: "two seeds"}  # nobody knows what others give
 DIVERGED, NOT_ALIKE = "diverged", "not trained alike"
 # options that make no new row: what a repetition changes, and what follows from the rest
 SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
+BEST_OF = "best of"  # so many trials: in place of the value of a fold, which was tuned by itself
 METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headline
 
 
@@ -214,7 +215,7 @@ def options(record: dict) -> dict[str, str]:
     parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
     found = {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
     if tuned and any(experiment["data"].get(n) is not None for n in REPEATED[1:]):
-        found |= dict.fromkeys(tuned["values"], f"best of {tuned['trials']} trials")
+        found |= dict.fromkeys(tuned["values"], f"{BEST_OF} {tuned['trials']} trials")
     return found
 
 

@@ -295,9 +295,10 @@ def _published(row) -> str:
     if np.isnan(row.published):
         return "-"
     interval = None if np.isnan(row.published_interval) else row.published_interval
-    number = figure(row.metric, row.published, interval)
-    differs = row.published_note.startswith("differs")
-    return f"{number} {DIFFERS if differs else f'({row.published_note})'}"
+    number, note = figure(row.metric, row.published, interval), row.published_note
+    if note.startswith("differs"):
+        return f"{number} {DIFFERS}"
+    return f"{number} ({note})" if note else number
 
 
 def _short(value: float) -> str:
