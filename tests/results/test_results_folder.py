@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.base import registry
-from bench.results import across, failed, records, tables
+from bench.results import across, failed, records, tables, verdict_words
 from bench.results.report import trials
 from bench.results.report.answer import pairs, sentences
 from bench.results.summary import Results
@@ -71,6 +71,16 @@ def test_the_table_of_how_right_the_tutor_is_is_of_its_records():
     made = calibration_report.markdown(calibration_report.read_all(RESULTS))
     assert (RESULTS / "tutoring" / "check.md").read_text() == made + "\n"
     assert block("results/README.md", "check") == made
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("compare/compare/*.md")), ids=lambda p: p.stem)
+def test_the_pages_of_compare_are_of_their_numbers(path):
+    text, numbers = path.read_text(), json.loads(path.with_suffix(".json").read_text())
+    title, body = re.fullmatch(r"# (.*?)\n\n(.*)", text, re.DOTALL).groups()
+    read = body[: body.index("| Method ")].strip().split("\n\n")
+    steps = re.search(r"```bash\n(.*?)\n```", body, re.DOTALL)
+    commands = steps[1].split("\n") if steps else []
+    assert verdict_words.markdown(numbers, title, read, commands) == text
 
 
 @pytest.mark.parametrize("suite", SUITES)
