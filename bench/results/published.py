@@ -103,7 +103,7 @@ def of_dataset(dataset: str) -> tuple[Published, ...]:
 
 
 def beside(record: dict[str, Any], order: int | None) -> Published | None:
-    """What was reported first of the method and setting of a record.
+    """What was reported first of the method and setting of a record, of its network if there is such.
 
     Args:
         record: of one view, as :func:`bench.results.views.by_shots` gives it.
@@ -111,11 +111,18 @@ def beside(record: dict[str, Any], order: int | None) -> Published | None:
     """
     e, metric = record["experiment"], record["metrics"]["headline"]
     wanted = e["algorithm"], e["ways"], e["shots"], metric
-    for row in of_dataset(e["dataset"]):
-        same_order = row.order is None or order is None or row.order == order
-        if same_order and (row.algorithm, row.ways, row.shots, row.metric) == wanted:
-            return row
-    return None
+    found = [
+        row
+        for row in of_dataset(e["dataset"])
+        if (row.algorithm, row.ways, row.shots, row.metric) == wanted
+        and (row.order is None or order is None or row.order == order)
+    ]
+    other = ("network:", "pretraining:")
+    return min(
+        found,
+        key=lambda row: sum(words.startswith(other) for words in differences(row, record)),
+        default=None,
+    )
 
 
 def differences(row: Published, record: dict[str, Any]) -> list[str]:
