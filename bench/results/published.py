@@ -103,7 +103,7 @@ def of_dataset(dataset: str) -> tuple[Published, ...]:
 
 
 def beside(record: dict[str, Any], order: int | None) -> Published | None:
-    """What was reported first of the method and setting of a record, of its network if there is such.
+    """What was reported first of a record's method and setting, with its network if there is such.
 
     Args:
         record: of one view, as :func:`bench.results.views.by_shots` gives it.
