@@ -22,7 +22,6 @@ TOO_FEW = {1: "one seed", 2: "two seeds"}  # nobody knows what others give
 DIVERGED, NOT_ALIKE = "diverged", "not trained alike"
 # options that make no new row: what a repetition changes, and what follows from the rest
 SAME_CELL = {*REPEATED, "ways", "shots", "num_workers", "spec"}
-BEST_OF = "best of"  # so many trials: in place of the value of a fold, which was tuned by itself
 METRICS = ("accuracy", "nll", "brier", "calibration_error")  # beside the headline
 
 
@@ -77,6 +76,7 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
         for member, own in zip(members, given):
             variant = tuple((n, own.get(n, "-")) for n in varying)
             found.setdefault((*key, variant), []).append(member)
+    found = _by_tuned_values(found)
     for members in found.values():
         members.sort(key=scores.repetition)
         for a, b in pairwise(members):
@@ -86,6 +86,21 @@ def cells(records: list[dict]) -> dict[tuple, list[dict]]:
                     "delete one of them"
                 )
     return {key: found[key] for key in sorted(found, key=lambda k: _place(k, found[k][0]))}
+
+
+def _by_tuned_values(found: dict[tuple, list[dict]]) -> dict[tuple, list[dict]]:
+    """Seeds that were tuned to other values stand apart; of folds each was tuned by itself."""
+    apart: dict[tuple, list[dict]] = {}
+    for (*key, variant), members in found.items():
+        values = [
+            {} if max(scores.repetition(m)[1:]) >= 0 else (m.get("tuned") or {}).get("values", {})
+            for m in members
+        ]
+        differ = [n for n in set().union(*values) if len({str(v.get(n)) for v in values}) > 1]
+        for member, own in zip(members, values):
+            told = dict(variant) | {n: json.dumps(own.get(n)) for n in differ}
+            apart.setdefault((*key, tuple(sorted(told.items()))), []).append(member)
+    return apart
 
 
 class Results(list):
@@ -209,13 +224,13 @@ def _variant(pairs: tuple) -> str:
 
 
 def options(record: dict) -> dict[str, str]:
-    """What a run was made with; of folds, tuned each by itself, what a value is the best of."""
+    """What a run was made with; an argument that was tuned is what it is the best of."""
     experiment, tuned = record["experiment"], record.get("tuned")
     parts = experiment["data"] | experiment["learner"]
     parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
     found = {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
-    if tuned and any(experiment["data"].get(n) is not None for n in REPEATED[1:]):
-        found |= dict.fromkeys(tuned["values"], f"{BEST_OF} {tuned['trials']} trials")
+    if tuned:
+        found |= dict.fromkeys(tuned["values"], f"best of {tuned['trials']} trials")
     return found
 
 

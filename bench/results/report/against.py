@@ -8,7 +8,7 @@ import numpy as np
 from bench.results import costs
 from bench.results.answer_tables import missing
 from bench.results.scores import paired, repetition
-from bench.results.summary import BEST_OF, cells, names, options, setting
+from bench.results.summary import cells, names, options, setting
 from bench.results.tables import figure
 from bench.tasks.statistics import Interval
 
@@ -144,9 +144,7 @@ def _fact(record: dict, name: str) -> str:
     if name == "metric":
         return record["metrics"]["headline"]
     if name == "tuned to":
-        given = options(record)  # of folds, tuned apart, these say nothing of the values
         values = (record.get("tuned") or {"values": {}})["values"]
-        values = {n: v for n, v in values.items() if given.get(n, "").startswith(BEST_OF)}
         return ", ".join(f"{n}={value}" for n, value in sorted(values.items())) or "-"
     if name == "code":  # of the user's own: checksums
         code = record["experiment"].get("code") or {}

@@ -74,7 +74,7 @@ def test_what_was_tuned_alike_is_a_row_and_its_values_are_said(maml):
         for record in records:
             record["tuned"] = {"values": {"inner_lr": value}, "trials": 4}
     line = the_line(ours, theirs)
-    assert line["Made otherwise"] == "inner_lr: 0.1, there 0.5"
+    assert line["Made otherwise"] == "tuned to: inner_lr=0.1, there inner_lr=0.5"
 
 
 def test_an_older_record_that_does_not_say_its_data_is_paired(maml):
