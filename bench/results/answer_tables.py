@@ -41,7 +41,22 @@ def with_interval(value: float, half_width: float, decimals: int = 3) -> str:
     """
     if pd.isna(half_width) or pd.isna(value):
         return short(value, decimals)
+    decimals = enough_decimals(value, half_width, decimals)
     return f"{short(value, decimals)} ± {short(half_width, decimals)}"
+
+
+def enough_decimals(value: float, half_width: float, decimals: int, most: int = 6) -> int:
+    """So many that an interval which excludes zero is seen to.
+
+    >>> enough_decimals(0.00014, 0.00012, 4), enough_decimals(0.0014, 0.0002, 4)
+    (5, 4)
+    """
+    size = abs(value)
+    while size > half_width and round(size, decimals) <= round(half_width, decimals):
+        if decimals >= most:
+            break
+        decimals += 1
+    return decimals
 
 
 def missing(metric: str, value: float | None, nll: float | None) -> str:

@@ -16,7 +16,7 @@ from bench.base.errors import BenchError
 from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
-from bench.results.answer_tables import curve, details, is_curve, missing, shares
+from bench.results.answer_tables import curve, details, enough_decimals, is_curve, missing, shares
 from bench.results.captions import DIFFERS, ELSEWHERE, caption
 from bench.results.failed import Failure
 from bench.results.summary import (
@@ -51,12 +51,15 @@ def figure(metric: str, mean: float, half_width: float | None = None, sign: bool
     '.783 ± .002'
     >>> figure("mse", -0.021, 0.0012, sign=True)
     '-0.021 ± 0.001'
+    >>> figure("auc", 0.00014, 0.000118, sign=True)
+    '+.00014 ± .00012'
     """
     decimals, factor, unit = FORMATS.get(metric, (3, 1, ""))
     if np.isnan(mean):
         return "diverged"
     if half_width and half_width > 0:  # at least one digit of the interval
         decimals = min(max(decimals, -int(np.floor(np.log10(half_width * factor)))), 6)
+        decimals = enough_decimals(mean * factor, half_width * factor, decimals)
     numbers = [f"{factor * mean:{'+' if sign else ''}z.{decimals}f}"]
     if half_width is not None and not np.isnan(half_width):
         numbers.append(f"{factor * half_width:.{decimals}f}")
