@@ -43,8 +43,10 @@ class Ranking(NamedTuple):
     Attributes:
         kind: what the data is.
         rows: one a method: ``method``, ``datasets`` (on which it was compared), ``place`` (none on
-            one data set, or fewer than half), ``wins`` with ``low`` and ``high`` (95 % interval
-            over data sets and seeds, none on fewer than three data sets), ``share`` (of the way
+            one data set, or fewer than half), ``rank`` (the mean one among those with a place,
+            from 1 for the best: their win rates in other words), ``wins`` with ``low`` and ``high``
+            (95 % interval over data sets and seeds, none on fewer than three data sets), ``share``
+            (of the way
             from floor to ceiling), ``times`` (a meta-iteration, over the fastest trained on the
             same data).
         datasets: how many it rests on.
@@ -95,6 +97,7 @@ def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking | None
     rows = pd.DataFrame({"method": methods, "datasets": datasets})
     place = pd.Series(wins).where(placed).rank(ascending=False, method="min")
     rows["place"] = place.astype("Int64")
+    rows["rank"] = placed.sum() - np.where(placed, wins, np.nan) * (placed.sum() - 1)
     rows["wins"], (rows["low"], rows["high"]) = wins, bounds
     table = table.assign(label=[counted.get(key) for key in members_of]).dropna(subset="label")
     label = table["label"]
@@ -318,6 +321,7 @@ def display(ranking: Ranking) -> pd.DataFrame:
             {
                 "Method": row.method,
                 "Place": str(row.place) if has_place else "-",
+                "Mean rank": f"{row.rank:.1f}" if has_place else "-",
                 "Wins": _percent(row.wins),
                 "95 % interval": "-" if np.isnan(row.low) else low + _percent(row.high),
                 # where few data sets have a ceiling, all methods may be near it
@@ -338,7 +342,8 @@ def caption(ranking: Ranking) -> str:
     text = [
         f"Over {ranking.datasets} data sets, {seeds} of a method in each setting. Wins: how often "
         "a method does better, by the mean of its runs, than those that have a place, where both "
-        "were run in the same setting; every data set and every opponent counts once. So all meet "
+        "were run in the same setting; every data set and every opponent counts once. Mean rank: "
+        "the same counted as ranks among those with a place, 1 being the best. So all meet "
         "the same opponents, but not all on the same data sets: win rates of methods that were run "
         "on different ones compare only roughly."
     ]

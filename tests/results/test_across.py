@@ -248,7 +248,7 @@ def test_the_command_prints_it(tmp_path, result, monkeypatch, capsys, refused):
         ("terminal", "Which method to take, images"),
         ("markdown", "| MAML, second order"),
         ("latex", r"\toprule"),
-        ("csv", "method,datasets,place,wins"),
+        ("csv", "method,datasets,place,rank,wins"),
     ):
         assert main(["table", "--across", "quick", "--out", "mine", "--format", form]) == 0
         assert words in capsys.readouterr().out
