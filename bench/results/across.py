@@ -46,9 +46,8 @@ class Ranking(NamedTuple):
             one data set, or fewer than half), ``rank`` (the mean one among those with a place,
             from 1 for the best: their win rates in other words), ``wins`` with ``low`` and ``high``
             (95 % interval over data sets and seeds, none on fewer than three data sets), ``share``
-            (of the way
-            from floor to ceiling), ``times`` (a meta-iteration, over the fastest trained on the
-            same data).
+            (of the way from floor to ceiling), ``times`` (a meta-iteration, over the fastest
+            trained on the same data).
         datasets: how many it rests on.
         seeds: the fewest and the most runs of a method in a setting.
         notes: whether less would have given the same order, and what is not counted, in words.
