@@ -62,7 +62,7 @@ def test_from_answers_to_a_verdict_and_a_model_of_all_students(short, answers, t
     assert checkpoints.load([checkpoint]).experiments[0]["dataset"] == "student"
     text = page.read_text()
     assert str(tmp_path) not in text.replace(str(answers), "")
-    assert "| Method |" in text
+    assert "| Method " in text
     assert len(list((out / "figures").glob("compare-class-*-verdict.png"))) == 1
 
     (records,) = (out / "runs").iterdir()
