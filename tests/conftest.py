@@ -3,6 +3,7 @@ import io
 import os
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,16 @@ settings.load_profile("short")
 
 def pytest_configure(config):
     """Test processes that share the cores (``pytest -n``) do not fight for them with threads."""
+    config.option.loadscopereorder = False  # see below
     if hasattr(config, "workerinput"):
         os.environ["OMP_NUM_THREADS"] = "1"
         torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with most slow tests come first: at the end no process waits for another's."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_make_parametrize_id(config, val, argname):
