@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.results.lengths import longest, without_length
 from bench.results.scores import repetition
 from bench.results.summary import Results, cells, names, summary
 
@@ -78,10 +79,10 @@ def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
 
 
 def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking | None:
-    longest = _longest(members_of)
-    name_of = names({short: members_of[key] for short, key in longest.items()})
-    counted = {key: name_of[short] for short, key in longest.items()}
-    shorter = {key: name_of[_short(key)] for key in members_of if key not in counted}
+    last = longest(members_of)
+    name_of = names({short: members_of[key] for short, key in last.items()})
+    counted = {key: name_of[short] for short, key in last.items()}
+    shorter = {key: name_of[without_length(key)] for key in members_of if key not in counted}
     methods = np.array(sorted(set(counted.values())))
     contests = _contests({key: members_of[key] for key in counted}, counted, [*methods])
     if len(contests) < 2:
@@ -121,24 +122,6 @@ def _sorted(rows: pd.DataFrame, over_all: np.ndarray) -> pd.DataFrame:
     rows = rows.assign(few=rows["low"].isna(), over_all=over_all)
     rows = rows.sort_values([*by], ascending=[*by.values()], ignore_index=True)
     return rows.drop(columns=["few", "over_all"])
-
-
-def _longest(members_of: dict) -> dict[tuple, tuple]:
-    """The cells with the longest training of a method, by their key without its length."""
-    found: dict[tuple, tuple] = {}
-    for key, members in members_of.items():
-        other = found.setdefault(_short(key), key)
-        if _iterations(members) > _iterations(members_of[other]):
-            found[_short(key)] = key
-    return found
-
-
-def _short(key: tuple) -> tuple:
-    return *key[:5], tuple((name, value) for name, value in key[5] if name != "iterations")
-
-
-def _iterations(members: list[dict]) -> int:
-    return members[0]["experiment"]["iterations"] or 0
 
 
 def _contests(members_of: dict, name_of: dict, methods: list[str]) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.results.answer_tables import is_curve
+from bench.results.lengths import longest, without_length
 from bench.results.styles import decimal_ticks
 from bench.results.summary import per_step
 
@@ -52,11 +53,8 @@ def of_suite(members_of: dict, table: pd.DataFrame) -> dict[str, Chart]:
     lengths = of_lengths(members_of, table)
     if lengths:
         found["lengths"] = lengths
-        longest = {}
-        for key in members_of:
-            line = _without_length(key)
-            longest[line] = max(longest.get(line, 0), _length(members_of[key]))
-        kept = [_length(m) == longest[_without_length(k)] for k, m in members_of.items()]
+        last = {*longest(members_of).values()}
+        kept = [key in last for key in members_of]
         members_of = {key: members_of[key] for key, is_kept in zip(members_of, kept) if is_kept}
         table = table[kept]
     for make in (steps, price, time, validation):
@@ -187,7 +185,7 @@ def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
         seconds = [m["training"]["seconds"] for m in members]
         if all(seconds):
             point = np.median(seconds) / 60, row.mean, row.half_width
-            lines.setdefault(_without_length(key), []).append(point)
+            lines.setdefault(without_length(key), []).append(point)
     lines = {key: points for key, points in lines.items() if len(points) > 1}
     if not lines:
         return None
@@ -200,16 +198,7 @@ def of_lengths(members_of: dict, table: pd.DataFrame) -> Chart | None:
 
     first: dict[tuple, list] = {}  # of each line any records: the panels want metric and data
     for key, members in members_of.items():
-        if _without_length(key) in lines:
-            first.setdefault(_without_length(key), members)
+        if without_length(key) in lines:
+            first.setdefault(without_length(key), members)
     title = "Test episodes by training time, each point a training of its own"
     return Chart(title, "minutes of training", first, draw)
-
-
-def _length(members: list[dict]) -> int:
-    return members[0]["experiment"]["iterations"]
-
-
-def _without_length(key: tuple) -> tuple:
-    """A cell's key without its number of meta-iterations."""
-    return (*key[:5], tuple((name, value) for name, value in key[5] if name != "iterations"))

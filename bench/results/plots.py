@@ -70,8 +70,12 @@ def fill(axes: Axes, chart: Chart, keys: list[tuple], drawn: list[Label]) -> Non
     for key in keys:
         alike = [k for k in keys if label_of[k] == label_of[key]]
         own = style(label_of[key], drawn, alike.index(key))
-        words = name_of[key].replace("$", r"\$")  # which would be read as mathematics
-        chart.draw(axes, key, own | {"label": words})
+        chart.draw(axes, key, own | {"label": plain(name_of[key])})
+
+
+def plain(words: str) -> str:
+    """Words for a figure, of which nothing is read as mathematics."""
+    return words.replace("$", r"\$")
 
 
 def panels(number: int) -> tuple[Figure, list[Axes]]:

@@ -123,19 +123,29 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
     answers = table[table["metric"] == "auc"]
     if len(answers) and not brief:
         parts += ["**All metrics**", details(answers)]
-    text = " ".join(caption(table)).replace("<", "&lt;")
+    text = escaped(" ".join(caption(table)))
     below = [failure_tables.markdown(failed, len(records))] if failed else []
     tables = map(markdown, parts)
-    if brief:  # the blanks that line up the columns are a third of it
-        tables = (re.sub(r" +(?= )|-+(?=---)", "", part) for part in tables)
+    if brief:
+        tables = map(narrow, tables)
     return "\n\n".join([*tables, text, *below]) + "\n"
+
+
+def narrow(table: str) -> str:
+    """A GitHub table without the blanks that line up its columns, which are a third of it."""
+    return re.sub(r" +(?= )|-+(?=---)", "", table)
+
+
+def escaped(words: str) -> str:
+    """Words for a page of Markdown, in which no tag begins."""
+    return words.replace("<", "&lt;")
 
 
 def markdown(part: pd.DataFrame | str) -> str:
     """A GitHub table of words; text stays as it is."""
     if isinstance(part, str):
         return part
-    shown = part.map(lambda text: text.replace("|", "\\|").replace("<", "&lt;"))
+    shown = part.map(lambda text: escaped(text).replace("|", "\\|"))
     return shown.to_markdown(index=False, disable_numparse=True)
 
 

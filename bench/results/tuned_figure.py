@@ -31,7 +31,7 @@ def draw(rows: Sequence[Row], suite: str) -> Figure:
     for axes, panel in zip(grid, panels):
         own = [row for row in rows if (row.dataset, row.setting) == panel]
         for row in own:
-            style = plots.style(_label(row), drawn, 0) | {"label": _plain(row.label)}
+            style = plots.style(_label(row), drawn, 0) | {"label": plots.plain(row.label)}
             best = expected_best(row.scores, row.higher_is_better)
             axes.plot(range(1, row.trials + 1), best, **style | {"markersize": 3})
         low, high = axes.dataLim.intervaly
@@ -40,15 +40,10 @@ def draw(rows: Sequence[Row], suite: str) -> Figure:
             decimal_ticks(axes.yaxis)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        title = _plain(f"{panel[0]}, {panel[1]}")
+        title = plots.plain(f"{panel[0]}, {panel[1]}")
         plots.dress(axes, title, "trials", own[0].metric, own[0].higher_is_better)
     plots.legend(figure)
     return figure
-
-
-def _plain(words: str) -> str:
-    """Words of which nothing is read as mathematics."""
-    return words.replace("$", r"\$")
 
 
 def _label(row: Row) -> Label:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.tables import figure, markdown
+from bench.results.tables import escaped, figure, markdown
 from bench.results.tuned import Row, expected_best
 
 CAPTION = (
@@ -82,7 +82,7 @@ def to_markdown(rows: Sequence[Row], suite: str) -> str:
     import pandas as pd
 
     title = f"Tuning of suite {suite}: {trials_in_words(rows)}."
-    below = "\n".join(f"* {note}" for note in notes(rows)).replace("<", "&lt;")
+    below = escaped("\n".join(f"* {note}" for note in notes(rows)))
     parts = [title, markdown(pd.DataFrame(lines(rows))), CAPTION, below]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -81,18 +81,15 @@ def markdown(
         read: what was read and planned, in sentences.
         steps: commands to go on with.
     """
-    parts = [*map(_text, [f"# {title}", *read]), tables.markdown(table(numbers))]
-    parts.append(_text(caption(numbers)))
-    parts += [_text(f"**{heading}.**{_as_list(text)}") for heading, text in sentences(numbers)]
+    parts = [*map(tables.escaped, [f"# {title}", *read]), tables.markdown(table(numbers))]
+    parts.append(tables.escaped(caption(numbers)))
+    parts += [
+        tables.escaped(f"**{heading}.**{_as_list(text)}") for heading, text in sentences(numbers)
+    ]
     if steps:
         said = "Go on with, in the folder of results:"
         parts.append(f"{said}\n\n```bash\n" + "\n".join(steps) + "\n```")
     return "\n\n".join(parts) + "\n"
-
-
-def _text(words: str) -> str:
-    """Words in which no tag begins."""
-    return words.replace("<", "&lt;")
 
 
 def _as_list(text: str) -> str:

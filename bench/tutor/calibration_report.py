@@ -1,19 +1,17 @@
 """``maml-bench check-tutor``: a record of what came out, and one table of all records."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench.base import regular_files
 from bench.base.errors import BenchError
 from bench.base.paths import write_text
+from bench.results import tables
 from bench.results.provenance import provenance
 from bench.tutor.calibration import SETTINGS, Count, Figures
 
@@ -95,17 +93,10 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
         for kept in records
         for row in rows_of(kept)
     ]
-    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    return re.sub(r" +(?= )|-+(?=---)", "", table) + f"\n\n{NOTE}"  # without blanks that line up
+    return tables.narrow(tables.markdown(pd.DataFrame(rows))) + f"\n\n{NOTE}"
 
 
 def show(kept: dict[str, Any], console: Console) -> None:
     """Prints one record, a line for each model and number of answers."""
-    table = Table(box=box.SIMPLE_HEAD)
-    rows = rows_of(kept)
-    for number, heading in enumerate(rows[0]):
-        table.add_column(heading, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row.values())
-    console.print(table)
+    tables.print_frame(pd.DataFrame(rows_of(kept)), "", console)
     console.print(NOTE, style="dim")
