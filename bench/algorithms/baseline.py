@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning import heads
 from bench.learning.embedding_learner import EmbeddingLearner
@@ -38,6 +39,8 @@ class Baseline(EmbeddingLearner):
 
     def __init__(self, training_classes: int | None = None, **kwargs):
         super().__init__(**kwargs)
+        if training_classes is not None:
+            arguments.require_at_least(1, training_classes=training_classes)
 
     def note_tasks(self, data: EpisodeDataModule) -> None:
         """Notes how many classes there are in training, beside what the tasks look like."""
@@ -84,7 +87,7 @@ class Baseline(EmbeddingLearner):
         classes = episode.class_numbers.gather(1, targets)
         logits = self.class_logits(torch.cat(self.embedded(episode), 1))
         each = F.cross_entropy(logits.movedim(-1, 1), classes, reduction="none")
-        return weighted_mean(each, _weights(episode, each))
+        return weighted_mean(each, _weights(episode, each)) + self.prior
 
     def query_from(self, support: Tensor, query: Tensor, episode: Episode) -> Tensor:
         """Logits of the logistic regression of the support set."""

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.algorithms.baseline import Baseline
+from bench.base import arguments
+from bench.base.errors import BenchError
 from bench.learning import heads
 from bench.learning.inner_loop import Fast, inner_loop
 from bench.tasks.episode import Episode
@@ -34,6 +36,9 @@ class BaselinePlusPlus(Baseline):
 
     def __init__(self, head_steps: int = 100, head_lr: float = 0.1, **kwargs):
         super().__init__(**kwargs)
+        arguments.require_at_least(0, head_steps=head_steps)
+        if not head_lr >= 0:
+            raise BenchError(f"head_lr={head_lr!r}: give a number of at least 0")
 
     def make_classifier(self, width: int, classes: int) -> nn.Module:
         """The last layer in training, whose rows are the directions of classes."""

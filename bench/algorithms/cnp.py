@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.learning import heads
 from bench.learning.embedding_learner import EmbeddingLearner
 from bench.learning.networks import width_of
@@ -37,6 +38,7 @@ class CNP(EmbeddingLearner):
 
     def __init__(self, representation: int = 64, hidden: Sequence[int] = (128, 128), **kwargs):
         super().__init__(**kwargs)
+        arguments.require_at_least(1, representation=representation, hidden=hidden)
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network, and beside it encoder and decoder."""

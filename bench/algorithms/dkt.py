@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.base.errors import BenchError
+from bench.base import arguments
 from bench.learning.outer_schedule import OuterSchedule
 from bench.learning.student_learner import Rows, StudentLearner, in_time_order, rows_of
 from bench.models.irt import ItemParameters
@@ -42,8 +42,7 @@ class DKT(StudentLearner):
         **kwargs,
     ):
         super().__init__(outer_lr=outer_lr, outer_schedule=outer_schedule, **kwargs)
-        if hidden < 1:
-            raise BenchError(f"hidden={hidden}: give a whole number of at least 1")
+        arguments.require_at_least(1, hidden=hidden)
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network."""

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning import second_derivatives
 from bench.learning.gradient_based import GradientBased
@@ -78,8 +79,7 @@ class IMAML(GradientBased):
         )
         if not strength > 0:
             raise BenchError(f"strength={strength!r}: give a number above 0")
-        if cg_steps < 0:
-            raise BenchError(f"cg_steps={cg_steps!r}: give a whole number of at least 0")
+        arguments.require_at_least(0, cg_steps=cg_steps)
         self._errors: list[Errors] = []  # of the parts of this meta-batch
 
     def support_loss(self, fast: Fast, episode: Episode, step: int) -> Tensor:
@@ -94,6 +94,10 @@ class IMAML(GradientBased):
         shared = {n: p for n, p in parameters.items() if n.removeprefix("net.") not in adapting}
         loss, gradient, errors = self._implicit(episode, shared)
         self._errors.append(errors)
+        prior = len(episode.query_y) * self.prior
+        if isinstance(prior, Tensor):
+            loss, by_prior = loss + prior.detach(), gradients(prior, parameters)
+            gradient = {n: v + by_prior[n] for n, v in gradient.items()}
         return [loss, *(gradient[n] for n in parameters)]
 
     def errors(self, episode: Episode) -> Errors:

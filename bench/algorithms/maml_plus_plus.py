@@ -117,11 +117,12 @@ class MAMLPlusPlus(GradientBased):
         order = 1 if first else self.hparams["order"]
         steps = self.adapted(episode, self.hparams["inner_steps"], order)
         y, w = episode.query_y, episode.query_w
-        return sum(
+        losses = (
             weight * self.mean_loss(self.query_outputs(fast, episode), y, w)
             for weight, fast in zip(self.loss_weights(), steps)
             if weight
         )
+        return sum(losses) + self.prior
 
     def loss_weights(self) -> list[float]:
         """Those of the query losses after 0, 1, ... inner steps; they add up to 1."""

@@ -23,7 +23,8 @@ class NoAdaptation(MetaLearner):
 
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query, ``[tasks]``."""
-        return self.mean_loss(self.predict(episode)[:, 0], episode.query_y, episode.query_w)
+        loss = self.mean_loss(self.predict(episode)[:, 0], episode.query_y, episode.query_w)
+        return loss + self.prior
 
     def predict(self, episode: Episode) -> Tensor:
         """Outputs of the one shared network, ``[tasks, 1, query, outputs]``."""

@@ -44,8 +44,8 @@ class R2D2(EmbeddingLearner):
 
     def build(self, spec: TaskSpec) -> nn.Module:
         """The network, and the two numbers that are learned beside it."""
-        self.log_ridge = nn.Parameter(torch.tensor(self.hparams["ridge"]).log())
-        self.scale = nn.Parameter(torch.tensor(self.hparams["scale"]))
+        self.log_ridge = nn.Parameter(torch.tensor(float(self.hparams["ridge"])).log())
+        self.scale = nn.Parameter(torch.tensor(float(self.hparams["scale"])))
         return super().build(spec)
 
     def query_from(self, support: Tensor, query: Tensor, episode: Episode) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning.gradient_based import GradientBased
 from bench.learning.inner_loop import Fast
@@ -75,16 +76,20 @@ class Reptile(GradientBased):
             head=head,
             **kwargs,
         )
-        if inner_batch < 1:
-            raise BenchError(f"inner_batch={inner_batch!r}: give a whole number of at least 1")
+        arguments.require_at_least(1, inner_batch=inner_batch)
 
     def configure_parameters(self) -> None:
-        """Refuses a network that shares a part among tasks, of which nothing would be learned.
+        """Refuses a network of which a part or a prior would not count.
 
         Raises:
-            BenchError: names the part.
+            BenchError: names the part that tasks share, or the network with a prior.
         """
         super().configure_parameters()
+        if hasattr(self.net, "minus_log_prior"):
+            raise BenchError(
+                f"Reptile moves along no gradient, to which that of {type(self.net).__name__}'s "
+                "prior could be added: use a network without one, such as mlp"
+            )
         shared = self._learned() - self.adapting().keys()
         if shared:
             raise BenchError(

@@ -63,6 +63,24 @@ def check_all(cls: type, values: Mapping[str, Any]) -> None:
             _check_size(name, values[name], float in _alternatives(argument.hint))
 
 
+def require_at_least(least: int, **values: int | Sequence[int]) -> None:
+    """Refuses whole numbers below the least that makes sense, alone or in a list.
+
+    Args:
+        least: that number.
+        **values: arguments by name.
+
+    Raises:
+        BenchError: names the first that does not fit.
+    """
+    for name, value in values.items():
+        several = isinstance(value, list | tuple)
+        for number in value if several else [value]:
+            if type(number) is not int or number < least:
+                numbers = "whole numbers" if several else "a whole number"
+                raise BenchError(f"{name}={_shown(value)}: give {numbers} of at least {least}")
+
+
 def _check_size(name: str, value: Any, is_float: bool) -> None:
     """Refuses numbers that nothing could be computed with, which would be found out later."""
     if type(value) not in (int, float):

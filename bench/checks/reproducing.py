@@ -55,7 +55,9 @@ def read_experiment(record: dict[str, Any], path: Path) -> Experiment:
     except (KeyError, TypeError) as error:
         raise BenchError(f"{path}: experiment does not fit this version: {error}") from None
     except BenchError as error:
-        raise BenchError(f"{path}: experiment: {error}") from None
+        own = ", ".join(fields.get("code") or ())
+        hint = f"; it has code of your own ({own}): name it with --algorithms, --data or --models"
+        raise BenchError(f"{path}: experiment: {error}{hint if own else ''}") from None
     if key != fields["key"]:
         raise BenchError(
             f"{path}: experiment.key is {fields['key']}, and in this version what it names is "

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from bench.data.students import prepared as prepared_students
+from bench.data.students.episodes import Protocol
+from bench.data.students.recorded import FoldsFrom
 
 
 class Assist2009DataModule(prepared_students.PreparedStudents):
@@ -23,11 +25,11 @@ class Assist2009DataModule(prepared_students.PreparedStudents):
 
     def __init__(
         self,
-        protocol: str = "first",
+        protocol: Protocol = "first",
         shots: int = 25,
         queries: int | None = 50,
         fold: int = 1,
-        folds_from: str = "file",
+        folds_from: FoldsFrom = "file",
         **kwargs,
     ):
         super().__init__(

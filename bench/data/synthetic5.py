@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.base import checksums, npz, paths
 from bench.base.errors import BenchError
-from bench.data.students.episodes import Sequences, StudentEpisodes
+from bench.data.students.episodes import Protocol, Sequences, StudentEpisodes
 from bench.data.students.responses import read
 from bench.data.students.responses.text import load as load_text
 from bench.tasks import counter_random
@@ -49,7 +49,7 @@ class Synthetic5DataModule(StudentEpisodes):
         version: int = 0,
         show_skills: bool = False,
         data_root: str | None = None,
-        protocol: str = "next",
+        protocol: Protocol = "next",
         shots: int = ITEMS - 1,
         queries: int | None = None,
         val_episodes: int = 200,

@@ -55,7 +55,8 @@ class EmbeddingLearner(MetaLearner):
 
     def loss(self, episode: Episode) -> Tensor:
         """Loss on the query, ``[tasks]``."""
-        return self.mean_loss(self.outputs(episode), episode.query_y, episode.query_w)
+        loss = self.mean_loss(self.outputs(episode), episode.query_y, episode.query_w)
+        return loss + self.prior
 
     @torch.no_grad()
     def predict(self, episode: Episode) -> Tensor:

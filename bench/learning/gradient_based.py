@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.learning import heads, linear_chain, mixed_precision, second_derivatives
 from bench.learning.heads import Head
@@ -68,9 +69,7 @@ class GradientBased(MetaLearner):
     ):
         super().__init__(**kwargs)
         self._frozen: set[str] = set()  # by freeze(): names of the parameters that were learned
-        for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps or 0)):
-            if steps < 0:
-                raise BenchError(f"{name}={steps!r}: give a whole number of at least 0")
+        arguments.require_at_least(0, inner_steps=inner_steps, test_steps=test_steps or 0)
         if not inner_lr >= 0:
             raise BenchError(f"inner_lr={inner_lr!r}: give a number of at least 0")
 

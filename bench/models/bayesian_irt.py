@@ -57,15 +57,18 @@ class BayesianIRT(IRT):
             fitted: easiness and discrimination by the first ability, of items and features.
             discrimination: ``[1]`` of the average item.
             questions: ``[questions, columns]`` that have the factors.
-            factors: ``[questions, found]`` discriminations by the next abilities.
+            factors: ``[questions, found]`` discriminations by the next abilities; questions of one
+                number, as new items have, get their mean.
             longest: questions of the longest history.
         """
         easiness, by_first = fitted.own.weight.T
         average, own, found = easiness.mean(), self.items.own.weight, factors.shape[1]
         self.average[0], self.average[-1] = discrimination[0], average
         own[:, 0], own[:, -1] = by_first, easiness - average
-        own[:, 1 : 1 + found] = 0
-        own[questions[:, ITEM].long(), 1 : 1 + found] = factors.to(own)
+        number = questions[:, ITEM].long()
+        count = torch.bincount(number, minlength=len(own)).clamp(min=1)[:, None]
+        total = own.new_zeros(len(own), found).index_add(0, number, factors.to(own))
+        own[:, 1 : 1 + found] = total / count
         own[:, 1 + found : -1] *= UNKNOWN_SD / DISCRIMINATION_SD
         if fitted.effects is not None:
             self.items.effects[:, -1], self.items.effects[:, 0] = fitted.effects.T

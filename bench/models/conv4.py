@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 
@@ -22,6 +23,8 @@ class Conv4(nn.Module):
             (arXiv:1805.08136).
         downsample: ``"stride"``, ``"max_pool"``, or ``"auto"``: stride for images of up to 32
             pixels.
+        average: whether the head gets the mean of the last block over the image, as in the authors'
+            code for Omniglot (64 numbers of a 28x28 image), and not all of it (256).
     """
 
     recordable = True
@@ -31,6 +34,7 @@ class Conv4(nn.Module):
         spec: TaskSpec,
         filters: int | Sequence[int] = 64,
         downsample: Literal["auto", "stride", "max_pool"] = "auto",
+        average: bool = False,
     ):
         super().__init__()
         if len(spec.input_shape) != 3:
@@ -40,6 +44,7 @@ class Conv4(nn.Module):
         widths = [filters] * 4 if isinstance(filters, int) else list(filters)
         if len(widths) != 4:
             raise BenchError(f"filters={filters!r}: give one number, or one for each of 4 blocks")
+        arguments.require_at_least(1, filters=filters)
         blocks = []
         for width in widths:
             blocks += [
@@ -55,9 +60,19 @@ class Conv4(nn.Module):
                 f"images of {spec.input_shape[1]}x{spec.input_shape[2]} are too small for conv4 "
                 "with max-pooling: use downsample='stride'"
             )
-        self.features = nn.Sequential(*blocks, nn.Flatten())
-        self.head = nn.Linear(channels * high * wide, spec.outputs)
+        self.features = nn.Sequential(*blocks, PlaceMean() if average else nn.Flatten())
+        self.head = nn.Linear(channels if average else channels * high * wide, spec.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``[rows, channels, height, width]`` to ``[rows, outputs]``."""
         return self.head(self.features(x))
+
+
+class PlaceMean(nn.Module):
+    """The mean over height and width; unlike ``nn.AdaptiveAvgPool2d``, it can be vectorised."""
+
+    recordable = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``[rows, channels, height, width]`` to ``[rows, channels]``."""
+        return x.mean((2, 3))

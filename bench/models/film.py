@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.base import registry
+from bench.base import arguments, registry
 from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 
@@ -42,8 +42,7 @@ class FiLM(nn.Module):
         super().__init__()
         images = len(spec.input_shape) == 3
         context = (100 if images else 5) if context is None else context
-        if context < 1:
-            raise BenchError(f"context={context!r}: give a whole number of at least 1")
+        arguments.require_at_least(1, context=context)
         given = {"filters": filters, "hidden": hidden, "embedding": embedding}
         given = {n: v for n, v in given.items() if v is not None}
         net = registry.create("models", "conv4" if images else "mlp", spec, **given)

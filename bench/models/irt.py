@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 from bench.tasks.questions import FEATURES, ITEM, POSITION
@@ -39,8 +40,7 @@ class IRT(nn.Module):
         super().__init__()
         if not spec.items:
             raise BenchError("irt takes questions to students, not other inputs")
-        if type(dimensions) is not int or dimensions < 1:
-            raise BenchError(f"dimensions={dimensions!r}: give a whole number of at least 1")
+        arguments.require_at_least(1, dimensions=dimensions)
         self.items = ItemParameters(spec, dimensions + 1)
         with torch.no_grad():  # the dimensions must differ to become different
             self.items.own.weight[:, :-1].normal_(std=spread)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.tasks.episode import TaskSpec
 from bench.tasks.questions import FEATURES, ITEM
 
@@ -24,6 +25,7 @@ class MLP(nn.Module):
 
     def __init__(self, spec: TaskSpec, hidden: Sequence[int] = (40, 40), embedding: int = 32):
         super().__init__()
+        arguments.require_at_least(1, hidden=hidden, embedding=embedding)
         if spec.items:
             layers = [ItemEmbedding(spec, embedding)]
             width = embedding + spec.input_shape[0] - FEATURES

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from bench.base import arguments
 from bench.base.errors import BenchError
+from bench.models.conv4 import PlaceMean
 from bench.tasks.episode import TaskSpec
 
 SLOPE = 0.1  # of leaky ReLU below zero
@@ -34,6 +36,7 @@ class ResNet12(nn.Module):
             )
         if len(widths) != 4:
             raise BenchError(f"widths={widths!r}: give one number for each of 4 blocks")
+        arguments.require_at_least(1, widths=widths)
         channels = [spec.input_shape[0], *widths]
         blocks = [Block(*pair) for pair in zip(channels, widths)]
         self.features = nn.Sequential(*blocks, PlaceMean())
@@ -66,16 +69,6 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``[rows, channels, height, width]`` to half the height and width."""
         return self.end(self.long(x) + self.short(x))
-
-
-class PlaceMean(nn.Module):
-    """The mean over height and width; unlike ``nn.AdaptiveAvgPool2d``, it can be vectorised."""
-
-    recordable = True
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps ``[rows, channels, height, width]`` to ``[rows, channels]``."""
-        return x.mean((2, 3))
 
 
 def _convolution(channels: int, width: int, kernel: int) -> tuple[nn.Module, nn.Module]:

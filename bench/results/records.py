@@ -43,7 +43,10 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path} is not a JSON file ({error}): delete it and run again") from None
+        raise BenchError(
+            f"{path} is not a JSON file ({error}): name a record; or, if this one is "
+            "broken, delete it and run again"
+        ) from None
     version = record.get("schema") if isinstance(record, dict) else None
     if type(version) is int and version != schema.VERSION:
         raise BenchError(

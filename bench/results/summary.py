@@ -227,7 +227,9 @@ def options(record: dict) -> dict[str, str]:
     """What a run was made with; an argument that was tuned is what it is the best of."""
     experiment, tuned = record["experiment"], record.get("tuned")
     parts = experiment["data"] | experiment["learner"]
-    parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries")}
+    parts |= {n: experiment.get(n) for n in ("iterations", "validations", "queries", "judged_by")}
+    code = experiment.get("code") or {}  # of the user's own, which changes
+    parts["code"] = ", ".join(f"{n} {v.removeprefix('sha256:')[:8]}" for n, v in code.items())
     found = {k: json.dumps(v, sort_keys=True) for k, v in parts.items() if k not in SAME_CELL}
     if tuned:
         found |= dict.fromkeys(tuned["values"], f"best of {tuned['trials']} trials")

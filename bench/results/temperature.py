@@ -42,7 +42,7 @@ def with_temperature(settings: Sequence[Judged]) -> dict[str, float]:
         settings: what was judged at each number shown.
 
     Returns:
-        ``log_loss``, ``calibration_error``, ``temperature`` (the median of the folds'),
+        ``log_loss``, ``calibration_error``, ``temperature`` (the median of all),
         ``log_loss_scaled`` and ``calibration_error_scaled``.
     """
     before, after, plain, scaled = [], [], [], []
@@ -58,7 +58,12 @@ def with_temperature(settings: Sequence[Judged]) -> dict[str, float]:
     return {
         "log_loss": float(np.concatenate(before).mean()),
         "calibration_error": error[0],
-        "temperature": float(np.median(np.unique(settings[0].temperature))),
+        "temperature": float(np.median([of_folds(judged) for judged in settings])),
         "log_loss_scaled": float(np.concatenate(after).mean()),
         "calibration_error_scaled": error[1],
     }
+
+
+def of_folds(judged: Judged) -> float:
+    """The median of the temperatures of a setting's folds."""
+    return float(np.median(np.unique(judged.temperature)))

@@ -20,7 +20,7 @@ from bench.base.errors import BenchError
 from bench.results import calibration, labels
 from bench.results.judged import Judged, Run, complete, fold_of, judge
 from bench.results.run_files import RunFiles
-from bench.results.temperature import with_temperature
+from bench.results.temperature import of_folds, with_temperature
 from bench.tasks.statistics import interval
 
 FLOORS = ("item_mean", "rasch", "random_init")  # what anything that learns more must beat clearly
@@ -119,6 +119,7 @@ def _reached(judged: Judged, answers: bool) -> dict[str, Any]:
         "judged": _pair(interval(judged.values)),
         "headline": _pair(interval(known)) if len(known) else [None, None],
         "calibration_error": _number(calibration.expected_error(calibration.reliability([rows]))),
+        "temperature": _number(of_folds(judged)),
     }
     if answers:
         right = (rows.probability[:, 0] > 0.5) == rows.answer

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.results import tables
 from bench.results.answer_tables import short, with_interval
 from bench.results.labels import ORDERS
+from bench.results.verdict import FLOORS
 
 UNITS = {"log_loss": "students", "accuracy": "test classes"}
 WIDE = 3  # times what matters: an interval that says next to nothing
@@ -137,7 +138,12 @@ def _to_take(numbers: Mapping[str, Any]) -> str:
             f"{label[found['floor']]}, the best of the simple ones."
         )
     elif chosen == found["floor"]:
-        text += " No method that learns more is better here."
+        more = any(m["algorithm"] not in FLOORS for m in numbers["methods"])
+        text += (
+            " No method that learns more is better here."
+            if more
+            else " Nothing that learns more was compared with it."
+        )
     if found["adapts"] is False and answers:
         text += (
             f" **These {numbers['units']:,} students are too few, or their answers too alike, to "
@@ -214,6 +220,13 @@ def _calibration(numbers: Mapping[str, Any]) -> str:
     if gain < 0.001:
         return f"{text} A temperature does not help (validation asks for {t:.2f}: {with_t})."
     sure = "over-confident" if t > 1 else "too cautious"
+    of_settings = (found.get("temperature", t) for found in chosen["settings"].values())
+    each = dict.fromkeys(f"{one:.2f}" for one in of_settings)
+    if len(each) > 1:  # trainings of their own
+        return (
+            f"{text} It is {sure}: with temperatures of {', '.join(each)}, one for each setting, "
+            f"fitted to validation classes, {with_t}."
+        )
     return (
         f"{text} It is {sure}: with log-odds divided by {t:.2f}, a temperature fitted to "
         f"validation students, {with_t}. `--temperature {t:.2f}` of `student` does that."

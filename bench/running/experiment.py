@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.base import checksums, registry
+from bench.base import arguments, checksums, registry
 from bench.base.errors import BenchError
 from bench.results.run_files import RunFiles
 
@@ -67,10 +67,8 @@ class Experiment:
     remark: str = ""
 
     def __post_init__(self):
-        for name, least in (("iterations", 0), ("validations", 1)):
-            value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
+        arguments.require_at_least(0, iterations=self.iterations)
+        arguments.require_at_least(1, validations=self.validations)
 
     @property
     def iterations_per_epoch(self) -> int:

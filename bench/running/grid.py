@@ -43,6 +43,10 @@ def plan(
         listed: whether each run has a line, those that are done in small grids alone; or those
             alone that have failed.
     """
+    if keep_predictions and not any(map(jobs.can_keep_predictions, experiments)):
+        raise BenchError(
+            "--keep-predictions is for classes and answers: none of these runs has any"
+        )
     failures = failed.read(out, (e.fields for e in experiments))
     missing = [
         e
@@ -158,14 +162,20 @@ def check_elsewhere(experiments: Sequence[Experiment]) -> None:
 
 def _run_elsewhere(grid: Sequence[jobs.Job], launcher: workers.Launcher, console: Console) -> None:
     """Has workers do all runs; what they cost is measured when no other is at work here."""
-    grid = _measure_once(grid)
+    grid = _for_workers(grid)
     if launcher.on_this_machine:
         grid = [job._replace(measure=job.measure and "later") for job in grid]
+    else:
+        grid = _measure_once(grid)
     workers.run_all(grid, launcher, console)
     waiting = [job for job in grid if job.measure == "later" and job.files.awaits_its_cost]
+    first = _first_repetitions(waiting)
     with console.status("") as status:
-        for number, job in enumerate(waiting):
-            status.update(f"measuring costs, {number + 1} of {len(waiting)}: {job.experiment}")
+        for job in waiting:
+            if first[_repetition(job.experiment)] != job.experiment.key:
+                job.files.finish()
+                continue
+            status.update(f"measuring costs: {job.experiment}")
             jobs.measure(job, console)
 
 
@@ -188,19 +198,33 @@ def _run_here(grid: Sequence[jobs.Job], console: Console, world: World) -> None:
             seconds.setdefault(experiment.dataset, []).append(time.monotonic() - started)
 
 
-def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
-    """The same jobs for workers, of which the first of several repetitions measures the cost."""
-    # the first one of equal ones stays, as it is put in last
-    first = {_repetition(job.experiment): job.experiment.key for job in reversed(grid)}
+def _for_workers(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
+    """The same jobs for other processes."""
     return [
         job._replace(
             out=job.out.resolve(),
             machine=job.machine.resolved(),
             plug_ins=tuple(registry.added()),
-            measure=job.measure and first[_repetition(job.experiment)] == job.experiment.key,
         )
         for job in grid
     ]
+
+
+def _measure_once(grid: Sequence[jobs.Job]) -> list[jobs.Job]:
+    """The same jobs, of which the first of several repetitions measures the cost."""
+    first = _first_repetitions(grid)
+    return [
+        job._replace(
+            measure=job.measure and first[_repetition(job.experiment)] == job.experiment.key
+        )
+        for job in grid
+    ]
+
+
+def _first_repetitions(grid: Sequence[jobs.Job]) -> dict[tuple, str]:
+    """The key of the first run of each repetition."""
+    # the first one of equal ones stays, as it is put in last
+    return {_repetition(job.experiment): job.experiment.key for job in reversed(grid)}
 
 
 def _repetition(experiment: Experiment) -> tuple[str, ...]:
@@ -251,10 +275,6 @@ def run(
 def _raise_unkept(experiments: Sequence[Experiment], out: Path) -> None:
     kept = [e for e in experiments if jobs.can_keep_predictions(e)]
     left = [e for e in kept if not e.files(out).predictions.exists()]
-    if not kept:
-        raise BenchError(
-            "--keep-predictions is for classes and answers: none of these runs has any"
-        )
     if left:
         raise BenchError(
             f"{len(left)} of {len(kept)} runs have no predictions, such as {left[0].key}: "

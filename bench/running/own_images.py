@@ -85,6 +85,11 @@ def report(
     if "" in classes:
         loose = examples.names[examples.folders.index("")]
         raise BenchError(f"{support}: {loose} lies in no class: make a folder for each class")
+    if taken := [name for name in ("file", "predicted") if name in classes]:
+        raise BenchError(
+            f"{support}: a class called {taken[0]!r} would be mistaken for a column of the table: "
+            "rename the folder"
+        )
     if len(classes) < 2:
         raise BenchError(f"{support}: holds one class ({classes[0]}): give two folders or more")
     with_ways(learner, len(classes))

@@ -19,6 +19,7 @@ GRID_FLAGS = {
     "shots": "--shots",
     "iterations_per_epoch": "validations",
 }
+SOURCES = {"train_datasets": "--train-datasets", "test_datasets": "--test-datasets"}
 # from the trial with the suite's own values to what a record says as ``tuned``, or None
 Tuned = Callable[[Experiment], dict[str, Any] | None]
 
@@ -121,9 +122,12 @@ class Suite:
         if unused := settings.keys() - used:
             name = sorted(unused)[0]
             known = {n for e in found for n in (*e.data_arguments, *e.learner_arguments)}
+            known = (known | {"iterations", "validations"}) - GRID_FLAGS.keys()
+            if name in SOURCES:
+                raise BenchError(f"{SOURCES[name]}: nothing in suite {self.name} has sources")
             raise BenchError(
                 f"--set {name}: nothing in suite {self.name} has this argument: "
-                f"{nearest(name.split('.')[-1], known | {'iterations', 'validations'})}"
+                f"{nearest(name.split('.')[-1], known)}"
             )
         return list({e.key: e for e in found}.values())  # a setting may undo what repeats differ in
 
@@ -155,6 +159,8 @@ class Suite:
                         f"suite {self.name} has no data set {name!r}: {nearest(name, known)}"
                     )
             studies = tuple(s for s in studies if s.dataset in set(datasets))
+        if ways and not any(study.ways for study in studies):
+            raise BenchError(f"--ways {' '.join(map(str, ways))}: nothing here has classes")
         algorithms = [registry.add("algorithms", n).replace("-", "_") for n in algorithms or ()]
         for name in algorithms:
             registry.declaration("algorithms", name)  # a misspelt name, before anything runs
@@ -232,22 +238,35 @@ class Suite:
         data_takes = registry.option_names("data", study.dataset)
         run = {"iterations": study.iterations, "validations": study.validations}
         run = {name: learner.pop(name, value) for name, value in run.items()}
-        values, applied = dict(best["values"] if best else {}), {}
-        for name, value in settings.items():
+        values, words = dict(best["values"] if best else {}), {}
+
+        def of(option: str, owner: str = "") -> list[dict[str, Any]]:
+            """Whose argument that is."""
+            if owner not in ("", algorithm, study.dataset):
+                return []
+            places = ((learner, takes), (data, data_takes), (run, run))
+            found = [place for place, names in places if option in names]
+            if owner:  # of both, the owner's own
+                return found[:1] if owner == algorithm else [p for p in found if p is data]
+            if len(found) > 1:
+                raise BenchError(
+                    f"--set {option}: both {study.dataset} and {algorithm} have this argument: "
+                    f"write {study.dataset}.{option} or {algorithm}.{option}"
+                )
+            return found
+
+        applied = []
+        # of both, what is said of one alone holds
+        for name, value in sorted(settings.items(), key=lambda given: _parts(given[0])[0] != ""):
             owner, option, part = _parts(name)
-            if owner and owner.replace("-", "_") != algorithm:
-                continue
-            if any(option in names for names in (takes, data_takes, run)):
+            if places := of(option, owner.replace("-", "_")):
                 used.add(name)
-                applied[option, part] = value
+                applied += [(place, option, part, value) for place in places]
+                words[option, part] = _in_words(option, part, value)
                 values.pop(option, None)
-        given = {(option, ""): value for option, value in values.items()} | applied
-        for (option, part), value in given.items():
-            for target, names in ((learner, takes), (data, data_takes), (run, run)):
-                if option in names and part:
-                    target[option] = dict(target.get(option) or {}) | {part: value}
-                elif option in names:
-                    target[option] = value
+        chosen = [(place, n, "", value) for n, value in values.items() for place in of(n)]
+        for place, option, part, value in chosen + applied:
+            place[option] = dict(place.get(option) or {}) | {part: value} if part else value
         if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
         return Experiment(
@@ -259,7 +278,7 @@ class Suite:
             data=data,
             learner=learner,
             remark=", ".join(f"{n} {data[n]}" for n in repeat),
-            set_by_user=tuple(_in_words(*name, value) for name, value in applied.items()),
+            set_by_user=tuple(words.values()),
             tuned=best | {"values": values} if values else None,
             **run,
         )
@@ -276,7 +295,7 @@ def _in_words(option: str, part: str, value: Any) -> str:
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """Algorithm, argument and option of a setting, empty where it names none.
+    """Owner, argument and option of a setting, empty where it names none.
 
     >>> _parts("maml.order"), _parts("maml.model_options.norm"), _parts("model_options.norm")
     (('maml', 'order', ''), ('maml', 'model_options', 'norm'), ('', 'model_options', 'norm'))

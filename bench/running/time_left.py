@@ -63,6 +63,8 @@ def by_records(to_do: Sequence[Experiment], out: Path) -> str:
     suite = to_do[0].suite
     for record in records.read_all(out, suite) + records.read_all(out, choices.tuning_of(suite)):
         training, like = record["training"], _like(record["experiment"])
+        if training["seconds"] is None:
+            continue
         if training["iterations"] > longest.get(like, {"iterations": 0})["iterations"]:
             longest[like] = training
     found = [(e, longest[_like(e.fields)]) for e in to_do if _like(e.fields) in longest]

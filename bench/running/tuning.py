@@ -177,8 +177,9 @@ def tune(
         grid.raise_unfinished(experiments, out)
     _report(rows, suite, out, console)
     # of all trials that there are, not only of those asked for now
-    trials = [trial for search in searches(suite, count) for trial in search.trials]
-    lines = [_line(t, out) for t in trials if t.experiment.files(out).is_recorded]
+    every = [*searches(suite, count), *asked]  # some of outside the suite
+    trials = {trial.experiment.key: trial for search in every for trial in search.trials}
+    lines = [_line(t, out) for t in trials.values() if t.experiment.files(out).is_recorded]
     csv = out / "tuning" / f"{suite.name}.csv"
     paths.write_text(csv, spreadsheets.to_csv(pd.DataFrame(lines)))
     grid.raise_unfinished(experiments, out)

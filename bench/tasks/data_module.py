@@ -78,9 +78,7 @@ class EpisodeDataModule(LightningDataModule):
         Raises:
             BenchError: names the argument.
         """
-        value = self.hparams[name]
-        if type(value) is not int or value < least:
-            raise BenchError(f"{name}={value!r}: give a whole number of at least {least}")
+        arguments.require_at_least(least, **{name: self.hparams[name]})
 
     @property
     def hparams_initial(self) -> dict:

@@ -61,7 +61,7 @@ class TaskSpec(NamedTuple):
             rate), ``"answers"`` (0/1 answers of a student) or ``"regression"``: a key of
             :data:`bench.tasks.objectives.OBJECTIVES`.
         input_shape: shape of one input row: ``(channels, height, width)`` of an image,
-            ``(features,)`` of a vector, ``()`` of an item number.
+            ``(features,)`` of a vector, ``(columns,)`` of a question to a student.
         outputs: numbers that the network gives for one row: ways, or 1.
         items: how many different item numbers there are, where rows are questions to a student
             (see :mod:`bench.tasks.questions` for their columns), otherwise 0.

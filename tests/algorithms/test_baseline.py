@@ -127,6 +127,23 @@ def test_cosines_count_for_more_where_there_are_many_classes(make):
     assert few.class_logits(rows).abs().max() <= 2 < many.class_logits(rows).abs().max() <= 10
 
 
+@pytest.mark.parametrize(
+    ("cls", "options", "words"),
+    [
+        (
+            Baseline,
+            {"training_classes": 0},
+            "training_classes=0: give a whole number of at least 1",
+        ),
+        (BaselinePlusPlus, {"head_steps": -3}, "head_steps=-3: give a whole number of at least 0"),
+        (BaselinePlusPlus, {"head_lr": -1.0}, "head_lr=-1.0: give a number of at least 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_named(cls, options, words):
+    with pytest.raises(BenchError, match=words):
+        cls(**options)
+
+
 def test_what_is_missing_is_named(make, images):
     with pytest.raises(BenchError, match="how many classes training has.*training_classes="):
         Baseline(spec=TaskSpec("classification", (2, 8, 8), 3)).configure_model()

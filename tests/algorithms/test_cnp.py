@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from bench.algorithms.cnp import CNP
+from bench.base.errors import BenchError
 from bench.tasks.episode import TaskSpec
 
 VECTORS = TaskSpec("regression", (4,), 2)
@@ -53,3 +55,9 @@ def test_sizes_are_what_was_asked_for(make):
     learner = make("cnp", VECTORS, representation=5, hidden=[7])
     assert [m.out_features for m in learner.encoder[::2]] == [7, 5]
     assert learner.decoder[0].in_features == 40 + 5
+
+
+@pytest.mark.parametrize("options", [{"representation": 0}, {"hidden": (8, 0)}])
+def test_sizes_below_one_are_named(options):
+    with pytest.raises(BenchError, match="give (a )?whole numbers? of at least 1"):
+        CNP(**options)

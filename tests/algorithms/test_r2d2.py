@@ -28,6 +28,10 @@ def test_meta_gradient_equals_a_plain_loop(exact, images, batch_norm):
     exact("r2d2", regressed, images(), batch_norm=batch_norm, ridge=0.3)
 
 
+def test_whole_numbers_are_numbers(exact, images):
+    exact("r2d2", regressed, images(), ridge=1, scale=3)
+
+
 @pytest.mark.parametrize("strength", [1e-3, 1.0, 50.0])
 @pytest.mark.parametrize("width", [2, 40])
 def test_the_closed_form_is_the_least_squares_solution(strength, width):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from bench.algorithms.reptile import Reptile
 from bench.base.errors import BenchError
@@ -89,6 +90,16 @@ def test_rows_of_weight_zero_do_not_count(tasks):
     torch.testing.assert_close(weighted, learner.meta_step(short))
 
 
+class Believing(nn.Linear):
+    """A network with a prior."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def minus_log_prior(self):
+        return self.weight.square().sum()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -96,6 +107,7 @@ def test_rows_of_weight_zero_do_not_count(tasks):
         ({"inner_batch": 0}, "inner_batch=0"),
         ({"head": "prototypes"}, "head='prototypes'"),
         ({"model": "film"}, "needs a network with parameters that all adapt; FiLM shares"),
+        ({"model": Believing()}, "Believing's prior could be added: use a network without one"),
     ],
 )
 def test_what_it_cannot_be_is_named(options, words):

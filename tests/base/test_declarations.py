@@ -25,6 +25,30 @@ def test_the_source_says_what_the_class_says(kind, name):
         assert words(argument.hint) == words(asked.arguments[option].hint), option
 
 
+@pytest.mark.parametrize(("kind", "name"), PLUG_INS)
+def test_no_class_widens_the_choices_of_an_argument(kind, name):
+    """A misspelt choice would pass."""
+    made = registry.load(kind, name)
+    own = declarations.of_class(made).arguments
+    for base in made.__mro__[1:-1]:
+        for option, argument in declarations.of_class(base).arguments.items():
+            if option in own and not NO_LIST & (known := choices(argument.hint)):
+                assert choices(own[option].hint) <= known | {None}, (base, option)
+
+
+NO_LIST = {"any"}  # of choices
+
+
+def choices(hint):
+    """The values that an annotation lists, None among them; :data:`NO_LIST` if it admits others."""
+    typing = declarations.typing
+    if typing.get_origin(hint) is typing.Literal:
+        return set(typing.get_args(hint))
+    if typing.get_origin(hint) in (typing.Union, UnionType):
+        return set().union(*map(choices, typing.get_args(hint)))
+    return {None} if hint in (None, type(None)) else NO_LIST
+
+
 def words(hint):
     """An annotation without the places that its classes come from."""
     parts = declarations.typing.get_args(hint)

@@ -94,6 +94,15 @@ def test_a_record_does_not_say_how_many_processes_start(path, tmp_path, monkeypa
     assert "devices: 5 then, 1 now" in capsys.readouterr().out
 
 
+def test_code_of_the_user_s_own_has_to_be_named(path, tmp_path, capsys):
+    def change(record):
+        record["experiment"] |= {"algorithm": "mine", "code": {"mine": "sha256:1"}}
+
+    assert cli.main(["reproduce", changed(path, tmp_path, change)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "code of your own (mine): name it with --algorithms, --data or --models" in said
+
+
 @pytest.mark.parametrize("devices", [True, "2", None, -1, 0, 10**9])
 def test_strange_numbers_of_devices_start_nothing(devices, path, tmp_path, monkeypatch, capsys):
     file = changed(path, tmp_path, lambda r: r["provenance"].update(devices=devices))

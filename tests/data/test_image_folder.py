@@ -133,6 +133,14 @@ def test_files_of_one_name_are_in_the_order_of_their_folders(tmp_path):
     assert [images[number].name for number in collection.order(images)] == names
 
 
+def test_folders_of_one_name_are_said_to_be_one_class(tmp_path):
+    for alphabet in ("Greek", "Latin"):
+        for number in range(6):
+            grey(tmp_path / "in" / alphabet / f"character {number}" / "0.png", number)
+    said = image_folder.prepare(tmp_path / "in", tmp_path / "root")
+    assert "one class, such as Greek/character 0 and Latin/character 0 (6 of 6 classes)" in said
+
+
 def grey(path, value, size=(8, 8)):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", size, value).save(path)

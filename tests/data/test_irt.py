@@ -177,3 +177,12 @@ def test_knowing_more_predicts_better():
 def test_wrong_options(wrong, message):
     with pytest.raises(BenchError, match=message):
         IRTDataModule(**wrong)
+
+
+def test_rows_that_are_never_shown_do_not_count():
+    data = IRTDataModule(shots=20, tested_shots=(10,), queries=5)
+    for split in ("train", "test"):
+        e = data.episodes(split, np.arange(3))
+        there = e.support_x[..., POSITION] >= 0
+        assert (e.support_w[there] == 1).all()
+        assert (e.support_w.sum(1) == 10).all()

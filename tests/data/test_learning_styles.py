@@ -3,7 +3,8 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.data.learning_styles import STYLES, LearningStylesDataModule
-from bench.data.students.mastery import Dynamics
+from bench.data.students.mastery import Dynamics, predict
+from bench.tasks.questions import FEATURES
 
 MASKS = {
     "first": [1, 1, 0, 0, 0],
@@ -112,8 +113,35 @@ def test_a_student_depends_on_its_number_alone():
         ({"styles": {"slow": {"share": 1}}}, "slow lacks 'prior'"),
         ({"styles": {"quick": {"share": 0}}}, "share=0 of quick: give a number above 0"),
         ({"styles": {"quick": {"slip": (0.2, 0.7)}}}, r"styles: quick: slip=\(0.2, 0.7\).*0.5"),
+        ({"styles": {"quick": {"slip": ("0.1", "0.2")}}}, r"styles: quick: slip=\('0.1', '0.2'\)"),
     ],
 )
 def test_wrong_arguments(wrong, message):
     with pytest.raises(BenchError, match=message):
         LearningStylesDataModule(**wrong)
+
+
+def test_answers_that_a_style_makes_impossible_speak_for_another():
+    never = {"share": 1, "prior": (0.2, 0.5), "learn": (0.1, 0.2)}
+    never |= dict.fromkeys(("forget", "guess", "slip"), (0.0, 0.0))
+    data = LearningStylesDataModule(styles={"exact": never, "careful": {}}, shots=6, queries=4)
+    students = np.arange(300)
+    x, y, there = (v.numpy() for v in data.questions("test", students))
+    support = np.broadcast_to(np.arange(x.shape[1]) < 6, x.shape[:2]) & there
+    found = data.ceiling(x, y > 0, support)
+    assert np.isfinite(found).all()
+    assert ((found >= 0) & (found <= 1)).all()
+    # right, then wrong of the same skill: nobody who forgets nothing answers so without slips
+    skill = x[..., FEATURES:].argmax(-1)
+    turned = [
+        any(
+            y[s, i] > 0 and y[s, j] == 0 and skill[s, i] == skill[s, j]
+            for i in range(6)
+            for j in range(i + 1, 6)
+        )
+        for s in students
+    ]
+    assert sum(turned) > 5
+    careful, needs = Dynamics(*(v[1] for v in data.dynamics)), x[turned][..., FEATURES:] > 0.5
+    alone, _ = predict(careful, needs, y[turned] > 0, support[turned])
+    np.testing.assert_allclose(found[turned], alone, rtol=0, atol=1e-12)

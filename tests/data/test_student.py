@@ -178,7 +178,7 @@ def test_most_answers_cuts_the_end(source):
         {"protocol": "first", "shots": 3, "queries": 2, "tested_shots": (3,)},
         {"protocol": "first", "shots": 4, "queries": 5, "tested_shots": (1, 4)},
         {"protocol": "first", "shots": 3, "queries": None, "tested_shots": (1, 3)},
-        {"protocol": "next", "shots": 50},
+        {"protocol": "next", "shots": 50, "tested_shots": ()},
     ],
 )
 def test_training_rows_are_those_that_episodes_ask_for_weighed_alike(tmp_path, options):
@@ -280,6 +280,7 @@ def test_a_run_leaves_a_record_with_a_row_for_each_number_shown(record, source, 
         ({"folds": 61}, "answers.csv: 60 students cannot be divided into folds=61"),
         ({"folds_from": "column"}, "answers.csv has no column fold"),
         ({"shots": 40, "tested_shots": ()}, "no student is left for train: 60 .* 0 .* 41 answers"),
+        ({"most_answers": 3, "tested_shots": (3, 5)}, "most_answers=3: an episode needs 4 answers"),
         ({"source": None}, "source: name a file of students' answers"),
         ({"source": []}, "source: name a file of students' answers"),
         ({"source": "nowhere.csv"}, "nowhere.csv: there is no such file"),
@@ -300,7 +301,7 @@ def test_a_matrix_has_no_order_of_time(tmp_path, protocol):
     path.write_text("\n".join(",".join(map(str, r)) for r in rng.integers(0, 2, (40, 9))) + "\n")
     assert module(path).spec.items == 9
     with pytest.raises(BenchError, match=f"protocol='{protocol}': .*matrix.csv does not say .*use"):
-        _ = module(path, protocol=protocol).spec
+        _ = module(path, protocol=protocol, tested_shots=()).spec
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from lightning import Trainer
 from bench.algorithms.bilevel_irt import BilevelIRT
 from bench.algorithms.item_mean import ItemMean
 from bench.algorithms.maml import MAML
+from bench.base import registry
 from bench.base.errors import BenchError
 from bench.data.irt import IRTDataModule
 from bench.data.student import StudentDataModule
@@ -72,3 +73,32 @@ def test_a_class_of_few_is_predicted_better_than_by_item_means(tmp_path):
     maml = MAML(inner_steps=3, outer_lr=3e-3, outer_schedule="cosine", **perceptron)
     assert log_loss(BilevelIRT(), data()) < floor - 0.02
     assert log_loss(maml, data()) < floor - 0.02
+
+
+OFF = {  # of MAML++
+    "learn_rates": False, "multi_step_share": 0.0, "first_order_share": 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["maml", "maml_plus_plus", "no_adaptation", "imaml", "cnp"])
+def test_whatever_trains_it_counts_its_prior_once(name, monkeypatch):
+    """Loss and meta-gradient are those without it, and its own added."""
+    data, found = IRTDataModule(items=7, shots=3, queries=3, tasks_per_batch=4), {}
+    episode = data.episodes("train", np.arange(4))
+    for prior in (True, False):
+        learner = registry.create(
+            "algorithms", name, model="bayesian_mlp", spec=data.spec, seed=3,
+            **(OFF if name == "maml_plus_plus" else {}),
+        )  # fmt: skip
+        learner.configure_model()
+        loss = learner.net.minus_log_prior() / 50
+        monkeypatch.setattr(type(learner), "prior", loss if prior else 0.0)
+        total = learner.meta_step(episode)
+        total.backward()
+        learned = {n: p for n, p in learner.named_parameters() if p.requires_grad}
+        gradient = [torch.zeros_like(p) if p.grad is None else p.grad for p in learned.values()]
+        found[prior] = total.detach(), gradient
+    by_prior = torch.autograd.grad(loss, list(learned.values()), materialize_grads=True)
+    torch.testing.assert_close(found[True][0], found[False][0] + loss.detach())
+    for whole, part, own in zip(found[True][1], found[False][1], by_prior, strict=True):
+        torch.testing.assert_close(whole, part + own)

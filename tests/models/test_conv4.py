@@ -25,8 +25,20 @@ def test_one_number_is_the_same_for_all():
     assert all(torch.equal(states[0][n], states[1][n]) for n in states[0])
 
 
+def test_the_head_may_get_the_mean_over_the_image():
+    omniglot = TaskSpec("classification", (1, 28, 28), 5)
+    whole, mean = Conv4(omniglot), Conv4(omniglot, average=True)
+    assert (whole.head.in_features, mean.head.in_features) == (256, 64)  # 64 in the paper
+    x = torch.rand(3, 1, 28, 28)
+    mean.load_state_dict(whole.state_dict() | {"head.weight": mean.head.weight}, strict=True)
+    features = whole.features(x).view(3, 64, 4).mean(2)
+    torch.testing.assert_close(mean(x), mean.head(features))
+
+
 def test_wrong_numbers_are_named():
     with pytest.raises(BenchError, match="one for each of 4 blocks"):
         Conv4(MINI, filters=[8, 8])
+    with pytest.raises(BenchError, match="filters=0: give a whole number of at least 1"):
+        Conv4(MINI, filters=0)
     with pytest.raises(BenchError, match=r"filters='wide'.*a whole number or a list of whole"):
         registry.create("models", "conv4", MINI, filters="wide")

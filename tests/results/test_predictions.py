@@ -103,6 +103,7 @@ def test_of_regressions_there_is_nothing_to_keep(tmp_path, capsys):
     found = run(tmp_path, "--keep-predictions", datasets="sinusoid", settings=settings)
     assert found == 2
     assert "is for classes and answers" in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/*/*"))  # said before anything is trained
 
 
 def test_the_tables_and_figures(tmp_path, capsys):

@@ -190,6 +190,22 @@ def test_variants_of_an_algorithm_are_rows_of_their_own():
     assert tables.summary(records)["difference_runs"].tolist() == [1, 0]
 
 
+def test_versions_of_a_user_s_own_code_are_rows_of_their_own():
+    """And runs of which the best was chosen by another metric."""
+    versions = ["sha256:" + "1" * 64, "sha256:" + "2" * 64]
+    records = [run("maml", SECOND, seed=seed) for seed in (0, 1)]
+    for one, version in zip(records, versions):
+        one["experiment"]["code"] = {"maml": version}
+    assert tables.summary(records)["variant"].tolist() == [
+        'code="maml 11111111"',
+        'code="maml 22222222"',
+    ]
+    records = [run("maml", SECOND) for _ in range(2)]
+    records[0]["experiment"]["judged_by"] = "loss"
+    records[0]["experiment"]["key"] += "-judged"
+    assert tables.summary(records)["runs"].tolist() == [1, 1]
+
+
 def test_one_experiment_twice_is_refused():
     twice = [run("maml", SECOND), run("maml", SECOND)]
     twice[1]["experiment"]["key"] += "-again"

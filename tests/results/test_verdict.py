@@ -10,6 +10,7 @@ from bench.base.errors import BenchError
 from bench.results import judged, temperature, verdict, verdict_figure, verdict_words
 from bench.results.judged import Run
 from bench.results.predictions import Predictions
+from bench.results.verdict import FLOORS
 from bench.tasks.statistics import auc_placements
 
 SHOTS, ASKED = (1, 5), 10
@@ -310,6 +311,24 @@ def test_a_set_of_images_that_nothing_learns_from_is_too_small():
 
 
 # In words -----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_methods_that_were_not_compared():
+    floors = [one for one in runs(400, TRUTH) if one.record["experiment"]["algorithm"] in FLOORS]
+    said = dict(verdict_words.sentences(verdict.numbers(floors)))["To take"]
+    assert "Nothing that learns more was compared with it." in said
+    assert "No method that learns more" not in said
+
+
+def test_each_setting_names_its_own_temperature():
+    numbers = verdict.numbers(runs(400, TRUTH))
+    numbers["judged_by"] = "accuracy"
+    for method in numbers["methods"]:
+        method |= {"log_loss": 0.9, "log_loss_scaled": 0.5, "temperature": 2.5}
+        for found, own in zip(method["settings"].values(), (1.0, 4.0)):
+            found["temperature"] = own
+    said = dict(verdict_words.sentences(numbers))["Calibration"]
+    assert "with temperatures of 1.00, 4.00, one for each setting" in said
 
 
 def test_the_words_are_those_of_the_numbers_as_they_stand_in_a_file():

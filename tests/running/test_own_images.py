@@ -55,6 +55,13 @@ def predict(path, query="query", *more):
     return main(["predict", *flags, *more])
 
 
+@pytest.mark.parametrize("name", ["file", "predicted"])
+def test_a_class_is_not_called_like_a_column_of_the_table(folder, capsys, name):
+    (folder / "support" / "bright").rename(folder / "support" / name)
+    assert predict(checkpoint("c.ckpt", ProtoNet)) == 2
+    assert f"a class called '{name}' would be mistaken for a column" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cls", [MAML, ProtoNet, R2D2, ProtoMAML, NoAdaptation])
 def test_images_in_class_folders(folder, capsys, cls):
     assert predict(checkpoint("c.ckpt", cls)) == 0
@@ -168,4 +175,6 @@ def test_learners_with_a_head_of_zeros(folder):
 
 def test_lightnings_own_command_is_still_there():
     assert not is_meant(["--config", "run.yaml"])
+    assert not is_meant(["--model", "MAML", "--help"])
+    assert is_meant(["--help"])
     assert is_meant(["--support=a", "--query", "b"])

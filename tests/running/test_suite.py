@@ -52,6 +52,33 @@ def test_set_changes_all_or_one_algorithm():
     assert maml.set_by_user == ("inner_lr=0.7", "queries=3", "iterations=9")
 
 
+def test_what_is_set_of_one_algorithm_holds_wherever_it_stands():
+    for settings in (
+        {"maml.inner_lr": 0.7, "inner_lr": 0.2},
+        {"inner_lr": 0.2, "maml.inner_lr": 0.7},
+    ):
+        both = SUITE.experiments(["maml", "fomaml"], shots=[5], seeds=[0], settings=settings)
+        assert [e.learner["inner_lr"] for e in both] == [0.7, 0.2]
+
+
+def test_set_of_an_argument_that_both_have_says_whose():
+    """IRT's model is its formula, an algorithm's is its network."""
+    study = dataclasses.replace(SUITE.studies[0], dataset="irt", shots=(5,), learner={})
+    suite = dataclasses.replace(SUITE, studies=(study,), seeds=(0,))
+
+    def made(**settings):
+        settings = {name.replace("__", "."): value for name, value in settings.items()}
+        (found,) = suite.experiments(["maml"], settings=settings)
+        return found.data.get("model"), found.learner.get("model")
+
+    assert made(irt__model="3pl", maml__model="bayesian_mlp") == ("3pl", "bayesian_mlp")
+    assert made(irt__model="3pl") == ("3pl", None)
+    assert made(maml__model="mlp") == (None, "mlp")
+    assert made(maml__items=30) == (None, None)  # what it does not take goes to its data
+    with pytest.raises(BenchError, match="model: both irt and maml .* irt.model or maml.model"):
+        made(model="3pl")
+
+
 def test_set_of_an_argument_that_nothing_has_is_an_error():
     with pytest.raises(BenchError, match="--set inner_lrr.*did you mean inner_lr"):
         SUITE.experiments(settings={"inner_lrr": 1})

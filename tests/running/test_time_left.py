@@ -53,6 +53,14 @@ def test_what_takes_another_time_is_not_told_by_a_record(out, recorded):
     assert "for 1 of 2 runs" in said, said
 
 
+def test_a_record_that_does_not_say_how_long_it_took_tells_nothing(out, recorded):
+    (path,) = out.glob("runs/quick/*.json")
+    record = json.loads(path.read_text())
+    record["training"]["seconds"] = None
+    path.write_text(json.dumps(record))
+    assert "not known" in time_left.by_records([replace(recorded, seed=1)], out)
+
+
 def test_nothing_is_said_of_what_is_not_trained(out, recorded):
     assert time_left.by_records([], out) == ""
     assert time_left.by_records([replace(recorded, iterations=0)], out) == ""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.base.errors import BenchError
+
 HELP = "measure how often the tutor's intervals and verdicts are right"
 
 
@@ -31,6 +33,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.base import paths
     from bench.tutor import calibration, calibration_report
 
+    if options.students < 1:
+        raise BenchError(f"--students {options.students}: give 1 or more")
+    if not 2 <= options.skills <= 5:
+        raise BenchError(f"--skills {options.skills}: give 2 to 5")
     out = paths.writable(options.out)
     names = ("students", "skills", "correlation", "dimensions")
     asked = {name: getattr(options, name) for name in names}

@@ -8,17 +8,20 @@ from rich.console import Console
 from bench.cli.commands._grid import add_outside, outside_flags
 
 HELP = "classify your own images after adapting to a few examples of each class"
-OWN_FLAGS = ("--checkpoint", "--support", "--query", "-h", "--help")
+OWN_FLAGS = ("--checkpoint", "--support", "--query")
+HELP_FLAGS, LIGHTNING_FLAGS = ("-h", "--help"), ("--model", "--config", "-c")
 CHOICES = {"auto": None, "yes": True, "no": False}
 
 
 def is_meant(arguments: list[str]) -> bool:
     """Whether it is this command, and not Lightning's of the same name.
 
-    >>> is_meant(["--support", "a"]), is_meant(["--model", "MAML"])
-    (True, False)
+    >>> is_meant(["--support", "a"]), is_meant(["--help"]), is_meant(["--model", "MAML"])
+    (True, True, False)
     """
-    return not arguments or any(a.split("=")[0] in OWN_FLAGS for a in arguments)
+    given = {a.split("=")[0] for a in arguments}
+    asks = given.intersection(HELP_FLAGS) and not given.intersection(LIGHTNING_FLAGS)
+    return not arguments or bool(asks or given.intersection(OWN_FLAGS))
 
 
 def flags(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from bench.base import registry
 from bench.cli.commands._grid import find_suite, grid_flags, launcher_of, machine_of, setting
 from bench.running.tuned_values import TunedValues
 
@@ -23,7 +24,7 @@ def flags(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="an argument of the data set or the algorithms, or iterations; "
-        "ALGORITHM.NAME=VALUE for one algorithm only",
+        "ALGORITHM.NAME=VALUE or DATASET.NAME=VALUE of one alone",
     )
     for split in ("train", "test"):
         command.add_argument(
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for note in tuned.notes() if tuned else ():
         console.print(note, markup=False, highlight=False)
     if options.dry_run:
+        machine_of(options)
+        registry.declaration("launchers", options.launcher)
         wishes = options.retry_failed, options.keep_predictions
         to_do = grid.plan(experiments, options.out, console, *wishes)
         grid.check_elsewhere(to_do)

@@ -51,9 +51,12 @@ def flags(command: argparse.ArgumentParser) -> None:
         "than this, such as 0.2",
     )
     command.add_argument(
-        "--mastery", type=float, default=0.8, help="chance of success above which is mastery"
+        "--mastery",
+        type=float,
+        default=0.8,
+        help="with --width: chance of success above which is mastery",
     )
-    command.add_argument("--certainty", type=float, default=0.9, help="of a verdict")
+    command.add_argument("--certainty", type=float, default=0.9, help="with --width: of a verdict")
     columns_flag(command)
     command.add_argument("--seed", type=int, default=0, help="of the division of the questions")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")

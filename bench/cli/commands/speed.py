@@ -34,7 +34,8 @@ def flags(command: argparse.ArgumentParser) -> None:
         help="what the contestants, or --precision, run on",
     )
     command.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
-    command.add_argument(
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument(
         "--scaling",
         choices=("tasks", "inner_steps", "cores", "devices"),
         help="growth instead of peers",
@@ -42,19 +43,19 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--table", action="store_true", help="make table and plot again from the records"
     )
-    command.add_argument(
+    instead.add_argument(
         "--overhead", action="store_true", help="what data and Lightning add, instead of peers"
     )
-    command.add_argument(
+    instead.add_argument(
         "--episodes", action="store_true", help="loading a cache and assembling image episodes"
     )
-    command.add_argument(
+    instead.add_argument(
         "--evaluation", action="store_true", help="evaluating tasks, beside training on them"
     )
-    command.add_argument(
+    instead.add_argument(
         "--exactness", action="store_true", help="who computes the right meta-gradient, by layer"
     )
-    command.add_argument(
+    instead.add_argument(
         "--precision",
         action="store_true",
         help="errors of the meta-gradient in float32 and mixed precision, by method and network",

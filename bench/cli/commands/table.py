@@ -39,6 +39,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     )
     if options.suite and options.across is not None:
         raise BenchError(f"table {options.suite} --across: name the suites after --across")
+    if options.readme and options.across is not None:
+        raise BenchError("--readme: goes with tables of suites, not with --across")
     wanted = options.across or ([options.suite] if options.suite else [])
     if wanted and suites:
         named = with_records(wanted, suites)

@@ -1,1 +1,1 @@
-"""Students: episodes of answers, made-up and recorded; beliefs about them; a tutor's tools."""
+"""Students: episodes of answers, made-up and recorded."""

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from bench.base.errors import BenchError
-from bench.data.students.windows import check as check_windows
+from bench.base.option_text import written
+from bench.data.students import windows as answer_windows
 from bench.tasks import counter_random
 from bench.tasks.data_module import EpisodeDataModule
 from bench.tasks.episode import Episode, TaskSpec, View
 from bench.tasks.questions import FEATURES, ITEM, POSITION
+
+Protocol = Literal["random", "first", "next"]
 
 
 class Sequences(NamedTuple):
@@ -65,7 +68,7 @@ class StudentEpisodes(EpisodeDataModule):
         self,
         shots: int | None = 10,
         queries: int | None = 40,
-        protocol: Literal["random", "first", "next"] = "random",
+        protocol: Protocol = "random",
         tested_shots: tuple[int, ...] = (),
         windows: tuple[tuple[int, int], ...] = (),
         training_asks: Literal["same", "following"] = "same",
@@ -91,7 +94,13 @@ class StudentEpisodes(EpisodeDataModule):
             )
         self.tested_shots = () if shots is None else tested
         if windows:
-            check_windows(windows, protocol)
+            answer_windows.check(windows, protocol)
+        if protocol == "next" and (tested_shots or training_asks != "same"):
+            name, none = ("tested_shots", []) if tested_shots else ("training_asks", "same")
+            raise BenchError(
+                f"{name}={self.hparams[name]!r}: protocol='next' asks for all answers in turn: use "
+                f"{written(name, none)} with it"
+            )
         if type(hide_items) not in (int, float) or not 0 <= hide_items < 1:
             raise BenchError(f"hide_items={hide_items!r}: give a share from 0 to below 1")
 
@@ -209,7 +218,7 @@ class StudentEpisodes(EpisodeDataModule):
         lengths = self.lengths(split)[: self.hparams[f"{split}_episodes"]]
         if self.hparams["protocol"] == "next":
             if self.hparams["windows"]:
-                return self._list_windows(lengths)
+                return answer_windows.listed(self.hparams["windows"], split, lengths)
             student = np.repeat(np.arange(len(lengths)), np.maximum(lengths - 1, 0))
             starts = np.cumsum(np.maximum(lengths - 1, 0)) - np.maximum(lengths - 1, 0)
             shown = 1 + np.arange(len(student)) - starts[student]
@@ -225,18 +234,6 @@ class StudentEpisodes(EpisodeDataModule):
             if len(students[i])
         ]
         return np.concatenate(students), np.concatenate(shown), views
-
-    def _list_windows(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[View]]:
-        """As :meth:`_list`: every answer of each window in turn, window after window."""
-        windows = self.hparams["windows"]
-        students = np.flatnonzero(lengths >= windows[-1][1])
-        student, shown, views = [], [], []
-        for number, (first, last) in enumerate(windows):
-            asked = np.arange(first - 1, last)  # so many are shown before each
-            student.append(np.repeat(students, len(asked)))
-            shown.append(np.tile(asked, len(students)))
-            views.append(View(first - 1, number * len(students), len(students)))
-        return np.concatenate(student), np.concatenate(shown), views
 
     def listed(self, split: str) -> int:
         """How many episodes validation or test has."""
@@ -314,7 +311,8 @@ class StudentEpisodes(EpisodeDataModule):
     @property
     def varies(self) -> bool:
         """Whether the number of rows that count differs between episodes."""
-        return self.hparams["protocol"] == "next" or len(self.tested_shots) > 1
+        shots, protocol = self.hparams["shots"], self.hparams["protocol"]
+        return protocol == "next" or self.tested_shots != (shots,)
 
     def _dealt(
         self, split: str, students: np.ndarray, shown: np.ndarray, lengths: np.ndarray, longest: int

@@ -47,10 +47,11 @@ def check_ranges(ranges: Mapping, of: str = "") -> None:
     for field in Dynamics._fields:
         most = 0.5 if field in ("guess", "slip") else 1
         try:
-            low, high = map(float, ranges[field])
-        except (TypeError, ValueError):
-            low, high = 1, 0
-        if not 0 <= low <= high <= most:
+            low, high = ranges[field]
+            sound = 0 <= low <= high <= most
+        except (TypeError, ValueError):  # no pair, or not of numbers
+            sound = False
+        if not sound:
             raise BenchError(
                 f"{of}{field}={ranges[field]!r}: give the least and the greatest value, both from "
                 f"0 to {most}"
@@ -189,8 +190,9 @@ def _chain(dynamics, needs, answer, support):
         before[t] = state
         state = state * likelihood(t, right(t))
         total = state.sum(0)
-        evidence += np.log(total)
-        state /= total
+        with np.errstate(divide="ignore"):  # minus infinity: these answers are impossible
+            evidence += np.log(total)
+        state /= np.where(total > 0, total, 1)
         for skill, lacks, has in pairs(state):
             moved = needs[t, skill] * (lacks * dynamics.learn[skill] - has * dynamics.forget[skill])
             lacks -= moved
@@ -202,9 +204,11 @@ def _chain(dynamics, needs, answer, support):
             lacks += needs[t, skill] * dynamics.learn[skill] * gain
             has -= needs[t, skill] * dynamics.forget[skill] * gain
         posterior, now = before[t] * later, right(t)
-        p[:, t] = (posterior * now).sum(0) / posterior.sum(0)
+        mass = posterior.sum(0)
+        p[:, t] = (posterior * now).sum(0) / np.where(mass > 0, mass, 1)
         later *= likelihood(t, now)
-        later /= later.max(0)
+        most = later.max(0)
+        later /= np.where(most > 0, most, 1)
     return p, evidence
 
 

@@ -19,6 +19,7 @@ from bench.tasks import counter_random
 from bench.tasks.data_module import SPLITS
 
 FEW = 200  # training students; see datasets/student/README.md
+FoldsFrom = Literal["seed", "file", "column", "nothing"]
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -62,7 +63,7 @@ class RecordedStudents(StudentEpisodes):
         q_matrix: str | None = None,
         folds: int = 5,
         fold: int = 0,
-        folds_from: Literal["seed", "file", "column", "nothing"] = "seed",
+        folds_from: FoldsFrom = "seed",
         split_seed: int = 0,
         val_share: float = 0.15,
         split_by: Literal["student", "answer"] = "student",
@@ -196,6 +197,11 @@ class RecordedStudents(StudentEpisodes):
         else:
             least = 2 if options["protocol"] == "next" else self.tested_shots[0] + 1
             least = max([least, *(last for _, last in options["windows"])])
+            if least > options["most_answers"]:
+                raise BenchError(
+                    f"most_answers={options['most_answers']}: an episode needs {least} answers of "
+                    "a student: give as many or more"
+                )
             parts = self._parts(lengths, least)
         found = {split: np.flatnonzero(part) for split, part in parts.items()}
         for split, part in found.items():

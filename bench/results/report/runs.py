@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.base import registry
 from bench.results import labels
 from bench.results.answer_tables import missing
 from bench.results.plots import NAMES
@@ -49,18 +50,29 @@ def _cells(record: dict) -> list[tuple[str, Any]]:
 
 def _details(record: dict, out: Path) -> dict[str, str]:
     e = record["experiment"]
-    path = RunFiles.locate(out, e).record
-    again = ["maml-bench", "run", e["suite"], "--datasets", e["dataset"]]
-    again += ["--algorithms", e["algorithm"], "--seeds", str(e["seed"]), "--out", "mine"]
     return {
-        "Repeat this run and compare": f"maml-bench reproduce {shlex.quote(str(path))}",
-        "Run it from its suite as that stands": shlex.join(again),
+        **_commands(e, RunFiles.locate(out, e).record),
         "Chosen": record["chosen"] or "-",
         "Data": _arguments(e["data"]),
         "Algorithm": _arguments(e["learner"]),
         "Training": _arguments({k: v for k, v in record["training"].items() if k != "validation"}),
         "Made by": _arguments(record["provenance"]),
     }
+
+
+def _commands(experiment: dict, path: Path) -> dict[str, str]:
+    """What to type to have the run again, where the user's own code has to be named too."""
+    e, own = experiment, experiment.get("code") or {}
+    kinds = {e["algorithm"]: "--algorithms", e["dataset"]: "--data"}
+    places = [part for name in own for part in (kinds.get(name, "--models"), f"path/to/{name}.py")]
+    found = {
+        "Repeat this run and compare": shlex.join(["maml-bench", "reproduce", str(path), *places])
+    }
+    if not own and e["suite"] in registry.names("suites"):
+        again = ["maml-bench", "run", e["suite"], "--datasets", e["dataset"]]
+        again += ["--algorithms", e["algorithm"], "--seeds", str(e["seed"]), "--out", "mine"]
+        found["Run it from its suite as that stands"] = shlex.join(again)
+    return found
 
 
 def _arguments(given: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def cells(ways: int, learner: dict[str, Any], **data: Any) -> tuple[Study, ...]:
             iterations=60_000,
             validations=30,
             data={"queries": shots, "rotations": "all", "val_episodes": 200, **data},
-            learner={"outer_lr": 1e-3, **learner},
+            learner={"model_options": {"average": True}, "outer_lr": 1e-3, **learner},
             algorithms={key: {"inner_lr": 2.0} for key in ("maml", "fomaml", "random_init")},
         )
         for shots in (1, 5)

@@ -1,7 +1,8 @@
 """Omniglot, 5-way 1-shot, on two cores: what minutes and what an hour buy, and in which order.
 
-Settings are those of ``omniglot-small``, the network is the paper's. Each length is a training of
-its own with its own schedule, so that "which order, with so much time?" has an answer at each.
+Settings are those of ``omniglot-small``, with as many filters as the paper has. Each length is a
+training of its own with its own schedule, so that "which order, with so much time?" has an answer
+at each.
 """
 
 from dataclasses import replace

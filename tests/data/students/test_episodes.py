@@ -59,7 +59,8 @@ class Made(StudentEpisodes):
 
 
 def made(**options):
-    return Made(**{"shots": 10, "queries": 3, "tested_shots": TESTED} | options)
+    tested = () if options.get("protocol") == "next" else TESTED
+    return Made(**{"shots": 10, "queries": 3, "tested_shots": tested} | options)
 
 
 def rows(episode):
@@ -390,8 +391,22 @@ def test_each_window_is_scored_apart_with_a_student_as_one_unit():
         ({"windows": ((5, 4),), "protocol": "next"}, "from 2 on, that rise"),
         ({"windows": ((3, 5), (5, 6)), "protocol": "next"}, "from 2 on, that rise"),
         ({"windows": ((3, "5"),), "protocol": "next"}, "windows"),
+        (
+            {"tested_shots": (1, 2), "protocol": "next"},
+            "tested_shots=.*asks for all answers in turn: use tested_shots",
+        ),
+        (
+            {"training_asks": "following", "protocol": "next"},
+            "training_asks='following'.*use training_asks='same'",
+        ),
     ],
 )
 def test_a_window_that_makes_no_sense_is_refused(options, words):
     with pytest.raises(BenchError, match=words):
         made(**{"tested_shots": ()} | options)
+
+
+def test_a_window_that_nobody_reaches_is_named():
+    data = made(protocol="next", tested_shots=(), windows=((3, 4000),))
+    with pytest.raises(BenchError, match="no val student has 4000 answers: give fewer"):
+        data.listed("test")

@@ -10,6 +10,7 @@ import pytest
 from bench.cli.main import main
 from bench.results import records as files
 from bench.results.report import page
+from bench.results.report import runs as report_runs
 from bench.results.report.answer import Pair
 from bench.results.run_files import RunFiles
 
@@ -150,3 +151,16 @@ def test_pairs_that_are_alike_are_told_apart_by_their_suite():
     one = Pair("small", "irt", "10-shot", "MAML", "+.1", 0.1, 0.1, 2.0, 2.0, "one seed", 1)
     lines = page._forest([one, one._replace(suite="large"), one._replace(method="ANIL")])
     assert [line["suite"] for line in lines] == ["small", "large", ""]
+
+
+def test_commands_are_those_that_work(runs, tmp_path):
+    """A comparison is no suite of the package, and code of the user's own has to be named."""
+    packaged, compared, own = (runs("omniglot")[0] for _ in range(3))
+    compared["experiment"]["suite"] = "compare-mine-12345678"
+    own["experiment"]["code"] = {own["experiment"]["algorithm"]: "sha256:1"}
+    found = [line["details"] for line in report_runs.lines([packaged, compared, own], tmp_path)]
+    run, again = "Run it from its suite as that stands", "Repeat this run and compare"
+    assert [run in details for details in found] == [True, False, False]
+    name = own["experiment"]["algorithm"]
+    assert found[2][again].endswith(f".json --algorithms path/to/{name}.py")
+    assert found[0][again].endswith(".json")

@@ -87,6 +87,26 @@ def test_costs_are_measured_when_all_runs_have_ended(tmp_path, console, monkeypa
     assert all(e.files(tmp_path).is_finished for e in runs)
 
 
+def test_costs_are_measured_of_another_seed_where_the_first_has_failed(
+    tmp_path, console, monkeypatch, suite
+):
+    runs = [e for e in suite.experiments(seeds=[0, 1, 2]) if e.algorithm == "maml"]
+
+    def run_all(given, launcher, console):
+        for job in given[1:]:  # the first has failed
+            path = job.files.record
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            job.files.await_cost()
+
+    measured = []
+    monkeypatch.setattr(grid.workers, "run_all", run_all)
+    monkeypatch.setattr(jobs, "measure", lambda job, console: measured.append(job.experiment.seed))
+    grid.finish(runs, tmp_path, console, CPU, launcher=Local(2, CPU, {}))
+    assert measured == [1]
+    assert runs[2].files(tmp_path).is_finished
+
+
 def test_a_cost_that_was_not_measured_before_a_kill_is_measured_later(
     tmp_path, console, monkeypatch, undisturbed, suite
 ):

@@ -24,7 +24,7 @@ def read(tree: Tree) -> Collection | None:
     if not classes:
         return None
     splits, note = class_splits.find_or_draw(tree, classes)
-    return _collect(tree, classes, splits, LAYOUT, note)
+    return _collect(tree, classes, splits, LAYOUT, note, *_merged(classes))
 
 
 class Published(NamedTuple):
@@ -76,11 +76,24 @@ def _classes(tree: Tree) -> dict[str, list[str]]:
     return classes
 
 
-def _collect(tree: Tree, classes: dict, splits: dict, layout: str, note: str) -> Collection:
+def _merged(classes: dict[str, list[str]]) -> list[str]:
+    """A sentence on folders of one name, which are taken for one class; none if there are none."""
+    folders = {la: {str(PurePosixPath(n).parent) for n in names} for la, names in classes.items()}
+    several = sorted(label for label, found in folders.items() if len(found) > 1)
+    if not several:
+        return []
+    first, second = sorted(folders[several[0]])[:2]
+    return [
+        f"Folders of one name are one class, such as {first} and {second} ({len(several)} of "
+        f"{len(classes)} classes): rename them if they are not."
+    ]
+
+
+def _collect(tree: Tree, classes: dict, splits: dict, layout: str, *notes: str) -> Collection:
     images = [
         Found(split, label, name)
         for split, labels in splits.items()
         for label in labels
         for name in classes[label]
     ]
-    return from_files(tree, layout, images, [note])
+    return from_files(tree, layout, images, notes)

@@ -45,7 +45,9 @@ def with_metadata(text: Text) -> Text:
     ]
     header = [*_NAMES[:3], *(["timestamp"] if time else []), *(["skill_id"] if subjects else [])]
     lines, first = [], True
-    for row in _rows(text):
+    for number, row in enumerate(_rows(text), 1):
+        if row:
+            table.check_width(text, number, row, len(names))
         if first or not row:
             lines.append(",".join(header) if row else "")
             first = first and not row

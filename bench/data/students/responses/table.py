@@ -95,6 +95,20 @@ def plain(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
+def check_width(text: Text, line: int, row: Sequence[str], width: int) -> None:
+    """Refuses a row that has not as many fields as the header, but for empty ones at its end.
+
+    Raises:
+        BenchError: names the line.
+    """
+    if len(row) < width or any(row[width:]):
+        raise text.wrong(
+            line,
+            f"{len(row)} fields, but the header has {width}: quote a field that holds the "
+            "delimiter, and close every quote",
+        )
+
+
 def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.ndarray]:
     """Some columns of the table below the header; blank lines and trailing delimiters are skipped.
 
@@ -113,12 +127,7 @@ def columns(text: Text, wanted: Sequence[int]) -> tuple[list[Sequence[str]], np.
     pick = itemgetter(*wanted, 0)  # one more, so that it always gives a tuple
     picked, lines = [], []
     for line, row in filled:
-        if len(row) < width or any(row[width:]):
-            raise text.wrong(
-                line,
-                f"{len(row)} fields, but the header has {width}: quote a field that holds the "
-                "delimiter, and close every quote",
-            )
+        check_width(text, line, row, width)
         picked.append(pick(row))
         lines.append(line)
     if not picked:

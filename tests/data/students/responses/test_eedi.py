@@ -97,6 +97,14 @@ def test_a_wrong_answer_is_named_by_its_line(tmp_path):
         read(path)
 
 
+def test_a_row_that_is_cut_off_is_named_by_its_line(tmp_path):
+    path = as_published(tmp_path)
+    path.write_text(ANSWERS + "11")
+    last = ANSWERS.count("\n") + 1
+    with pytest.raises(BenchError, match=rf"line {last}: 1 fields, but the header has"):
+        read(path)
+
+
 def test_it_is_prepared_from_a_folder_with_all_of_it(tmp_path):
     path = as_published(tmp_path)
     folder = tmp_path / "all"
