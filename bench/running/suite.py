@@ -92,8 +92,8 @@ class Suite:
         Args:
             algorithms: only these; one that no study lists runs on all with the common settings.
             datasets: only these.
-            ways: instead of the suite's.
-            shots: instead of the suite's.
+            ways: instead of the suite's; those that one study of a data set lists, in that alone.
+            shots: likewise.
             seeds: instead of the suite's.
             settings: ``name`` or ``algorithm.name`` to value: an argument of the data module or of
                 the algorithms, or ``iterations`` or ``validations``; ``model_options.name`` is one
@@ -173,9 +173,10 @@ class Suite:
             # a name narrows each study; one that no study lists is added to all that it is for
             named = [n for n in algorithms if n in study.algorithms or n not in listed]
             named = [n for n in named if _fits(n, study)]
+            same = [s for s in studies if s.dataset == study.dataset]
             for way, shot, algorithm in itertools.product(
-                dict.fromkeys(ways or study.ways) if study.ways else (None,),
-                dict.fromkeys(shots or study.shots),
+                _sizes(ways, "ways", study, same) if study.ways else (None,),
+                _sizes(shots, "shots", study, same),
                 dict.fromkeys(named if algorithms else study.algorithms),
             ):
                 sizes = {"shots": shot} | ({"ways": way} if way is not None else {})
@@ -282,6 +283,21 @@ class Suite:
             tuned=best | {"values": values} if values else None,
             **run,
         )
+
+
+def _sizes(given: Iterable[int] | None, name: str, study: Study, same: list[Study]) -> list:
+    """The ways or shots of a study: its own, or of those given its own and what no study lists.
+
+    Args:
+        given: by the user; None: nothing.
+        name: ``ways`` or ``shots``.
+        study: one of them.
+        same: the studies of its data set.
+    """
+    own = getattr(study, name)
+    listed = {size for other in same for size in getattr(other, name)}
+    wanted = own if given is None else [n for n in given if n in own or n not in listed]
+    return list(dict.fromkeys(wanted))
 
 
 def _fits(algorithm: str, study: Study) -> bool:

@@ -54,11 +54,17 @@ def test_two_devices_give_what_one_gives_for_every_algorithm(capsys):
         assert (differences[0] == "-") == (fitted or name in ("bayes", "random_init"))
 
 
+# one of each kind: by gradient, with an outer update of its own, by distance, in time, fitted at
+# once, not trained
+OF_EACH_KIND = {"maml", "bilevel_irt", "reptile", "proto_net", "dkt", "rasch", "bayes"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 4])
 def test_other_numbers_of_devices_too(devices):
     plain = [c for c in device_cases.cases(devices) if str(c).startswith(f"{c.name} on")]
-    assert {case.name for case in plain} == set(registry.names("algorithms"))
+    plain = [case for case in plain if case.name in OF_EACH_KIND]
+    assert {case.name for case in plain} == OF_EACH_KIND
     verdicts = device_check.check(devices, "cpu", plain)
     assert len(verdicts) == len(plain)
     device_check.conclude(verdicts, devices)

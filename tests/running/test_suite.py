@@ -42,6 +42,23 @@ def test_nothing_is_trained_for_an_algorithm_that_does_not_train():
     assert experiment.iterations == 0
 
 
+def test_sizes_that_another_study_of_the_data_is_for_are_left_to_it():
+    """Each cell of a paper has settings of its own: rates, steps and iterations."""
+    suite = registry.load("suites", "caltech_reference")
+    found = suite.experiments(["maml"], shots=[5], seeds=[0])
+    assert [(e.data["shots"], e.iterations) for e in found] == [(5, 6000)]
+    suite = registry.load("suites", "omniglot_paper")
+    found = suite.experiments(["maml"], ways=[20], shots=[1], seeds=[0])
+    assert [(e.data["ways"], e.data["shots"], e.learner["inner_steps"]) for e in found] == [
+        (20, 1, 5)
+    ]
+    found = suite.experiments(["maml"], ways=[20], shots=[3, 5], seeds=[0])  # 3 is nobody's
+    assert [(e.data["shots"], e.data["queries"]) for e in found] == [(3, 1), (3, 5), (5, 5)]
+    quick = registry.load("suites", "quick")
+    found = quick.experiments(["maml"], shots=[10], seeds=[0])
+    assert {(e.dataset, e.data["shots"]) for e in found} >= {("glyphs", 10), ("sinusoid", 10)}
+
+
 def test_set_changes_all_or_one_algorithm():
     settings = {"maml.inner_lr": 0.7, "queries": 3, "iterations": 9}
     maml, fomaml = SUITE.experiments(["maml", "fomaml"], shots=[5], seeds=[0], settings=settings)
@@ -49,7 +66,7 @@ def test_set_changes_all_or_one_algorithm():
     assert "inner_lr" not in fomaml.learner
     assert maml.data["queries"] == fomaml.data["queries"] == 3
     assert maml.iterations == fomaml.iterations == 9
-    assert maml.set_by_user == ("inner_lr=0.7", "queries=3", "iterations=9")
+    assert maml.set_by_user == ("queries=3", "iterations=9", "inner_lr=0.7")
 
 
 def test_what_is_set_of_one_algorithm_holds_wherever_it_stands():
