@@ -97,7 +97,10 @@ def paired(ours: list[dict], theirs: list[dict]) -> Interval | None:
     if not pairs or any(not np.array_equal(a.index, b.index) for a, b in pairs):
         return None
     runs = [Scores(a.record, a.index, a.values - b.values) for a, b in pairs]
-    same = all(np.array_equal(runs[0].index, run.index) for run in runs)
+    first: dict[tuple, Scores] = {}  # folds have episodes of their own
+    same = all(
+        np.array_equal(first.setdefault(_sample(run.record), run).index, run.index) for run in runs
+    )
     return over_runs(runs) if same or len(runs) > 2 else None
 
 

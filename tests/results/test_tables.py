@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench.base.errors import BenchError
-from bench.results import schema, tables
+from bench.results import schema, scores, tables
 from bench.results.checking import check
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
 from bench.tasks.statistics import interval, interval_over_runs
@@ -419,6 +419,18 @@ def test_two_seeds_of_two_folds_are_two_results():
     assert row["interval_over"] == "episodes"
     # eight students, seen by two seeds each
     assert row["half_width"] == pytest.approx(interval(SECOND * 2).half_width)
+
+
+def test_two_folds_are_paired_by_their_own_students():
+    both = []
+    for values in (SECOND, FIRST):
+        cell = [run("maml", values, index=[4 * fold + i for i in range(4)]) for fold in (0, 1)]
+        for fold, record in enumerate(cell):
+            record["experiment"]["data"] |= {"fold": fold}
+        both.append(cell)
+    found = scores.paired(*both)
+    wanted = interval(np.subtract(SECOND, FIRST).tolist() * 2)
+    assert (found.mean, found.half_width) == pytest.approx((wanted.mean, wanted.half_width))
 
 
 # What may not be compared ------------------------------------------------------------------------
