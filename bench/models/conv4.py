@@ -60,19 +60,12 @@ class Conv4(nn.Module):
                 f"images of {spec.input_shape[1]}x{spec.input_shape[2]} are too small for conv4 "
                 "with max-pooling: use downsample='stride'"
             )
-        self.features = nn.Sequential(*blocks, PlaceMean() if average else nn.Flatten())
-        self.head = nn.Linear(channels if average else channels * high * wide, spec.outputs)
+        if average:
+            blocks.append(nn.AvgPool2d((high, wide)))
+            high = wide = 1
+        self.features = nn.Sequential(*blocks, nn.Flatten())
+        self.head = nn.Linear(channels * high * wide, spec.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``[rows, channels, height, width]`` to ``[rows, outputs]``."""
         return self.head(self.features(x))
-
-
-class PlaceMean(nn.Module):
-    """The mean over height and width; unlike ``nn.AdaptiveAvgPool2d``, it can be vectorised."""
-
-    recordable = True
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps ``[rows, channels, height, width]`` to ``[rows, channels]``."""
-        return x.mean((2, 3))

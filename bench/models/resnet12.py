@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from bench.base import arguments
 from bench.base.errors import BenchError
-from bench.models.conv4 import PlaceMean
 from bench.tasks.episode import TaskSpec
 
 SLOPE = 0.1  # of leaky ReLU below zero
@@ -69,6 +68,16 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``[rows, channels, height, width]`` to half the height and width."""
         return self.end(self.long(x) + self.short(x))
+
+
+class PlaceMean(nn.Module):
+    """The mean over height and width; unlike ``nn.AdaptiveAvgPool2d``, it can be vectorised."""
+
+    recordable = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``[rows, channels, height, width]`` to ``[rows, channels]``."""
+        return x.mean((2, 3))
 
 
 def _convolution(channels: int, width: int, kernel: int) -> tuple[nn.Module, nn.Module]:
