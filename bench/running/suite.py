@@ -241,33 +241,31 @@ class Suite:
         run = {name: learner.pop(name, value) for name, value in run.items()}
         values, words = dict(best["values"] if best else {}), {}
 
-        def of(option: str, owner: str = "") -> list[dict[str, Any]]:
-            """Whose argument that is."""
-            if owner not in ("", algorithm, study.dataset):
-                return []
-            places = ((learner, takes), (data, data_takes), (run, run))
-            found = [place for place, names in places if option in names]
-            if owner:  # of both, the owner's own
-                return found[:1] if owner == algorithm else [p for p in found if p is data]
-            if len(found) > 1:
+        places = {algorithm: [(learner, takes), (run, run), (data, data_takes)]}
+        places.setdefault(study.dataset, [(data, data_takes)])
+        places[""] = places[algorithm]
+        applied = []
+        # what is said of one alone comes after what is said of all, and holds
+        for name, value in sorted(settings.items(), key=lambda given: _parts(given[0])[0] != ""):
+            owner, option, part = _parts(name)
+            found = [a for a, names in places.get(owner.replace("-", "_"), ()) if option in names]
+            if not owner and len(found) > 1:
                 raise BenchError(
                     f"--set {option}: both {study.dataset} and {algorithm} have this argument: "
                     f"write {study.dataset}.{option} or {algorithm}.{option}"
                 )
-            return found
-
-        applied = []
-        # of both, what is said of one alone holds
-        for name, value in sorted(settings.items(), key=lambda given: _parts(given[0])[0] != ""):
-            owner, option, part = _parts(name)
-            if places := of(option, owner.replace("-", "_")):
+            if found:
                 used.add(name)
-                applied += [(place, option, part, value) for place in places]
+                applied.append((found[0], option, part, value))
                 words[option, part] = _in_words(option, part, value)
                 values.pop(option, None)
-        chosen = [(place, n, "", value) for n, value in values.items() for place in of(n)]
-        for place, option, part, value in chosen + applied:
-            place[option] = dict(place.get(option) or {}) | {part: value} if part else value
+        for name, value in values.items():
+            for arguments, names in places[""]:
+                if name in names:
+                    arguments[name] = value
+        for arguments, option, part, value in applied:
+            whole = dict(arguments.get(option) or {}) | {part: value} if part else value
+            arguments[option] = whole
         if not registry.declaration("algorithms", algorithm).attributes["trains"]:
             run["iterations"] = 0
         return Experiment(
