@@ -7,7 +7,7 @@ from bench.running.suites import mini_real
 
 SUITE = Suite(
     name="caltech-reference",
-    description="Caltech-101, 5-way 1- and 5-shot, both orders for long: half an hour a run",
+    description="Caltech-101, 5-way 1- and 5-shot, both orders for long: about an hour a run",
     seeds=(0, 1, 2),
     studies=tuple(
         replace(
