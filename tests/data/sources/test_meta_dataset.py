@@ -256,4 +256,4 @@ def test_mistakes_are_said_before_training(module, options, words):
 
 def test_flags_of_sources_need_a_suite_that_has_them(capsys, tmp_path):
     assert main(["run", "quick", "--train-datasets", "a", "--out", str(tmp_path)]) == 2
-    assert "nothing in suite quick has this argument" in capsys.readouterr().err
+    assert "--train-datasets: nothing in suite quick has sources" in capsys.readouterr().err
