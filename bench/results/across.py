@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.results.failed import Failure
+from bench.results.labels import label
 from bench.results.lengths import longest, without_length
 from bench.results.scores import repetition
 from bench.results.summary import Results, cells, names, summary
@@ -61,11 +63,12 @@ class Ranking(NamedTuple):
     notes: list[str]
 
 
-def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
+def across(records: Sequence[dict[str, Any]], failed: Sequence[Failure] = ()) -> list[Ranking]:
     """One ranking a kind of data of which methods can be compared on two data sets or more.
 
     Args:
         records: of any suites; trials of a choice left out.
+        failed: the runs without a record: those that diverged lose to all that did not.
     """
     results = records if isinstance(records, Results) else Results(records)
     table, members_of = summary(results), cells([*results])
@@ -74,17 +77,20 @@ def across(records: Sequence[dict[str, Any]]) -> list[Ranking]:
     for kind in dict.fromkeys(kinds):
         is_own = (kinds == kind) & (table["role"] != "ceiling")  # which knows the truth
         own = {key: m for (key, m), is_in in zip(members_of.items(), is_own) if is_in}
-        found.append(_ranking(kind, own, table[is_own]))
+        found.append(_ranking(kind, own, table[is_own], [f for f in failed if f.diverged]))
     return [ranking for ranking in found if ranking]
 
 
-def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking | None:
+def _ranking(
+    kind: str, members_of: dict, table: pd.DataFrame, diverged: Sequence[Failure]
+) -> Ranking | None:
     last = longest(members_of)
     name_of = names({short: members_of[key] for short, key in last.items()})
     counted = {key: name_of[short] for short, key in last.items()}
     shorter = {key: name_of[without_length(key)] for key in members_of if key not in counted}
     methods = np.array(sorted(set(counted.values())))
-    contests = _contests({key: members_of[key] for key in counted}, counted, [*methods])
+    own = {key: members_of[key] for key in counted}
+    contests = _contests(own, counted, [*methods], diverged)
     if len(contests) < 2:
         return None
     beats = _all_beats(contests)
@@ -100,10 +106,10 @@ def _ranking(kind: str, members_of: dict, table: pd.DataFrame) -> Ranking | None
     rows["rank"] = placed.sum() - np.where(placed, wins, np.nan) * (placed.sum() - 1)
     rows["wins"], (rows["low"], rows["high"]) = wins, bounds
     table = table.assign(label=[counted.get(key) for key in members_of]).dropna(subset="label")
-    label = table["label"]
-    share = table.groupby([label, table["dataset"]])["share"].mean().groupby("label").mean()
+    name = table["label"]
+    share = table.groupby([name, table["dataset"]])["share"].mean().groupby("label").mean()
     rows["share"] = rows["method"].map(share)
-    rows["times"] = rows["method"].map(_times(table).groupby(label).apply(_geometric_mean))
+    rows["times"] = rows["method"].map(_times(table).groupby(name).apply(_geometric_mean))
     counts = np.concatenate([(~np.isnan(scores)).sum(2).ravel() for scores in contests])
     seeds = int(counts[counts > 0].min()), int(counts.max())
     notes = _stability([*methods[placed]], [scores[:, placed] for scores in contests])
@@ -124,27 +130,44 @@ def _sorted(rows: pd.DataFrame, over_all: np.ndarray) -> pd.DataFrame:
     return rows.drop(columns=["few", "over_all"])
 
 
-def _contests(members_of: dict, name_of: dict, methods: list[str]) -> list[np.ndarray]:
+def _contests(
+    members_of: dict, name_of: dict, methods: list[str], diverged: Sequence[Failure]
+) -> list[np.ndarray]:
     """What was reached on each data set: scores ``[settings, methods, runs]``, NaN where not run.
 
-    The larger the better. A run is one seed, fold and version, whichever methods have it.
+    The larger the better; minus infinity of a run that diverged. A run is one seed, fold and
+    version, whichever methods have it.
     """
     found = []
-    for dataset in dict.fromkeys(key[1] for key in members_of):
-        settings: dict[tuple, dict[str, list[dict]]] = {}
-        for key, members in members_of.items():
-            if key[1] == dataset:
-                settings.setdefault((key[0], *key[2:4]), {})[name_of[key]] = members
-        compared = [setting for setting in settings.values() if len(setting) > 1]
-        runs = sorted({repetition(m) for s in compared for own in s.values() for m in own})
+    by_data: dict[tuple | str, dict[tuple, dict[str, list[dict]]]] = {}
+    for key, members in members_of.items():
+        # one training that is tested on several data sets is no more evidence than another
+        trained_on = members[0]["experiment"]["data"].get("train_datasets")
+        settings = by_data.setdefault(tuple(trained_on) if trained_on else key[1], {})
+        settings.setdefault(key[:4], {})[name_of[key]] = members
+    for settings in by_data.values():
+        compared = {key: setting for key, setting in settings.items() if len(setting) > 1}
+        runs = sorted({repetition(m) for s in compared.values() for o in s.values() for m in o})
         scores = np.full((len(compared), len(methods), len(runs)), np.nan)
-        for number, setting in enumerate(compared):
+        for number, (key, setting) in enumerate(compared.items()):
             for name, members in setting.items():
                 columns = [runs.index(repetition(m)) for m in members]
                 scores[number, methods.index(name), columns] = [_score(m) for m in members]
+            for e in (f.experiment for f in diverged):
+                name, run = str(label(e["algorithm"], e["learner"])), repetition({"experiment": e})
+                if _is_of(e, key) and name in methods and run in runs:
+                    scores[number, methods.index(name), runs.index(run)] = -np.inf
         if compared:
             found.append(scores)
     return found
+
+
+def _is_of(experiment: dict[str, Any], setting: tuple) -> bool:
+    """Whether a run that has no record would have been one of a setting."""
+    suite, dataset, ways, shots = setting
+    tested = experiment["data"].get("tested_shots") or [experiment["shots"]]
+    same = tuple(experiment[n] for n in ("suite", "dataset", "ways")) == (suite, dataset, ways)
+    return same and shots in tested
 
 
 def _score(record: dict) -> float:
@@ -183,9 +206,10 @@ def _all_beats(contests: list[np.ndarray], run: int | None = None) -> np.ndarray
     """
     found = []
     for scores in contests:
-        count = scores.shape[2]
-        weights = np.ones((1, count)) if run is None else np.eye(count)[[run % count]] + 1e-9
-        found.append(_beats(scores, weights)[0])
+        if run is not None:
+            own = scores[..., run % scores.shape[2]]
+            scores = np.where(np.isnan(own), _mean(scores, -1), own)[..., None]
+        found.append(_beats(scores, np.ones((1, scores.shape[2])))[0])
     return np.stack(found)
 
 
@@ -324,8 +348,9 @@ def caption(ranking: Ranking) -> str:
     text = [
         f"Over {ranking.datasets} data sets, {seeds} of a method in each setting. Wins: how often "
         "a method does better, by the mean of its runs, than those that have a place, where both "
-        "were run in the same setting; every data set and every opponent counts once. Mean rank: "
-        "the same counted as ranks among those with a place, 1 being the best. So all meet "
+        "were run in the same setting; every data set and every opponent counts once; all that "
+        "one training was tested on is one data set, and a run that diverged is the worst. Mean "
+        "rank: the same counted as ranks among those with a place, 1 being the best. So all meet "
         "the same opponents, but not all on the same data sets: win rates of methods that were run "
         "on different ones compare only roughly."
     ]

@@ -2,27 +2,33 @@
 
 import pandas as pd
 
-from bench.results.answer_tables import is_curve
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, NOT_ALIKE, SECOND_AHEAD, TOO_FEW
 
 DIFFERS = "≠"  # beside a published result whose protocol is another one
 ELSEWHERE = "†"  # beside what was measured on another kind of machine than its neighbours
 
 
-def caption(table: pd.DataFrame) -> list[str]:
-    """What a reader must know, one sentence an entry."""
+def caption(table: pd.DataFrame, plain: pd.DataFrame, with_way: bool) -> list[str]:
+    """What a reader must know, one sentence an entry.
+
+    Args:
+        table: the summary in numbers, of all that is shown.
+        plain: the rows of it that stand in a table with all columns; the others are curves alone.
+        with_way: whether the way to the ceiling is shown.
+    """
     low, high = table["episodes"].min(), table["episodes"].max()
     episodes = f"{low}" if low == high else f"{low} to {high}"
     words = {
         "episodes": f"over {episodes} test episodes, for the models trained here: it does not "
         "cover other seeds",
         "runs and episodes": "over seeds and test episodes, where there are three seeds or more",
-        "runs": "over folds or versions (Student t), where there are three or more",
+        "runs": "over folds (wider than Student's, as their training data overlap) or versions "
+        "(Student t), where there are three or more",
     }
     over = [words[name] for name in words if (table["interval_over"] == name).any()]
     text = ["± is a 95 % interval " + "; ".join(over) + "."]
-    verdicts = set(table["verdict"]) - {""}
-    if verdicts:
+    verdicts = set(plain["verdict"])
+    if table["verdict"].any():
         notes = ["is paired by test episode and has an interval of its own"]
         if NO_DIFFERENCE in verdicts:
             notes.append(f'"{NO_DIFFERENCE}" means that it holds zero')
@@ -35,29 +41,32 @@ def caption(table: pd.DataFrame) -> list[str]:
                 "length of training, the data or the network"
             )
         text.append(f"Second − first order {'; '.join(notes)}.")
-    for _, rows in table.groupby(["suite", "dataset"]):
-        if is_curve(rows) and rows["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
-            text.append("* marks a difference whose interval excludes zero.")
-            break
-    if table["share"].notna().any():
+    curved = table.drop(plain.index)["verdict"]
+    if curved.isin([SECOND_AHEAD, FIRST_AHEAD]).any():
+        text.append("* marks a difference whose interval excludes zero.")
+    if curved.isin(TOO_FEW.values()).any():
+        text.append("One or two seeds have no *, as others may give something else.")
+    if with_way:
         text.append(
             "Way to ceiling: 0 % is the item mean, 100 % what the exact Bayes posterior of the "
             "true generator predicts from the same answers; blank where the gap is within noise."
         )
-    text.append("Before → after: before the first and after the last inner step at test.")
-    elsewhere = table["measured_elsewhere"]
-    on = [name for name in table["measured_on"][~elsewhere].unique() if name]
+    if len(plain):
+        text.append("Before → after: before the first and after the last inner step at test.")
+    elsewhere = plain["measured_elsewhere"]
+    on = [name for name in plain["measured_on"][~elsewhere].unique() if name]
     by = f" on {' or '.join(on)}" if on else ""
-    text.append(
-        f"ms and MiB: median time of one meta-iteration{by}, and the memory it needs above what "
-        "the process holds before it."
-    )
+    if len(plain):
+        text.append(
+            f"ms and MiB: median time of one meta-iteration{by}, and the memory it needs above "
+            "what the process holds before it."
+        )
     if elsewhere.any():
-        others = " or ".join(table["measured_on"][elsewhere].unique())
+        others = " or ".join(plain["measured_on"][elsewhere].unique())
         text.append(
             f"{ELSEWHERE}: measured on {others} instead, and comparable with its like alone."
         )
-    if table["published"].notna().any():
+    if plain["published"].notna().any():
         text.append(
             f"Published: what a paper reports; {DIFFERS} where its protocol differs, such as in "
             "the network or the length of training."

@@ -136,8 +136,8 @@ def differences(row: Published, record: dict[str, Any]) -> list[str]:
         for name, (ours, theirs) in pairs.items()
         if not _lacks(ours) and not _lacks(theirs) and ours != theirs
     ]
-    unstated = any(_lacks(theirs) and not _lacks(ours) for ours, theirs in pairs.values())
-    return found or (["theirs has unstated parts"] if unstated else [])
+    unstated = [name for name, (a, b) in pairs.items() if _lacks(b) and not _lacks(a)]
+    return [*found, *([f"not said of theirs: {', '.join(unstated)}"] if unstated else [])]
 
 
 def _lacks(value: Any) -> bool:

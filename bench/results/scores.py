@@ -8,7 +8,12 @@ import numpy as np
 
 from bench.base.errors import BenchError
 from bench.results.run_files import RunFiles
-from bench.tasks.statistics import Interval, interval, interval_over_runs
+from bench.tasks.statistics import (
+    Interval,
+    interval,
+    interval_over_folds,
+    interval_over_runs,
+)
 
 REPEATED = ("seed", "fold", "version")  # what the runs of one cell differ in
 
@@ -76,7 +81,12 @@ def over_runs(runs: Sequence[Scores]) -> Interval:
     if over == "episodes":
         return interval(np.concatenate([aligned(same).mean(0) for same in samples.values()]))
     if len(samples) > 1:
-        return interval([np.mean([r.values.mean() for r in same]) for same in samples.values()])
+        means = [np.mean([r.values.mean() for r in same]) for same in samples.values()]
+        folds = {run.record["experiment"]["data"].get("fold") for run in runs}
+        if len(folds) == 1:  # versions
+            return interval(means)
+        every = runs[0].record["experiment"]["data"].get("folds") or len(folds)
+        return interval_over_folds(means, max(every, len(folds)))
     return interval([run.values.mean() for run in runs])
 
 

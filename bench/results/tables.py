@@ -123,7 +123,8 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
     answers = table[table["metric"] == "auc"]
     if len(answers) and not brief:
         parts += ["**All metrics**", details(answers)]
-    text = escaped(" ".join(caption(table)))
+    with_way = table if not brief else table[~table.index.isin(plain.index)]
+    text = escaped(" ".join(caption(table, plain, with_way["share"].notna().any())))
     below = [failure_tables.markdown(failed, len(records))] if failed else []
     tables = map(markdown, parts)
     if brief:
@@ -164,7 +165,7 @@ def _curves(table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]
 def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
     """A booktabs table, whose caption says what has failed."""
     table = summary(records)
-    notes = caption(table)
+    notes = caption(table, table, False)
     if failed:
         words = "; ".join(failure_tables.lines(failed))
         notes.append(f"{failure_tables.heading(failed, len(records))}: {words}.")
@@ -247,7 +248,7 @@ def print_rich(
         heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
         shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
         print_frame(shown, heading, console, width)
-    notes = caption(table)
+    notes = caption(table, plain, table["share"].notna().any())
     if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         notes.append("Bold: the order shown ahead.")
     if out is not None:

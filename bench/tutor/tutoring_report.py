@@ -24,7 +24,7 @@ WAYS = {FIXED: ("#D55E00", "--"), RANDOM: ("#7F7F7F", ":"), TUTOR: ("#0072B2", "
 SCHEMA = 1
 
 
-def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> None:
+def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> dict[str, Any]:
     """Measures, prints tables, and writes ``tutoring.json``, ``.md`` and ``.png``.
 
     Args:
@@ -32,6 +32,9 @@ def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> N
         size: how much to compute.
         out: the results folder, in whose ``tutoring`` they lie.
         console: where to print.
+
+    Returns:
+        The record, from which :func:`markdown` makes the tables.
 
     Raises:
         BenchError: for a policy that is not known, and sizes that make no sense.
@@ -66,6 +69,7 @@ def check(policies: Sequence[str], size: Size, out: Path, console: Console) -> N
     show(record, console)
     for written in (path, path.with_suffix(".md"), path.with_suffix(".png")):
         console.print(f"wrote {written}", highlight=False)
+    return record
 
 
 def show(record: dict[str, Any], console: Console) -> None:

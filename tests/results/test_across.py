@@ -5,6 +5,7 @@ import pytest
 from bench.cli.main import main
 from bench.results import records as files
 from bench.results.across import across, caption, display
+from bench.results.failed import Failure
 from bench.results.run_files import RunFiles
 
 SECOND, FIRST, RANDOM = "MAML, second order", "MAML, first order", "fine-tune from random init"
@@ -106,6 +107,35 @@ def test_weak_opponents_do_not_make_a_better_method(result):
     assert wins(ranking)[SECOND] == 33  # one of three
     assert wins(ranking)[FIRST] == 25  # one of four
     assert ranking.rows["place"].notna().all()
+
+
+def test_a_run_that_diverged_is_the_worst(result):
+    """Third order of three on one data set, first on the other two: without it, it won all."""
+    found = [result(d, a, m) for d in "abc" for a, m in (("maml", 0.9), ("fomaml", 0.8))]
+    found += [result(d, "random_init", 0.5) for d in "abc"]
+    left = [r for r in found if r["experiment"]["key"] != "c-1shot-maml-s0"]
+    (gone,) = (r["experiment"] for r in found if r["experiment"]["key"] == "c-1shot-maml-s0")
+    (ranking,) = across(left, [Failure("k", "not finite", False, gone, diverged=True)])
+    rows = ranking.rows.set_index("method")
+    assert rows["wins"].to_dict() == pytest.approx({FIRST: 2 / 3, SECOND: 2 / 3, RANDOM: 1 / 6})
+    assert rows.loc[SECOND, "datasets"] == 3
+    # a mishap says nothing of the method
+    for message in (across(left, [Failure("k", "killed", True, gone)]), across(left)):
+        assert wins(message[0])[SECOND] == 100
+        assert message[0].rows.set_index("method").loc[SECOND, "datasets"] == 2
+
+
+def test_all_that_one_training_is_tested_on_is_one_data_set(result):
+    """Second order wins on one source of three, and on the only other data set loses."""
+    found = [result("cub", "maml", 0.7), result("cub", "fomaml", 0.8)]
+    for source, second in (("omniglot", 0.9), ("quickdraw", 0.7), ("cub", 0.7)):
+        for algorithm, mean in (("maml", second), ("fomaml", 0.8)):
+            record = result(f"omniglot → {source}", algorithm, mean)
+            record["experiment"]["data"] |= {"train_datasets": ["omniglot"]}
+            found.append(record)
+    (ranking,) = across(found)
+    assert ranking.datasets == 2
+    assert wins(ranking) == {FIRST: round(100 * (1 + 2 / 3) / 2), SECOND: 17}
 
 
 def test_only_the_longest_training_of_a_method_counts(result):

@@ -94,8 +94,24 @@ def test_a_curve_has_a_column_for_each_number_and_a_line_for_each_method():
     table = curve(summary).set_index("AUC, answers shown:")
     differences = table.loc["second − first: bilevel IRT"].tolist()
     assert differences == [".0000 ± .0248", ".1000 ± .0000 *"]
-    assert "* marks" in " ".join(tables.caption(summary))
-    assert "* marks" not in " ".join(tables.caption(tables.summary(RECORDS)))
+    assert "* marks" in " ".join(tables.caption(summary, summary[:0], False))
+    others = tables.summary(RECORDS)
+    assert "* marks" not in " ".join(tables.caption(others, others[:0], False))
+
+
+def test_a_caption_explains_what_is_shown_and_no_more():
+    """Curves alone have no times and no verdict in words; of one seed they have no star."""
+    text = tables.to_markdown(RECORDS, brief=True)
+    for words in ("Way to ceiling: ", "One or two seeds have no *"):
+        assert words in text
+    for words in ("Before → after:", "ms and MiB:", '"one seed" stands'):
+        assert words not in text
+    one = [r for r in RECORDS if r is not CEILING]
+    assert "Way to ceiling" not in tables.to_markdown(one, brief=True)
+    latex = tables.to_latex(RECORDS)
+    assert "ms and MiB:" in latex
+    assert '"one seed" stands' in latex
+    assert "Way to ceiling" not in latex
 
 
 def test_shares_leave_floor_and_ceiling_out():

@@ -9,7 +9,7 @@ from bench.base.errors import BenchError
 from bench.results import schema, scores, tables
 from bench.results.checking import check
 from bench.results.summary import FIRST_AHEAD, NO_DIFFERENCE, SECOND_AHEAD, cells
-from bench.tasks.statistics import interval, interval_over_runs
+from bench.tasks.statistics import interval, interval_over_folds, interval_over_runs
 
 
 def run(algorithm, values, seed=0, metric="accuracy", dataset="glyphs", index=None, **learner):
@@ -152,11 +152,20 @@ def test_folds_have_episodes_of_their_own():
     values = [[0.1, 0.2], [0.4, 0.7], [0.3, 0.4]]
     one = tables.summary(folds(values, 0))
     assert one["interval_over"][0] == "runs"
-    assert (one["mean"][0], one["half_width"][0]) == pytest.approx(interval([0.15, 0.55, 0.35]))
+    wanted = interval_over_folds([0.15, 0.55, 0.35], 3)
+    assert (one["mean"][0], one["half_width"][0]) == pytest.approx(wanted)
     two = tables.summary(folds(values, 0) + folds(values, 1))
     assert two["runs"][0] == 6
     assert two["half_width"][0] == pytest.approx(one["half_width"][0])
-    assert "over folds or versions (Student t)" in tables.to_markdown(folds(values, 0))
+    assert "over folds (wider than Student's, as" in tables.to_markdown(folds(values, 0))
+    five = folds(values, 0)
+    for record in five:
+        record["experiment"]["data"] |= {"folds": 5}
+    wanted = 1.5 * interval([0.15, 0.55, 0.35]).half_width  # 1 / 5 + 1 / 4 over 1 / 5
+    assert tables.summary(five)["half_width"][0] == pytest.approx(wanted)
+    for record in five:  # which share nothing
+        record["experiment"]["data"] |= {"version": record["experiment"]["data"].pop("fold")}
+    assert tables.summary(five)["half_width"][0] == pytest.approx(wanted / 1.5)
 
 
 def test_two_folds_of_other_sizes_are_one_sample():

@@ -47,7 +47,10 @@ def test_the_command(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(calibration, "STEPS", 2)
     monkeypatch.setattr(calibration, "TESTED", 10)
     arguments = ["check-tutor", "--algorithms", "bilevel_irt", "rasch", "--students", "30"]
-    command = [*arguments, "--skills", "2", "--dimensions", "3", "--out", str(tmp_path)]
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table: check -->\n<!-- /table -->\n")
+    where = ["--out", str(tmp_path), "--readme", str(page)]
+    command = [*arguments, "--skills", "2", "--dimensions", "3", *where]
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
     assert len([line for line in printed.splitlines() if "of 20" in line]) == 3
@@ -57,6 +60,7 @@ def test_the_command(monkeypatch, capsys, tmp_path):
     assert path.name == "check-students30-skills2-correlation0.5-dimensions3.json"
     (kept,) = calibration_report.read_all(tmp_path)
     assert (folder / "check.md").read_text() == calibration_report.markdown([kept]) + "\n"
+    assert calibration_report.markdown([kept]) in page.read_text()
     assert len(kept["rows"]) == 6
     for wrong in (["--skills", "9"], ["--students", "2"], ["--algorithms", "raschh"]):
         assert cli.main(["check-tutor", *wrong, "--out", str(tmp_path)]) == 2

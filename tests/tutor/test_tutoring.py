@@ -31,7 +31,10 @@ def test_a_concept_is_mastered_where_the_mean_chance_of_its_questions_is_high():
 @pytest.mark.slow
 def test_the_command_writes_record_and_figure(tmp_path, capsys):
     small = "--trained-on 40 --steps 3 --students 6 --questions 2 --practice 3 --selection random"
-    assert cli.main(["check-tutoring", *small.split(), "--out", str(tmp_path)]) == 0
+    page = tmp_path / "page.md"
+    page.write_text("Before\n<!-- table: tutoring -->\n<!-- /table -->\n")
+    where = ["--out", str(tmp_path), "--readme", str(page)]
+    assert cli.main(["check-tutoring", *small.split(), *where]) == 0
     said = capsys.readouterr().out
     assert "Skills judged right (synthetic)" in said
     found = json.loads((tmp_path / "tutoring" / "tutoring.json").read_text())
@@ -44,6 +47,8 @@ def test_the_command_writes_record_and_figure(tmp_path, capsys):
     assert (tmp_path / "tutoring" / "tutoring.png").stat().st_size > 1000
     written = (tmp_path / "tutoring" / "tutoring.md").read_text()
     assert written.startswith("**Skills judged right (synthetic)**\n\n| selection ")
+    block = f"<!-- table: tutoring -->\n{written.strip()}\n<!-- /table -->"
+    assert page.read_text() == f"Before\n{block}\n"
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ def flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--dimensions", type=int, help="abilities of bilevel_irt; 5 by default")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
+    command.add_argument("--readme", type=Path, help="file whose block of this table is refreshed")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import paths
+    from bench.results import tables
     from bench.tutor import calibration, calibration_report
 
     if options.students < 1:
@@ -46,3 +48,6 @@ def run(options: argparse.Namespace, console: Console) -> None:
     calibration_report.show(kept, console)
     for path in calibration_report.write(kept, out):
         console.print(f"wrote {path}", markup=False, highlight=False)
+    if options.readme:
+        every = calibration_report.markdown(calibration_report.read_all(out))
+        tables.refresh_readme(options.readme, "check", every)

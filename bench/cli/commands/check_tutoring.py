@@ -23,11 +23,13 @@ def flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--questions", type=int, default=30, help="asked of each")
     command.add_argument("--practice", type=int, default=60, help="questions that each practises")
     command.add_argument("--out", type=Path, default=Path("results"), help="the results folder")
+    command.add_argument("--readme", type=Path, help="file whose block of this table is refreshed")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import paths
+    from bench.results import tables
     from bench.tutor import tutoring_report
     from bench.tutor.tutoring import Size
 
@@ -38,4 +40,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.questions,
         options.practice,
     )
-    tutoring_report.check(options.selection, size, paths.writable(options.out), console)
+    out = paths.writable(options.out)
+    record = tutoring_report.check(options.selection, size, out, console)
+    if options.readme:
+        tables.refresh_readme(options.readme, "tutoring", tutoring_report.markdown(record))

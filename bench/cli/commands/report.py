@@ -23,7 +23,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.results import failed as failed_runs
-    from bench.results import failure_tables, records
+    from bench.results import records
     from bench.results.report import page, trials
 
     def read(folder: Path) -> list[dict]:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     path = page.write(
         options.out,
         found,
-        failure_tables.lines(failed),
+        failed,
         other,
         str(options.against) if options.against else "",
     )

@@ -51,7 +51,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
             f"no records under {options.out}{many}: make some with maml-bench run SUITE"
         )
     if options.across is not None:
-        rank([r for r in found if r["experiment"]["suite"] in suites], options.format, console)
+        found = [r for r in found if r["experiment"]["suite"] in suites]
+        missing = [f for f in failed if f.experiment["suite"] in suites]
+        rank(found, missing, options.format, console)
         return
     if options.format == "csv":  # one header, however many suites
         parts = [r for r in found if r["experiment"]["suite"] in suites]
@@ -69,11 +71,11 @@ def run(options: argparse.Namespace, console: Console) -> None:
             tables.refresh_readme(options.readme, suite, markdown)
 
 
-def rank(records: list[dict], form: str, console: Console) -> None:
+def rank(records: list[dict], failed: list, form: str, console: Console) -> None:
     """Prints which method to take, of each kind of data."""
     from bench.results import across, tables
 
-    rankings = across.across(records)
+    rankings = across.across(records, failed)
     if not rankings:
         raise BenchError("a ranking needs two data sets of a kind or more: name more suites")
     for ranking in rankings:

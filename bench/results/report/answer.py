@@ -123,9 +123,9 @@ def sentences(found: list[Pair]) -> list[str]:
     if judged:
         open_ = len(judged) - sum(verdicts.values())
         text.append(
-            f"Of {_count(judged, 'comparison')} with three seeds or more, second order is ahead in "
-            f"{verdicts[SECOND_AHEAD]}, first order in {verdicts[FIRST_AHEAD]}, and in {open_} no "
-            "difference is shown."
+            f"Of {_count(judged, 'comparison')} with three seeds or more (or folds, or versions), "
+            f"second order is ahead in {verdicts[SECOND_AHEAD]}, first order in "
+            f"{verdicts[FIRST_AHEAD]}, and in {open_} no difference is shown."
         )
     if diverged := [p for p in found if p.verdict == DIVERGED]:
         text.append(f"In {_count(diverged, 'comparison')} a run has diverged: there is no verdict.")

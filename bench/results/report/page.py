@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bench.base.paths import write_text
-from bench.results import across, charts, labels, plots, published
+from bench.results import across, charts, failure_tables, labels, plots, published
 from bench.results.answer_tables import curve, is_curve, shares
 from bench.results.captions import caption
+from bench.results.failed import Failure
 from bench.results.report import against, answer, runs, trials
 from bench.results.report.drawings import Drawings
 from bench.results.summary import Results, cells, setting
@@ -31,7 +32,7 @@ REDUNDANT = ["Data", "Batch norm", "Metric", "Verdict", "Second − first order"
 def write(
     out: Path,
     records: Sequence[dict[str, Any]],
-    failed: Sequence[str] = (),
+    failed: Sequence[Failure] = (),
     other: Sequence[dict[str, Any]] = (),
     other_name: str = "",
 ) -> Path:
@@ -40,7 +41,7 @@ def write(
     Args:
         out: the results folder.
         records: of all suites to be shown, and of the trials of their choices.
-        failed: which runs have none, in words.
+        failed: the runs that have none.
         other: records of another folder to compare with.
         other_name: what that folder is called.
 
@@ -55,7 +56,7 @@ def write(
 def html(
     out: Path,
     records: Sequence[dict[str, Any]],
-    failed: Sequence[str] = (),
+    failed: Sequence[Failure] = (),
     other: Sequence[dict[str, Any]] = (),
     other_name: str = "",
 ) -> str:
@@ -70,6 +71,11 @@ def html(
         _section(members_of, tuning, table, suite, dataset, drawings)
         for suite, dataset in dict.fromkeys(zip(table["suite"], table["dataset"]))
     ]
+    names = Counter(section["dataset"] for section in sections)
+    for section in sections:
+        is_one = names[section["dataset"]] == 1
+        section["name"] = section["dataset"] + ("" if is_one else f" ({section['suite']})")
+    listed = runs.lines(results, out)
     dates = sorted(str(r["provenance"].get("date") or "")[:10] for r in results)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.results.report"),
@@ -82,13 +88,14 @@ def html(
     return environment.get_template("report.html.jinja").render(
         sentences=answer.sentences(pairs),
         pairs=_forest(pairs),
-        across=[_ranking(ranking) for ranking in across.across(results)],
+        across=[_ranking(ranking) for ranking in across.across(results, failed)],
         sections=sections,
         run_headings=runs.HEADINGS,
-        runs=runs.lines(results, out),
+        runs=listed,
+        details=runs.packed(listed),
         against=_against(results, other),
         against_name=other_name,
-        failed=failed,
+        failed=failure_tables.lines(failed),
         count=len(results),
         trials=len(tuning),
         first_date=dates[0],
@@ -131,14 +138,16 @@ def _section(
         "table": _table(last, own, drawings),
         "curves": [_frame(curve(rows))] if curved else [],
         "shares": [_frame(shares(rows))] if rows["share"].notna().any() and curved else [],
-        "caption": " ".join(caption(rows)),
+        "caption": " ".join(caption(rows, rows, rows["share"].notna().any())),
         "pairs": _forest(answer.pairs(rows, all_shots=True)),
         "legend": _legend(last, own, drawings),
         "figures": _figures(own, rows, drawings),
         "published": [_reported(row) for row in published.of_dataset(dataset)],
-        "differs": {
-            row.label: row.published_note for row in rows.itertuples() if row.published_note
-        },
+        "differs": [
+            (f"{row.label}, {row.setting}", row.published_note)
+            for row in rows.itertuples()
+            if row.published_note
+        ],
         "tuned": _tuned(trials.of_dataset(tuning, suite, dataset), drawings),
     }
 
@@ -193,6 +202,7 @@ def _figures(own: dict, rows: pd.DataFrame, drawings: Drawings) -> list[dict[str
     """One figure a chart and setting."""
     found = []
     of_suite = charts.of_suite(own, rows)
+    about = f"{rows['suite'].iloc[0]}: {rows['dataset'].iloc[0]}"
     for name, head in HEADS.items():
         chart = of_suite.get(name)
         for place in dict.fromkeys(key[1:4] for key in chart.members_of) if chart else ():
@@ -203,9 +213,8 @@ def _figures(own: dict, rows: pd.DataFrame, drawings: Drawings) -> list[dict[str
             plots.dress(axes, "", chart.x, metrics["headline"], metrics["higher_is_better"])
             axes.set_ylabel("")
             words = "" if name == "answers" else setting(*place[1:])
-            found.append(
-                {"head": head, "setting": words, "svg": drawings.svg(drawing, f"{head}, {words}")}
-            )
+            seen = ", ".join([about, head, *([words] if words else [])])
+            found.append({"head": head, "setting": words, "svg": drawings.svg(drawing, seen)})
     return found
 
 

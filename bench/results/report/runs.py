@@ -14,6 +14,7 @@ from bench.results.run_files import RunFiles
 from bench.results.summary import REPEATED, setting
 from bench.results.tables import figure
 
+OF_ONE_RUN = ("commit", "data", "date")  # of its provenance; the rest many have alike
 HEADINGS = ("Data", "Setting", "Algorithm", "Run", "Result", "Minutes", "Date")
 
 
@@ -25,6 +26,30 @@ def lines(records: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
         out: the results folder that the commands name.
     """
     return [{"cells": _cells(r), "details": _details(r, out)} for r in records]
+
+
+def packed(listed: Sequence[dict[str, Any]]) -> dict[str, list]:
+    """The details of all runs for the page's script, each text once: many runs say the same.
+
+    Args:
+        listed: from :func:`lines`.
+
+    Returns:
+        ``names`` of the details, ``texts``, and of each of the ``runs`` the number of its text for
+        every name; None where it has none.
+    """
+    names = [*dict.fromkeys(name for line in listed for name in line["details"])]
+    numbers: dict[str, int] = {}
+    runs = [
+        [
+            None
+            if name not in line["details"]
+            else numbers.setdefault(line["details"][name], len(numbers))
+            for name in names
+        ]
+        for line in listed
+    ]
+    return {"names": names, "texts": [*numbers], "runs": runs}
 
 
 def _cells(record: dict) -> list[tuple[str, Any]]:
@@ -49,14 +74,15 @@ def _cells(record: dict) -> list[tuple[str, Any]]:
 
 
 def _details(record: dict, out: Path) -> dict[str, str]:
-    e = record["experiment"]
+    e, made = record["experiment"], record["provenance"]
     return {
         **_commands(e, RunFiles.locate(out, e).record),
         "Chosen": record["chosen"] or "-",
         "Data": _arguments(e["data"]),
         "Algorithm": _arguments(e["learner"]),
         "Training": _arguments({k: v for k, v in record["training"].items() if k != "validation"}),
-        "Made by": _arguments(record["provenance"]),
+        "Made by": _arguments({k: v for k, v in made.items() if k not in OF_ONE_RUN}),
+        "Made from": _arguments({k: v for k, v in made.items() if k in OF_ONE_RUN}),
     }
 
 

@@ -25,8 +25,8 @@ def test_the_answer_counts_verdicts_apart_from_single_seeds(runs):
     assert "better mean in 2 of 3 comparisons" in text
     assert "helps most on omniglot (5-way 1-shot, MAML): +15.0" in text
     assert "2.0 times the time (2.0 to 2.0) and 2.0 times the memory" in text
-    assert "Of 2 comparisons with three seeds or more, second order is ahead in 1, first" in text
-    assert "first order in 1, and in 0 no difference" in text
+    assert "Of 2 comparisons with three seeds or more (or folds, or versions), second" in text
+    assert "second order is ahead in 1, first order in 1, and in 0 no difference" in text
     assert "1 comparison rests on one or two seeds" in text
 
 

@@ -64,7 +64,10 @@ def test_it_works_in_a_browser(shown):
     first = tab.locator("#all tr[data-run]").first
     first.click()
     assert "maml-bench reproduce results/runs/quick/" in tab.locator("tr.details").inner_text()
-    first.press("Enter")
+    button = first.locator("button")
+    assert button.get_attribute("aria-expanded") == "true"
+    button.press("Enter")
+    assert button.get_attribute("aria-expanded") == "false"
     assert tab.locator("tr.details").count() == 0
 
     tab.fill("#filter", "cub second")
@@ -77,6 +80,18 @@ def test_it_works_in_a_browser(shown):
     assert tab.locator("img, b").count() == 0
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_numbers_of_any_length_and_sign_are_sorted_as_numbers(shown):
+    tab, said, _ = shown
+    for texts in (
+        ["97.68 ± 0.04 %", "97.9 ± 0.1 %", "99.48 %", "-"],
+        ["-10.0 ± 1", "−2.0 ± 1", "+.4", "5.0"],
+        ["5-way 1-shot", "5-way 10-shot", "20-way 1-shot"],
+    ):
+        ordered = tab.evaluate("(all) => all.sort((a, b) => compare(a, b, false))", texts[::-1])
+        assert ordered == texts
+    assert said == []
 
 
 @pytest.mark.parametrize("width", [380, 1400])

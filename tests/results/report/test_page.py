@@ -9,6 +9,7 @@ import pytest
 
 from bench.cli.main import main
 from bench.results import records as files
+from bench.results.failed import Failure
 from bench.results.report import page
 from bench.results.report import runs as report_runs
 from bench.results.report.answer import Pair
@@ -54,11 +55,36 @@ def test_the_page_has_every_part(folder, monkeypatch, capsys):
     assert "50.0 %" in text  # of three trials the best
     assert "inner_lr=0.1" in text
     details = re.search(r'id="details">(.*?)</script>', text, re.DOTALL)[1]
-    details = json.loads(details)
+    packed = json.loads(details)
+    details = [
+        {name: packed["texts"][n] for name, n in zip(packed["names"], run) if n is not None}
+        for run in packed["runs"]
+    ]
     assert len(details) == 12  # trials are no results
+    assert len(set(packed["texts"])) == len(packed["texts"])
     commands = {d["Repeat this run and compare"] for d in details}
     assert "maml-bench reproduce mine/runs/quick/cub-maml-s0.json" in commands
     assert next(iter(details[0])) == "Repeat this run and compare"
+
+
+def test_what_is_there_twice_is_told_apart(runs):
+    text = page.html("mine", runs("omniglot") + runs("omniglot", suite="other") + runs("cub"))
+    nav = re.search(r"<nav.*?</nav>", text, re.DOTALL)[0]
+    links = re.findall(r">([^<]+)</a>", nav)
+    assert {"omniglot (quick)", "omniglot (other)", "cub"} < {*links}
+    assert len(links) == len(set(links))
+    labels = re.findall(r'role="img" aria-label="([^"]+)"', text)
+    assert labels
+    assert len(labels) == len(set(labels))
+
+
+def test_every_setting_says_how_the_published_one_differs(runs):
+    found = runs("omniglot") + runs("omniglot")
+    for record in found[3:]:
+        record["experiment"] |= {"shots": 5, "key": record["experiment"]["key"] + "-5"}
+    text = page.html("mine", found)
+    for setting in ("5-way 1-shot", "5-way 5-shot"):
+        assert f"<strong>MAML, second order, {setting}</strong> differs: " in text
 
 
 def test_the_same_records_give_the_same_page(folder):
@@ -90,7 +116,8 @@ def test_a_hostile_record_is_text(runs):
         record["provenance"]["date"] = HOSTILE
         record["experiment"]["learner"]["model"] = HOSTILE
     found[0]["algorithm"] = found[3]["algorithm"] = {"label": HOSTILE, "order": 2, "role": None}
-    text = page.html(HOSTILE, found, [HOSTILE], found, HOSTILE)
+    failure = Failure(HOSTILE, HOSTILE, False, found[0]["experiment"] | {"dataset": HOSTILE})
+    text = page.html(HOSTILE, found, [failure], found, HOSTILE)
     assert "<img" not in text
     assert text.count("</script>") == 2  # ours
     assert text.count("<b>") == 0
@@ -104,7 +131,7 @@ def test_answers_that_are_all_right_have_no_auc_and_have_not_diverged(runs):
         nll = {"mean": 0.01, "ci95": 0.001, "per_step": [0.1, 0.01]}
         record["metrics"] = {"headline": "auc", "higher_is_better": True, "auc": none, "nll": nll}
         record["evaluation"]["per_episode"] = {"auc": [None] * 40}
-    text = page.html("results", found, None, found, "results")
+    text = page.html("results", found, (), found, "results")
     assert "AUC -" in text
     assert "diverged" not in text
 

@@ -1,17 +1,21 @@
 "use strict";
 
-// A number if both are numbers, otherwise words; what has no value comes last either way.
+// By the number that both begin with, if they do, otherwise as words; what has no value comes last
+// either way.
 const value = (row, column) => {
   const cell = row.cells[column];
   return cell.dataset.value ?? cell.textContent.trim();
 };
-const number = (text) => (text.trim() === "" || text === "nan" ? NaN : Number(text));
+const number = (text) => {
+  const start = text.trim().match(/^[+\-−]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?/i);
+  return start ? Number(start[0].replace("−", "-")) : NaN;
+};
 
 function compare(a, b, down) {
   const [x, y] = [number(a), number(b)];
   const missing = (text) => text === "" || text === "-" || text === "nan" || text === "NaN";
   if (missing(a) || missing(b)) return missing(a) - missing(b);
-  const order = isNaN(x) || isNaN(y) ? a.localeCompare(b, "en", { numeric: true }) : x - y;
+  const order = (isNaN(x) || isNaN(y) ? 0 : x - y) || a.localeCompare(b, "en", { numeric: true });
   return down ? -order : order;
 }
 
@@ -36,40 +40,36 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 const all = document.getElementById("all");
-const details = JSON.parse(document.getElementById("details").textContent);
+const { names, texts, runs } = JSON.parse(document.getElementById("details").textContent);
 
 function close(row) {
   row.nextElementSibling.remove();
-  row.setAttribute("aria-expanded", "false");
+  row.querySelector("button").setAttribute("aria-expanded", "false");
 }
 
 function toggle(row) {
-  if (row.getAttribute("aria-expanded") === "true") return close(row);
+  const button = row.querySelector("button");
+  if (button.getAttribute("aria-expanded") === "true") return close(row);
   const list = document.createElement("dl");
-  for (const [name, text] of Object.entries(details[row.dataset.run])) {
+  runs[row.dataset.run].forEach((number, i) => {
+    if (number === null) return;
     const [term, what] = [document.createElement("dt"), document.createElement("dd")];
-    term.textContent = name;
-    what.textContent = text;
-    if (text.startsWith("maml-bench ")) what.className = "command";
+    term.textContent = names[i];
+    what.textContent = texts[number];
+    if (texts[number].startsWith("maml-bench ")) what.className = "command";
     list.append(term, what);
-  }
+  });
   const below = all.tBodies[0].insertRow(row.sectionRowIndex + 1);
   below.className = "details";
   const cell = below.insertCell();
   cell.colSpan = row.cells.length;
   cell.append(list);
-  row.setAttribute("aria-expanded", "true");
+  button.setAttribute("aria-expanded", "true");
 }
 
 all.tBodies[0].addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-run]");
   if (row) toggle(row);
-});
-all.tBodies[0].addEventListener("keydown", (event) => {
-  const row = event.target.closest("tr[data-run]");
-  if (!row || (event.key !== "Enter" && event.key !== " ")) return;
-  event.preventDefault();
-  toggle(row);
 });
 
 const filter = document.getElementById("filter");
