@@ -67,11 +67,11 @@ def test_there_are_files():
 
 
 def test_another_network_or_shorter_training_is_told(like_the_paper):
-    record = like_the_paper(0.45, model_options={"filters": 64}, iterations=7500)
+    record = like_the_paper(0.45, model_options={"filters": 40}, iterations=7500)
     row = published.beside(record, 2)
     assert (row.value, row.interval) == (0.487, 0.0184)
     assert differences(record) == [
-        "network: conv4 64, theirs conv4 32",
+        "network: conv4 40, theirs conv4 32",
         "meta-iterations: 7500, theirs 60000",
     ]
     assert "| 48.7 ± 1.8 % ≠" in tables.to_markdown([record])
