@@ -4,7 +4,8 @@ Two methods are compared wherever both were run in the same setting of the same 
 means over seeds, ties counting half. Settings are averaged first and data sets then, so that one
 with many settings does not count more than one with few. The win rate of a method is the average of
 these comparisons over its opponents: the methods that have a place, as they were run on at least
-half of the data sets, and on two.
+half of the data sets, and on two. All that one training is tested on is one data set. A run that
+diverged loses to all that did not.
 
 This is the average win rate of Chatbot Arena (https://github.com/lm-sys/FastChat,
 ``fastchat/serve/monitor/elo_analysis.py``). Where everything was run everywhere it is the mean win
@@ -23,10 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.results.contests import data_of, of_cells
 from bench.results.failed import Failure
-from bench.results.labels import label
 from bench.results.lengths import longest, without_length
-from bench.results.scores import repetition
 from bench.results.summary import Results, cells, names, summary
 
 KINDS = {
@@ -90,7 +90,7 @@ def _ranking(
     shorter = {key: name_of[without_length(key)] for key in members_of if key not in counted}
     methods = np.array(sorted(set(counted.values())))
     own = {key: members_of[key] for key in counted}
-    contests = _contests(own, counted, [*methods], diverged)
+    contests = of_cells(own, counted, [*methods], diverged)
     if len(contests) < 2:
         return None
     beats = _all_beats(contests)
@@ -107,7 +107,8 @@ def _ranking(
     rows["wins"], (rows["low"], rows["high"]) = wins, bounds
     table = table.assign(label=[counted.get(key) for key in members_of]).dropna(subset="label")
     name = table["label"]
-    share = table.groupby([name, table["dataset"]])["share"].mean().groupby("label").mean()
+    data = [data_of(key, members) for key, members in members_of.items() if key in counted]
+    share = table.groupby([name, data])["share"].mean().groupby("label").mean()
     rows["share"] = rows["method"].map(share)
     rows["times"] = rows["method"].map(_times(table).groupby(name).apply(_geometric_mean))
     counts = np.concatenate([(~np.isnan(scores)).sum(2).ravel() for scores in contests])
@@ -128,55 +129,6 @@ def _sorted(rows: pd.DataFrame, over_all: np.ndarray) -> pd.DataFrame:
     rows = rows.assign(few=rows["low"].isna(), over_all=over_all)
     rows = rows.sort_values([*by], ascending=[*by.values()], ignore_index=True)
     return rows.drop(columns=["few", "over_all"])
-
-
-def _contests(
-    members_of: dict, name_of: dict, methods: list[str], diverged: Sequence[Failure]
-) -> list[np.ndarray]:
-    """What was reached on each data set: scores ``[settings, methods, runs]``, NaN where not run.
-
-    The larger the better; minus infinity of a run that diverged. A run is one seed, fold and
-    version, whichever methods have it.
-    """
-    found = []
-    by_data: dict[tuple | str, dict[tuple, dict[str, list[dict]]]] = {}
-    for key, members in members_of.items():
-        # one training that is tested on several data sets is no more evidence than another
-        trained_on = members[0]["experiment"]["data"].get("train_datasets")
-        settings = by_data.setdefault(tuple(trained_on) if trained_on else key[1], {})
-        settings.setdefault(key[:4], {})[name_of[key]] = members
-    for settings in by_data.values():
-        compared = {key: setting for key, setting in settings.items() if len(setting) > 1}
-        runs = sorted({repetition(m) for s in compared.values() for o in s.values() for m in o})
-        scores = np.full((len(compared), len(methods), len(runs)), np.nan)
-        for number, (key, setting) in enumerate(compared.items()):
-            for name, members in setting.items():
-                columns = [runs.index(repetition(m)) for m in members]
-                scores[number, methods.index(name), columns] = [_score(m) for m in members]
-            for e in (f.experiment for f in diverged):
-                name, run = str(label(e["algorithm"], e["learner"])), repetition({"experiment": e})
-                if _is_of(e, key) and name in methods and run in runs:
-                    scores[number, methods.index(name), runs.index(run)] = -np.inf
-        if compared:
-            found.append(scores)
-    return found
-
-
-def _is_of(experiment: dict[str, Any], setting: tuple) -> bool:
-    """Whether a run that has no record would have been one of a setting."""
-    suite, dataset, ways, shots = setting
-    tested = experiment["data"].get("tested_shots") or [experiment["shots"]]
-    same = tuple(experiment[n] for n in ("suite", "dataset", "ways")) == (suite, dataset, ways)
-    return same and shots in tested
-
-
-def _score(record: dict) -> float:
-    """The headline, signed so that more is better; what has diverged is the worst."""
-    metrics = record["metrics"]
-    mean = metrics[metrics["headline"]]["mean"]
-    if mean is None:
-        return -np.inf
-    return mean if metrics["higher_is_better"] else -mean
 
 
 def _beats(

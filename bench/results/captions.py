@@ -8,12 +8,15 @@ DIFFERS = "≠"  # beside a published result whose protocol is another one
 ELSEWHERE = "†"  # beside what was measured on another kind of machine than its neighbours
 
 
-def caption(table: pd.DataFrame, plain: pd.DataFrame, with_way: bool) -> list[str]:
+def caption(
+    table: pd.DataFrame, plain: pd.DataFrame, curves: pd.DataFrame, with_way: bool
+) -> list[str]:
     """What a reader must know, one sentence an entry.
 
     Args:
         table: the summary in numbers, of all that is shown.
-        plain: the rows of it that stand in a table with all columns; the others are curves alone.
+        plain: the rows of it that stand in a table with all columns.
+        curves: those that stand in curves over the answers shown.
         with_way: whether the way to the ceiling is shown.
     """
     low, high = table["episodes"].min(), table["episodes"].max()
@@ -41,10 +44,9 @@ def caption(table: pd.DataFrame, plain: pd.DataFrame, with_way: bool) -> list[st
                 "length of training, the data or the network"
             )
         text.append(f"Second − first order {'; '.join(notes)}.")
-    curved = table.drop(plain.index)["verdict"]
-    if curved.isin([SECOND_AHEAD, FIRST_AHEAD]).any():
+    if curves["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         text.append("* marks a difference whose interval excludes zero.")
-    if curved.isin(TOO_FEW.values()).any():
+    if curves["verdict"].isin(TOO_FEW.values()).any():
         text.append("One or two seeds have no *, as others may give something else.")
     if with_way:
         text.append(
@@ -69,7 +71,7 @@ def caption(table: pd.DataFrame, plain: pd.DataFrame, with_way: bool) -> list[st
     if plain["published"].notna().any():
         text.append(
             f"Published: what a paper reports; {DIFFERS} where its protocol differs, such as in "
-            "the network or the length of training."
+            "the network or the length of training, or is not told in full."
         )
     if table["synthetic"].any():
         text.append("Synthetic data is drawn by a program: nobody collected it.")

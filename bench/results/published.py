@@ -15,6 +15,7 @@ import msgspec
 from bench.base import paths, regular_files
 from bench.base.errors import BenchError
 
+UNSTATED = "not said of theirs: "
 DEFAULT_FILTERS = 64  # of conv4
 
 
@@ -117,16 +118,16 @@ def beside(record: dict[str, Any], order: int | None) -> Published | None:
         if (row.algorithm, row.ways, row.shots, row.metric) == wanted
         and (row.order is None or order is None or row.order == order)
     ]
-    other = ("network:", "pretraining:")
-    return min(
-        found,
-        key=lambda row: sum(words.startswith(other) for words in differences(row, record)),
-        default=None,
-    )
+
+    def unlike(row: Published) -> int:
+        pairs = _ours_and_theirs(row, record)
+        return sum(pairs[name][0] != pairs[name][1] for name in ("network", "pretraining"))
+
+    return min(found, key=unlike, default=None)
 
 
 def differences(row: Published, record: dict[str, Any]) -> list[str]:
-    """How the protocol of a record differs from the reported one, in words.
+    """How the protocol of a record differs from the reported one, and what is not told, in words.
 
     Nothing is said only where all that matters of the record is known of the other and is equal.
     """
@@ -137,7 +138,7 @@ def differences(row: Published, record: dict[str, Any]) -> list[str]:
         if not _lacks(ours) and not _lacks(theirs) and ours != theirs
     ]
     unstated = [name for name, (a, b) in pairs.items() if _lacks(b) and not _lacks(a)]
-    return [*found, *([f"not said of theirs: {', '.join(unstated)}"] if unstated else [])]
+    return [*found, *([f"{UNSTATED}{', '.join(unstated)}"] if unstated else [])]
 
 
 def _lacks(value: Any) -> bool:

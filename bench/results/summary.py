@@ -116,8 +116,9 @@ def summary(records: list[dict]) -> pd.DataFrame:
     """The results table in numbers: one row a cell, see :func:`cells`.
 
     ``mean`` and ``half_width`` are of the headline metric. With three seeds or more the interval
-    is over seeds and test episodes, with three folds or versions or more over them (Student t:
-    each has episodes of its own), otherwise over test episodes, each averaged over the runs first.
+    is over seeds and test episodes, with three folds or versions or more over them (each has
+    episodes of its own; folds overlap in their training data), otherwise over test episodes, each
+    averaged over the runs first.
     ``difference`` is second minus first order, on the same test episodes of the same runs, with an
     interval of the same kind; its ``verdict`` needs three runs. ``share`` is the way from the item
     mean to the Bayes ceiling.
@@ -274,11 +275,13 @@ def _published(record: dict, mean: float) -> dict:
     row = published.beside(record, labels.of_record(record).order)
     if row is None:
         return {"published": np.nan, "published_interval": np.nan, "published_note": ""}
-    differs = "; ".join(published.differences(row, record))
+    found = published.differences(row, record)
+    differs = any(not words.startswith(published.UNSTATED) for words in found)
+    note = ("differs: " if differs else "") + "; ".join(found)
     return {
         "published": row.value,
         "published_interval": np.nan if row.interval is None else row.interval,
-        "published_note": f"differs: {differs}" if differs else published.reached(row, mean),
+        "published_note": note or published.reached(row, mean),
     }
 
 

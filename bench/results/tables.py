@@ -19,6 +19,7 @@ from bench.results import failure_tables
 from bench.results.answer_tables import curve, details, enough_decimals, is_curve, missing, shares
 from bench.results.captions import DIFFERS, ELSEWHERE, caption
 from bench.results.failed import Failure
+from bench.results.published import UNSTATED
 from bench.results.summary import (
     FIRST_AHEAD,
     NOT_ALIKE,
@@ -28,7 +29,7 @@ from bench.results.summary import (
     summary,
 )
 
-__all__ = ["frame", "print_rich", "refresh_readme", "summary", "write_all"]
+__all__ = ["check_readme", "frame", "print_rich", "refresh_readme", "summary", "write_all"]
 
 # of the columns of a printed table: 100 columns leave room for the algorithm's name
 WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "runs": 5}
@@ -123,8 +124,9 @@ def to_markdown(records: list[dict], brief: bool = False, failed: Sequence[Failu
     answers = table[table["metric"] == "auc"]
     if len(answers) and not brief:
         parts += ["**All metrics**", details(answers)]
-    with_way = table if not brief else table[~table.index.isin(plain.index)]
-    text = escaped(" ".join(caption(table, plain, with_way["share"].notna().any())))
+    curved = table.drop(plain.index)
+    with_way = (curved if brief else table)["share"].notna().any()
+    text = escaped(" ".join(caption(table, plain, curved, with_way)))
     below = [failure_tables.markdown(failed, len(records))] if failed else []
     tables = map(markdown, parts)
     if brief:
@@ -165,7 +167,7 @@ def _curves(table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]
 def to_latex(records: list[dict], failed: Sequence[Failure] = ()) -> str:
     """A booktabs table, whose caption says what has failed."""
     table = summary(records)
-    notes = caption(table, table, False)
+    notes = caption(table, table, table[:0], False)
     if failed:
         words = "; ".join(failure_tables.lines(failed))
         notes.append(f"{failure_tables.heading(failed, len(records))}: {words}.")
@@ -248,7 +250,7 @@ def print_rich(
         heading = f"{name}, {most['setting'].iloc[0]}: all metrics"
         shown = details(most.assign(dataset=name)).drop(columns=["Data", "Setting"])
         print_frame(shown, heading, console, width)
-    notes = caption(table, plain, table["share"].notna().any())
+    notes = caption(table, plain, table.drop(plain.index), table["share"].notna().any())
     if plain["verdict"].isin([SECOND_AHEAD, FIRST_AHEAD]).any():
         notes.append("Bold: the order shown ahead.")
     if out is not None:
@@ -305,12 +307,12 @@ def _difference(row) -> str:
 
 
 def _published(row) -> str:
-    """What a paper reports; ≠ where its protocol differs, otherwise whether it was reached."""
+    """What a paper reports; ≠ where its protocol may differ, otherwise whether it was reached."""
     if np.isnan(row.published):
         return "-"
     interval = None if np.isnan(row.published_interval) else row.published_interval
     number, note = figure(row.metric, row.published, interval), row.published_note
-    if note.startswith("differs"):
+    if note.startswith(("differs", UNSTATED)):
         return f"{number} {DIFFERS}"
     return f"{number} ({note})" if note else number
 
@@ -336,6 +338,15 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
     return paths
 
 
+def check_readme(path: Path, name: str) -> None:
+    """Looks whether a table can be put in, before it takes an hour to make.
+
+    Raises:
+        BenchError: as :func:`refresh_readme` does.
+    """
+    _around(path, name)
+
+
 def refresh_readme(path: Path, suite: str, markdown: str) -> None:
     """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
 
@@ -344,7 +355,16 @@ def refresh_readme(path: Path, suite: str, markdown: str) -> None:
     Raises:
         BenchError: unless the file is UTF-8 and has that pair of marks once.
     """
-    start, end = f"<!-- table: {suite} -->", "<!-- /table -->"
+    start, before, inside, end, rest = _around(path, suite)
+    block = f"{start}\n{markdown.strip()}\n{end}"
+    if inside.startswith("\r\n"):
+        block = block.replace("\n", "\r\n")
+    write_text(Path(path).resolve(), f"{before}{block}{rest}")
+
+
+def _around(path: Path, name: str) -> tuple[str, str, str, str, str]:
+    """A block's first mark, what stands before it, in it, its last mark, and what stands after."""
+    start, end = f"<!-- table: {name} -->", "<!-- /table -->"
     try:
         text = regular_files.read_text(path)
     except OSError as error:
@@ -356,8 +376,5 @@ def refresh_readme(path: Path, suite: str, markdown: str) -> None:
         raise BenchError(
             f"{path} must hold the lines {start} and {end} once for the table to go in"
         )
-    rest = after[0].split(end, 1)[1]
-    block = f"{start}\n{markdown.strip()}\n{end}"
-    if after[0].startswith("\r\n"):
-        block = block.replace("\n", "\r\n")
-    write_text(Path(path).resolve(), f"{before}{block}{rest}")
+    inside, rest = after[0].split(end, 1)
+    return start, before, inside, end, rest

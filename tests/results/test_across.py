@@ -125,6 +125,51 @@ def test_a_run_that_diverged_is_the_worst(result):
         assert message[0].rows.set_index("method").loc[SECOND, "datasets"] == 2
 
 
+def diverged(record):
+    return Failure(record["experiment"]["key"], "not finite", False, record["experiment"], True)
+
+
+def test_only_the_run_that_diverged_is_the_worst(result):
+    """Not one of another length, nor one with other arguments, whatever they are called."""
+    found = [result(d, a, m) for d in "ab" for a, m in (("maml", 0.9), ("fomaml", 0.8))]
+    longer = [result("a", "maml", 0.9, iterations=9), result("a", "fomaml", 0.8, iterations=9)]
+    short = result("b", "maml", 0.7, iterations=5)
+    (ranking,) = across([*found, *longer], [diverged(short)])
+    assert wins(ranking)[SECOND] == 100
+
+    other = result("b", "maml", 0.7)
+    other["experiment"]["learner"] = {"inner_lr": 0.5}
+    (ranking,) = across(found, [diverged(other)])
+    assert wins(ranking)[SECOND] == 100
+    of_tuned = [*found[:3], result("b", "maml", 0.9, seed=1), result("b", "fomaml", 0.8, seed=1)]
+    of_tuned[-2]["tuned"] = {"values": {"inner_lr": 0.123456789012}, "trials": 3}
+    of_tuned = [r for r in of_tuned if r is not found[2]]
+    found_b = result("b", "fomaml", 0.8)
+    (ranking,) = across([*of_tuned, found_b], [diverged(other)])  # tuned to another value
+    assert wins(ranking)[SECOND] == 50
+
+
+def test_a_method_that_only_diverged_on_a_data_set_is_the_worst_there(result):
+    found = [result(d, a, m) for d in "ab" for a, m in (("maml", 0.9), ("fomaml", 0.8))]
+    found += [result("b", "random_init", 0.2), result("a", "random_init", 0.2)]
+    (ranking,) = across([r for r in found if r is not found[2]], [diverged(found[2])])
+    assert wins(ranking)[SECOND] == 50
+
+
+def test_all_sources_of_a_training_that_diverged_are_lost(result):
+    found = [result("a", a, m) for a, m in (("maml", 0.9), ("fomaml", 0.8))]
+    for source in "bc":
+        for algorithm, mean in (("fomaml", 0.8), ("random_init", 0.2)):
+            found.append(result(f"x → {source}", algorithm, mean))
+            found[-1]["experiment"]["data"] |= {"train_datasets": ["x"]}
+    lost = result("meta_dataset", "maml", 0.9)
+    lost["experiment"]["data"] |= {"train_datasets": ["x"]}
+    (ranking,) = across(found, [diverged(lost)])
+    assert wins(ranking)[SECOND] == 50
+    lost["experiment"]["data"]["train_datasets"] = ["y"]  # then only first order was run on both
+    assert across(found, [diverged(lost)]) == []
+
+
 def test_all_that_one_training_is_tested_on_is_one_data_set(result):
     """Second order wins on one source of three, and on the only other data set loses."""
     found = [result("cub", "maml", 0.7), result("cub", "fomaml", 0.8)]

@@ -94,9 +94,9 @@ def test_a_curve_has_a_column_for_each_number_and_a_line_for_each_method():
     table = curve(summary).set_index("AUC, answers shown:")
     differences = table.loc["second − first: bilevel IRT"].tolist()
     assert differences == [".0000 ± .0248", ".1000 ± .0000 *"]
-    assert "* marks" in " ".join(tables.caption(summary, summary[:0], False))
+    assert "* marks" in " ".join(tables.caption(summary, summary[:0], summary, False))
     others = tables.summary(RECORDS)
-    assert "* marks" not in " ".join(tables.caption(others, others[:0], False))
+    assert "* marks" not in " ".join(tables.caption(others, others[:0], others, False))
 
 
 def test_a_caption_explains_what_is_shown_and_no_more():

@@ -75,7 +75,10 @@ def test_another_network_or_shorter_training_is_told(like_the_paper):
         "meta-iterations: 7500, theirs 60000",
     ]
     assert "| 48.7 ± 1.8 % ≠" in tables.to_markdown([record])
-    assert "≠ where its protocol differs" in tables.to_markdown([record])
+    assert (
+        "≠ where its protocol differs, such as in the network or the length of training, or is"
+        in tables.to_markdown([record])
+    )
     assert r"$\neq$" in tables.to_latex([record])
 
 
@@ -142,6 +145,20 @@ def test_the_same_protocol_is_a_reproduction_or_says_by_how_much_not(like_the_pa
 @pytest.mark.parametrize("mean", [None, float("nan")])
 def test_nothing_is_said_of_a_run_that_diverged(like_the_paper, mean):
     assert published.reached(published.beside(like_the_paper(0.484), 2), mean) == ""
+
+
+def test_a_source_that_names_no_network_comes_after_the_paper(like_the_paper):
+    """One of another network is as far away, and came first."""
+    record = like_the_paper(0.5, algorithm="meta_curvature", model_options={"filters": 40})
+    assert published.beside(record, 2).method == "Meta-Curvature"
+    assert {r.backbone for r in published.of_dataset("mini_imagenet")} >= {"", "conv4 128"}
+
+
+def test_what_is_not_told_is_no_difference_and_no_reproduction(like_the_paper):
+    record = like_the_paper(0.48, augmentation=["crop"])
+    row = tables.summary([record]).iloc[0]
+    assert row["published_note"] == "not said of theirs: augmentation"
+    assert "48.7 ± 1.8 % ≠" in tables.to_markdown([record])
 
 
 def test_what_nobody_reports_has_no_column(new_record):

@@ -51,6 +51,13 @@ def test_the_command_writes_record_and_figure(tmp_path, capsys):
     assert page.read_text() == f"Before\n{block}\n"
 
 
+def test_a_page_without_the_block_is_refused_before_anything_is_made(refused, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    refused(f"check-tutoring --readme {page}", "must hold the lines <!-- table: tutoring -->")
+    refused(f"check-tutor --readme {page}", "must hold the lines <!-- table: check -->")
+
+
 @pytest.mark.parametrize(
     ("flag", "words"),
     [

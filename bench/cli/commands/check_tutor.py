@@ -40,6 +40,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if not 2 <= options.skills <= 5:
         raise BenchError(f"--skills {options.skills}: give 2 to 5")
     out = paths.writable(options.out)
+    if options.readme:
+        tables.check_readme(options.readme, "check")
     names = ("students", "skills", "correlation", "dimensions")
     asked = {name: getattr(options, name) for name in names}
     with console.status("training on made-up students: about half a minute each"):

@@ -41,6 +41,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
         options.practice,
     )
     out = paths.writable(options.out)
+    if options.readme:
+        tables.check_readme(options.readme, "tutoring")
     record = tutoring_report.check(options.selection, size, out, console)
     if options.readme:
         tables.refresh_readme(options.readme, "tutoring", tutoring_report.markdown(record))

@@ -138,7 +138,9 @@ def _section(
         "table": _table(last, own, drawings),
         "curves": [_frame(curve(rows))] if curved else [],
         "shares": [_frame(shares(rows))] if rows["share"].notna().any() and curved else [],
-        "caption": " ".join(caption(rows, rows, rows["share"].notna().any())),
+        "caption": " ".join(
+            caption(rows, rows, rows if curved else rows[:0], rows["share"].notna().any())
+        ),
         "pairs": _forest(answer.pairs(rows, all_shots=True)),
         "legend": _legend(last, own, drawings),
         "figures": _figures(own, rows, drawings),

@@ -78,6 +78,23 @@ def test_what_is_there_twice_is_told_apart(runs):
     assert len(labels) == len(set(labels))
 
 
+def test_stars_are_explained(runs):
+    found = []
+    for shots in (1, 5):
+        for record in runs("student", 3):
+            record["experiment"] |= {"shots": shots, "ways": None}
+            record["experiment"]["key"] += f"-{shots}"
+            values = record["metrics"].pop("accuracy")
+            record["metrics"] |= {"headline": "auc", "auc": values}
+            record["evaluation"]["per_episode"] = {
+                "auc": record["evaluation"]["per_episode"]["accuracy"]
+            }
+            found.append(record)
+    text = page.html("mine", found)
+    assert " *</td>" in text
+    assert "* marks a difference whose interval excludes zero." in text
+
+
 def test_every_setting_says_how_the_published_one_differs(runs):
     found = runs("omniglot") + runs("omniglot")
     for record in found[3:]:
