@@ -117,6 +117,9 @@ def test_no_two_methods_look_alike():
     apart = [(name, c) for name, c in colours.items() if c not in ("#7F7F7F",)]  # floors are grey
     assert len({c for _, c in apart}) == len(apart)
     assert len(set(styles.COLOURS)) == len(styles.COLOURS) == 36
+    assert min(map(styles.contrast, styles.COLOURS)) >= 1.9
+    assert styles.contrast("#000000") == pytest.approx(21)
+    assert styles.contrast("#767676") == pytest.approx(4.54, abs=0.01)  # WCAG's example
     shapes = [(styles.SHAPES[(n + n // 12) % 12], n % 12) for n in range(36)]
     assert len(set(shapes)) == 36
     assert looks["MAML, second order"]["linestyle"] != looks["MAML, first order"]["linestyle"]
