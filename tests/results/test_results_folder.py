@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 SUITES = sorted(p.stem for p in (RESULTS / "tables").glob("*.md") if p.stem != "speed")
 TUNED = sorted(p.stem for p in (RESULTS / "tuning").glob("*.json"))  # which run uses by itself
-UNDER_WAY = {"caltech-reference"}  # suites of many hours, whose records are committed as they finish
+UNDER_WAY = {"caltech-reference"}  # suites of many hours; records are committed as they finish
 SWEEPS = sorted({p.stem for p in (RESULTS / "tuning").glob("*.csv")} - {*TUNED})
 
 
