@@ -56,20 +56,26 @@ def _lost(
     setting: dict[tuple, list[dict]], name_of: dict, diverged: Sequence[Failure]
 ) -> list[tuple[str, tuple]]:
     """The method and the repetition of each run that would have been of a setting, but diverged."""
-    (key, members), *_ = setting.items()
-    (suite, dataset, ways, shots), sources = key[:4], _sources(members[0]["experiment"])
     found = []
     for e in (failure.experiment for failure in diverged):
-        is_same_data = e["dataset"] == dataset or (sources and _sources(e) == sources)
-        tested = e["data"].get("tested_shots") or [e["shots"]]
-        if (e["suite"], e["ways"]) != (suite, ways) or not is_same_data or shots not in tested:
-            continue
-        cells_ = {k: members for k, members in setting.items() if k[4] == e["algorithm"]}
-        own = [name_of[k] for k, members in cells_.items() if _are_alike(e, members[0])]
-        if not cells_:  # none of its runs has a record here
-            own = [str(label(e["algorithm"], e["learner"]))]
-        found += [(name, repetition({"experiment": e})) for name in own]
+        if _is_of(e, setting):
+            rivals = {k: members[0] for k, members in setting.items() if k[4] == e["algorithm"]}
+            own = [name_of[key] for key, record in rivals.items() if _are_alike(e, record)]
+            if not rivals:  # none of its runs has a record here
+                own = [str(label(e["algorithm"], e["learner"]))]
+            found += [(name, repetition({"experiment": e})) for name in own]
     return found
+
+
+def _is_of(experiment: dict[str, Any], setting: dict[tuple, list[dict]]) -> bool:
+    """Whether a run would have been tested in a setting."""
+    (key, members), *_ = setting.items()
+    suite, dataset, ways, shots = key[:4]
+    sources = _sources(members[0]["experiment"])
+    is_same_data = experiment["dataset"] == dataset or (sources and _sources(experiment) == sources)
+    tested = experiment["data"].get("tested_shots") or [experiment["shots"]]
+    is_same_suite = (experiment["suite"], experiment["ways"]) == (suite, ways)
+    return bool(is_same_suite and is_same_data and shots in tested)
 
 
 def _sources(experiment: dict[str, Any]) -> list[str] | None:

@@ -8,12 +8,7 @@ import numpy as np
 
 from bench.base.errors import BenchError
 from bench.results.run_files import RunFiles
-from bench.tasks.statistics import (
-    Interval,
-    interval,
-    interval_over_folds,
-    interval_over_runs,
-)
+from bench.tasks.statistics import Interval, interval, interval_over_folds, interval_over_runs
 
 REPEATED = ("seed", "fold", "version")  # what the runs of one cell differ in
 

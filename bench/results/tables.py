@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.base import regular_files, spreadsheets
-from bench.base.errors import BenchError
+from bench.base import spreadsheets
 from bench.base.paths import write_text
 from bench.results import failed as failed_runs
 from bench.results import failure_tables
@@ -29,7 +28,7 @@ from bench.results.summary import (
     summary,
 )
 
-__all__ = ["check_readme", "frame", "print_rich", "refresh_readme", "summary", "write_all"]
+__all__ = ["frame", "print_rich", "summary", "write_all"]
 
 # of the columns of a printed table: 100 columns leave room for the algorithm's name
 WIDTHS = {"test": 15, "before → after": 15, "second − first": 19, "ms": 5, "MiB": 5, "runs": 5}
@@ -336,45 +335,3 @@ def write_all(out: Path, records: list[dict]) -> list[Path]:
             paths.append(Path(out) / "tables" / f"{suite}.{suffix}")
             write_text(paths[-1], form(own, failed=failed))
     return paths
-
-
-def check_readme(path: Path, name: str) -> None:
-    """Looks whether a table can be put in, before it takes an hour to make.
-
-    Raises:
-        BenchError: as :func:`refresh_readme` does.
-    """
-    _around(path, name)
-
-
-def refresh_readme(path: Path, suite: str, markdown: str) -> None:
-    """Replaces what stands between ``<!-- table: SUITE -->`` and ``<!-- /table -->``.
-
-    All else stays as it is: line ends, permissions, and where ``path`` is a link, the link.
-
-    Raises:
-        BenchError: unless the file is UTF-8 and has that pair of marks once.
-    """
-    start, before, inside, end, rest = _around(path, suite)
-    block = f"{start}\n{markdown.strip()}\n{end}"
-    if inside.startswith("\r\n"):
-        block = block.replace("\n", "\r\n")
-    write_text(Path(path).resolve(), f"{before}{block}{rest}")
-
-
-def _around(path: Path, name: str) -> tuple[str, str, str, str, str]:
-    """A block's first mark, what stands before it, in it, its last mark, and what stands after."""
-    start, end = f"<!-- table: {name} -->", "<!-- /table -->"
-    try:
-        text = regular_files.read_text(path)
-    except OSError as error:
-        raise BenchError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: is not in UTF-8 ({error}): save it as UTF-8") from None
-    before, *after = text.split(start)
-    if len(after) != 1 or end not in after[0]:
-        raise BenchError(
-            f"{path} must hold the lines {start} and {end} once for the table to go in"
-        )
-    inside, rest = after[0].split(end, 1)
-    return start, before, inside, end, rest

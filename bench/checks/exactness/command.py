@@ -9,7 +9,7 @@ from bench.base.errors import BenchError
 from bench.checks.exactness import compare, table
 from bench.checks.exactness.layers import LAYERS
 from bench.checks.speed.measure import Contestant
-from bench.results import tables
+from bench.results import readme_blocks
 
 
 def run(
@@ -37,4 +37,4 @@ def run(
         )
     table.show(made, console)
     if readme:
-        tables.refresh_readme(readme, "exactness", table.markdown(table.read_all(out)))
+        readme_blocks.refresh(readme, "exactness", table.markdown(table.read_all(out)))

@@ -19,7 +19,7 @@ from bench.data.bkt import BKTDataModule
 from bench.data.glyphs import GlyphsDataModule
 from bench.data.sinusoid import SinusoidDataModule
 from bench.learning.learner import MetaLearner
-from bench.results import tables
+from bench.results import readme_blocks
 from bench.results.provenance import provenance
 from bench.tasks.episode import Episode, split_by_shape
 
@@ -164,7 +164,7 @@ def run(
     (record,) = record_files.read_all([path], markdown, "maml-bench speed --precision")
     show(record, console)
     if readme:
-        tables.refresh_readme(readme, "precision", markdown(record))
+        readme_blocks.refresh(readme, "precision", markdown(record))
 
 
 def moved(episode: Episode, device: str) -> Episode:

@@ -14,7 +14,7 @@ from bench.base.errors import BenchError, nearest
 from bench.base.paths import write_text
 from bench.checks.speed import measure, report, scaling
 from bench.checks.speed.workloads import WORKLOADS, Workload
-from bench.results import tables
+from bench.results import readme_blocks
 from bench.results.provenance import provenance
 
 
@@ -146,7 +146,7 @@ def finish(out: Path, readme: Path | None, console: Console) -> None:
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
     if readme:
-        tables.refresh_readme(readme, "speed", report.brief(found))
+        readme_blocks.refresh(readme, "speed", report.brief(found))
 
 
 def grow(one: Workload, what: str, rounds: int, out: Path, console: Console) -> None:

@@ -32,7 +32,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import paths
-    from bench.results import tables
+    from bench.results import readme_blocks
     from bench.tutor import calibration, calibration_report
 
     if options.students < 1:
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         raise BenchError(f"--skills {options.skills}: give 2 to 5")
     out = paths.writable(options.out)
     if options.readme:
-        tables.check_readme(options.readme, "check")
+        readme_blocks.check(options.readme, "check")
     names = ("students", "skills", "correlation", "dimensions")
     asked = {name: getattr(options, name) for name in names}
     with console.status("training on made-up students: about half a minute each"):
@@ -52,4 +52,4 @@ def run(options: argparse.Namespace, console: Console) -> None:
         console.print(f"wrote {path}", markup=False, highlight=False)
     if options.readme:
         every = calibration_report.markdown(calibration_report.read_all(out))
-        tables.refresh_readme(options.readme, "check", every)
+        readme_blocks.refresh(options.readme, "check", every)

@@ -29,7 +29,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.base import paths
-    from bench.results import tables
+    from bench.results import readme_blocks
     from bench.tutor import tutoring_report
     from bench.tutor.tutoring import Size
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     )
     out = paths.writable(options.out)
     if options.readme:
-        tables.check_readme(options.readme, "tutoring")
+        readme_blocks.check(options.readme, "tutoring")
     record = tutoring_report.check(options.selection, size, out, console)
     if options.readme:
-        tables.refresh_readme(options.readme, "tutoring", tutoring_report.markdown(record))
+        readme_blocks.refresh(options.readme, "tutoring", tutoring_report.markdown(record))

@@ -71,6 +71,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from bench.checks.exactness import precision
     from bench.checks.speed import command, measure
     from bench.checks.speed.workloads import WORKLOADS
+    from bench.results import readme_blocks
 
     if options.rounds < 1:
         raise BenchError(f"--rounds {options.rounds}: give at least 1")
@@ -80,6 +81,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.accelerator == "gpu" and not options.table:
         command.require_gpu([o for o in ELSEWHERE if getattr(options, o)])
     out = paths.writable(options.out)
+    if options.readme:
+        kinds = [name for name in ("precision", "exactness") if getattr(options, name)]
+        readme_blocks.check(options.readme, [*kinds, "speed"][0])
     if options.precision:
         measures, accelerator = not options.table, options.accelerator
         precision.run(out, options.readme, measures, console, accelerator)

@@ -30,7 +30,7 @@ def flags(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Carries it out."""
     from bench.results import failed as failed_runs
-    from bench.results import records, tables
+    from bench.results import readme_blocks, records, tables
     from bench.running import grid
 
     found, failed = records.read_all(options.out), failed_runs.read_all(options.out)
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             print(getattr(tables, f"to_{options.format}")(part, failed=missing))
         if options.readme:
             markdown = tables.to_markdown(part, brief=True, failed=missing)
-            tables.refresh_readme(options.readme, suite, markdown)
+            readme_blocks.refresh(options.readme, suite, markdown)
 
 
 def rank(records: list[dict], failed: list, form: str, console: Console) -> None:

@@ -71,10 +71,6 @@ def html(
         _section(members_of, tuning, table, suite, dataset, drawings)
         for suite, dataset in dict.fromkeys(zip(table["suite"], table["dataset"]))
     ]
-    names = Counter(section["dataset"] for section in sections)
-    for section in sections:
-        is_one = names[section["dataset"]] == 1
-        section["name"] = section["dataset"] + ("" if is_one else f" ({section['suite']})")
     listed = runs.lines(results, out)
     dates = sorted(str(r["provenance"].get("date") or "")[:10] for r in results)
     environment = jinja2.Environment(
@@ -122,12 +118,14 @@ def _section(
     drawings: Drawings,
 ) -> dict[str, Any]:
     """All that is said of a data set in a suite."""
-    is_own = table["suite"].eq(suite) & table["dataset"].eq(dataset)
+    of_data = table["dataset"].eq(dataset)
+    is_own, is_alone = of_data & table["suite"].eq(suite), table["suite"][of_data].nunique() == 1
     rows = table[is_own]
     own = {key: members for key, members in members_of.items() if key[:2] == (suite, dataset)}
     curved = is_curve(rows)
     last = rows[rows["shots"] == rows["shots"].max()] if curved else rows
     return {
+        "name": dataset if is_alone else f"{dataset} ({suite})",
         "id": f"{suite}-{dataset}".replace(" ", "-"),
         "suite": suite,
         "dataset": dataset,
